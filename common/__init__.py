@@ -1,0 +1,1 @@
+"""What every stage shares: configuration, shards, launching, engines and run folders."""

@@ -1,0 +1,1 @@
+"""Measurement: likelihoods, CORE, faithfulness, reports."""

@@ -1,0 +1,1 @@
+"""Choosing documents: quality scores, selection, mixing."""

@@ -1,0 +1,1 @@
+"""Tokenising, training and exporting language models."""

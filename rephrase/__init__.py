@@ -1,0 +1,1 @@
+"""Rephrasing shards of documents with a trained model."""

@@ -1,0 +1,1 @@
+"""Training policies: SFT, GRPO and the rewards."""

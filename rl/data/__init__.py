@@ -1,0 +1,1 @@
+"""Training data for policies, one module per domain."""
