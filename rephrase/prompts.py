@@ -1,0 +1,204 @@
+"""Prompts for rephrasing web text: a name, a text and a system line become chat messages.
+
+Every prompt is one user turn: the instruction first, so that all requests share a prefix that an engine can cache,
+then the text, then the request that the answer begin with the sentinel. The wording is ours, written from the gist of
+the papers; to match a released checkpoint to the letter, give its text in a prompt file (`read_prompt_file`).
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal, TypeVar
+
+SENTINEL = "Here is a paraphrased version:"
+"""A completion's text is what follows this line."""
+
+TEXT_SLOT = "{text}"
+
+Message = dict[str, str]
+T = TypeVar("T")
+PromptName = Literal[
+    "repro",
+    "wrap_wikipedia",
+    "wrap_terse",
+    "wrap_simple",
+    "wrap_qa",
+    "rewire",
+    "nemotron_wikipedia",
+    "nemotron_diverse_qa",
+    "nemotron_distill",
+    "nemotron_extract",
+    "nemotron_list",
+]
+SystemName = Literal["assistant", "paraphraser", "none"]
+
+SYSTEMS: dict[str, str] = {
+    # The line of the original's training and inference (arXiv:2510.10681).
+    "assistant": (
+        "A chat between a curious user and an artificial intelligence assistant. "
+        "The assistant gives helpful, detailed, and polite answers to the questions."
+    ),
+    # The line of the released model card; which of the two is more faithful is unpublished.
+    "paraphraser": "You are an assistant that paraphrases texts faithfully and clearly.",
+    "none": "",
+}
+
+NO_THINK = " /no_think"
+"""Qwen3's switch, at the end of the system line: the completion then opens with an empty think block."""
+
+
+@dataclass(frozen=True)
+class Prompt:
+    """A user turn in two fixed parts around the text."""
+
+    head: str
+    """Instruction, up to where the text begins."""
+
+    tail: str
+    """What follows the text."""
+
+    def fill(self, text: str) -> str:
+        """The user turn for one text; the text itself is never read as a template."""
+        return f"{self.head}{text}{self.tail}"
+
+    @classmethod
+    def parse(cls, template: str) -> "Prompt":
+        """Split a template at its one `{text}`.
+
+        Raises:
+            ValueError: the slot is missing or there is more than one.
+        """
+        head, slot, tail = template.partition(TEXT_SLOT)
+        if not slot or TEXT_SLOT in tail:
+            raise ValueError(
+                f"a prompt needs {TEXT_SLOT} exactly once, this one has it {template.count(TEXT_SLOT)} times"
+            )
+        return cls(head, tail)
+
+
+def messages(
+    text: str,
+    name: str = "repro",
+    system: str = "assistant",
+    *,
+    no_think: bool = False,
+    prompt: Prompt | None = None,
+) -> list[Message]:
+    """Chat messages that ask for a rephrasing of `text`.
+
+    Args:
+        text: the document or chunk.
+        name: a prompt of `PROMPTS`.
+        system: a system line of `SYSTEMS`; `none` leaves the system turn out.
+        no_think: append Qwen3's ` /no_think` to the system line.
+        prompt: used in place of the named one (see `read_prompt_file`).
+
+    Raises:
+        ValueError: there is no prompt or system line of that name.
+    """
+    line = _look_up(SYSTEMS, system, "system line") + (NO_THINK if no_think else "")
+    turn = (prompt or _look_up(PROMPTS, name, "prompt")).fill(text)
+    opening = [{"role": "system", "content": line.strip()}] if line else []
+    return [*opening, {"role": "user", "content": turn}]
+
+
+def answer(text: str) -> Message:
+    """The assistant turn that supervised training aims at: sentinel, blank line, rephrasing."""
+    return {"role": "assistant", "content": f"{SENTINEL}\n\n{text}"}
+
+
+def read_prompt_file(path: str | Path) -> Prompt:
+    """A prompt from a text file that holds `{text}` where the document goes.
+
+    Raises:
+        ValueError: the slot is missing or there is more than one.
+    """
+    return Prompt.parse(Path(path).read_text(encoding="utf-8"))
+
+
+def fixed_parts(names: Iterable[str] = ("repro",)) -> list[str]:
+    """The texts that stand in every request for these prompts: heads, tails, system lines, the switch, the sentinel.
+
+    A tokenizer that holds each as one entry (`pretrain.tokenizer`) makes a small model's prompts short.
+    """
+    parts = [part.strip() for name in names for part in (PROMPTS[name].head, PROMPTS[name].tail)]
+    return list(dict.fromkeys([*parts, *(line for line in SYSTEMS.values() if line), NO_THINK.strip(), SENTINEL]))
+
+
+def _look_up(table: dict[str, T], name: str, what: str) -> T:
+    if name not in table:
+        raise ValueError(f"no {what} {name!r}; there are {', '.join(table)}")
+    return table[name]
+
+
+def _prompt(instruction: str, request: str) -> Prompt:
+    return Prompt(f"{instruction}\n\nText:\n", f"\n\n{request} Begin your answer at once with: {SENTINEL}")
+
+
+PROMPTS: dict[str, Prompt] = {
+    # arXiv:2510.10681, the prompt of both RL and inference.
+    "repro": _prompt(
+        "Rewrite the web page text below under these rules.\n"
+        "1. Delete what clearly does not belong to its content: site headers and menus, links to unrelated pages, "
+        "generic footers, decorative separators.\n"
+        "2. Keep everything informative, side remarks and context included: every term, fact, line of reasoning and "
+        "example.\n"
+        "3. Where a sentence mixes both, remove only the irrelevant fragment; remove the whole sentence only if what "
+        "is left makes no sense.\n"
+        "4. Do not change the meaning of the content without need; keep its structure, its logic and its depth.\n"
+        "5. Add nothing that the text does not say.",
+        "Now give a high-quality paraphrase of this text in clear English.",
+    ),
+    # arXiv:2401.16380 (WRAP): four styles.
+    "wrap_wikipedia": _prompt(
+        "Rewrite the text below in high-quality English prose, in the neutral style of an encyclopedia article.",
+        "Now give the encyclopedic version.",
+    ),
+    "wrap_terse": _prompt(
+        "Rewrite the text below in terse, scholarly language, using precise and unusual terms where they fit.",
+        "Now give the scholarly version.",
+    ),
+    "wrap_simple": _prompt(
+        "Rewrite the text below with very simple words and short sentences that a small child understands.",
+        "Now give the simple version.",
+    ),
+    "wrap_qa": _prompt(
+        "Turn the text below into a conversation of questions and answers, each question marked 'Question:' and each "
+        "answer marked 'Answer:'.",
+        "Now give the questions and answers.",
+    ),
+    # arXiv:2506.04689 (ReWire): reason, plan, then write.
+    "rewire": _prompt(
+        "The text below is a draft that can be improved. First work out what it is for, whom it serves, what it says "
+        "and what is missing or unclear. Then plan how an expert would write it. Then write the improved version, "
+        "complete and self-contained.",
+        "Think first; then give the improved version.",
+    ),
+    # arXiv:2412.02595 (Nemotron-CC): the first for low-quality pages, the others for high-quality ones.
+    "nemotron_wikipedia": _prompt(
+        "Paraphrase the text below in diverse, high-quality English sentences as they would stand in Wikipedia.",
+        "Now give the Wikipedia-style version.",
+    ),
+    "nemotron_diverse_qa": _prompt(
+        "Read the text below and write up to eight question and answer pairs about it. Vary the kinds of question: yes "
+        "or no, open-ended, multiple choice, comparison, reading comprehension, problem solving. Ask only what the "
+        "text answers, and keep each answer short and clear.",
+        "Now give the question and answer pairs.",
+    ),
+    "nemotron_distill": _prompt(
+        "Rewrite the text below as a concise and clear passage. Keep the key information, concepts, numbers and "
+        "technical terms; leave out what is not essential; add no remark of your own.",
+        "Now give the concise passage.",
+    ),
+    "nemotron_extract": _prompt(
+        "Rewrite the text below as passages that carry its knowledge. Pick out the parts with valuable facts, concepts "
+        "and insights, leave the rest aside, and write each as a continuous passage that keeps the original detail.",
+        "Now give the knowledge passages.",
+    ),
+    "nemotron_list": _prompt(
+        "Read the text below and arrange its important facts, concepts and details as a well-ordered list with main "
+        "entries and sub-entries.",
+        "Now give the list.",
+    ),
+}
+"""The registry: name to prompt."""
