@@ -1,5 +1,6 @@
 """Chunking loses nothing, keeps to its budget and cuts where the text pauses."""
 
+import itertools
 import re
 import time
 
@@ -14,10 +15,10 @@ PARAGRAPHS = "Para one is here.\n\nPara two is here.\n\nEnd."
 FENCED = "A b.\n\n```\nx\n\ny\n```\n\nC d."
 
 # Text with the things chunking looks at: sentences, lines, paragraphs, indentation, fences, odd white space.
-PIECES = st.sampled_from(
-    ["word", "two words", "End.", "Really?", " ", "  ", "\n", "\n\n", "\n \n", "\t", "\r\n", "\r", "\u2028", "\x85"]
-    + ["```", "```py\n", "~~~~", "\n```\n", "    indented", "- item", "x" * 30, "é", "日本語", "🙂"]
-)
+WORDS = ["word", "two words", "End.", "Really?", "    indented", "- item", "x" * 30, "é", "日本語", "🙂"]
+SPACES = [" ", "  ", "\n", "\n\n", "\n \n", "\t", "\r\n", "\r", "\u2028", "\x85"]
+FENCES = ["```", "```py\n", "~~~~", "\n```\n"]
+PIECES = st.sampled_from([*WORDS, *SPACES, *FENCES])
 TEXTS = st.one_of(st.lists(PIECES, max_size=40).map("".join), st.text(max_size=200))
 BUDGETS = st.integers(1, 60)
 
@@ -102,7 +103,7 @@ def test_rejoining_the_chunks_gives_the_text_up_to_white_space(text, max_chars):
     joined = rejoin([c.text for c in chunks], [c.sep for c in chunks])
     assert re.sub(r"\s+", "", joined) == re.sub(r"\s+", "", text)
     # Where the cut was at a blank line, a line end or a space, the join has the same kind of break.
-    for before, after in zip(chunks, chunks[1:], strict=False):
+    for before, after in itertools.pairwise(chunks):
         if before.text and "\n" not in before.sep and before.sep:
             assert before.text + " " + after.text in joined
 

@@ -47,10 +47,8 @@ def test_plain_text_after_the_sentinel_comes_back_as_it_is(text, organic):
     assert read_completion(SENTINEL + " " + text, organic) == (text, "ok", ())
 
 
-PARTS = st.sampled_from(
-    [S, "<think>", "</think>", "---", "***", "```", "~~~", "\n", "\n\n", " ", "Hello.", "I'm sorry", "the user wants"]
-    + ["word " * 30, "\u2028", "\x00", "\ud800"]
-)
+MARKS = [S, "<think>", "</think>", "---", "***", "```", "~~~", "\n", "\n\n", " ", "\u2028", "\x00", "\ud800"]
+PARTS = st.sampled_from([*MARKS, "Hello.", "I'm sorry", "the user wants", "word " * 30])
 
 
 @given(st.one_of(st.text(max_size=100), st.lists(PARTS, max_size=12).map("".join)), st.text(max_size=50))
