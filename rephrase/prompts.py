@@ -33,10 +33,10 @@ PromptName = Literal[
 SystemName = Literal["assistant", "paraphraser", "none"]
 
 SYSTEMS: dict[str, str] = {
-    # The line of the original's training and inference (arXiv:2510.10681).
+    # In our words; the original trains and infers with a line of this content (arXiv:2510.10681).
     "assistant": (
-        "A chat between a curious user and an artificial intelligence assistant. "
-        "The assistant gives helpful, detailed, and polite answers to the questions."
+        "A curious user is talking with an AI assistant, "
+        "which answers every question helpfully, politely and in detail."
     ),
     # The line of the released model card; which of the two is more faithful is unpublished.
     "paraphraser": "You are an assistant that paraphrases texts faithfully and clearly.",
