@@ -1,0 +1,33 @@
+#!/usr/bin/env bash
+# Usage: scripts/test.sh [vllm=true] [pytest arguments]
+#
+# Set up .venv if needed, then run the checks (ruff, shellcheck) and the tests.
+#
+#   scripts/test.sh                      everything that runs without a GPU and without a network
+#   scripts/test.sh tests/common -x      only these tests
+#   scripts/test.sh -m slow              the long forms of proofs and the benchmarks
+#   scripts/test.sh vllm=true            also the tests that drive vLLM's CPU build, in an environment of its own
+set -euo pipefail
+
+case "${1:-}" in
+  -h | --help) sed -n '2,/^set /{/^#/s/^# \{0,1\}//p;}' "$0"; exit ;;
+esac
+cd "$(dirname "$0")/.."
+vllm=false
+case "${1:-}" in
+  vllm=true) vllm=true; shift ;;
+  vllm=false) shift ;;
+esac
+bash scripts/setup.sh
+export PATH="$PWD/.venv/bin:$PATH" OMP_WAIT_POLICY=PASSIVE
+unset VIRTUAL_ENV
+
+ruff check .
+ruff format --check --quiet .
+mapfile -t scripts < <(find scripts .ci -type f \( -name '*.sh' -o -name '*.sbatch' -o -name run \) | sort)
+if command -v shellcheck >/dev/null 2>&1; then shellcheck --severity=warning "${scripts[@]}"; fi
+python -m pytest "$@"
+if [ "$vllm" = true ]; then
+  bash scripts/setup_vllm.sh
+  .venv-vllm/bin/python -m pytest -m vllm tests
+fi

@@ -1,0 +1,41 @@
+"""Packaging: version floors and extras. The exact set that figures were made with is in requirements.txt."""
+
+from setuptools import find_packages, setup
+
+setup(
+    name="repro-toolkit",
+    version="0.1.0",
+    description="Recycle the web for pretraining, and train reasoners with rewards that need no brittle verifier.",
+    license="Apache-2.0",
+    python_requires=">=3.11",
+    packages=find_packages(include=["common*", "eval*", "filter*", "rephrase*", "pretrain*", "rl*"]),
+    install_requires=[
+        "torch>=2.11",
+        "transformers>=5.17",
+        "tokenizers>=0.22",
+        "safetensors>=0.5",
+        "trl>=1.16,<1.17",
+        "accelerate>=1.12",
+        "datasets>=4.4",
+        "fasttext-numpy2>=0.10.4",
+        "gigatoken>=0.10",
+        "pyarrow>=20",
+        "zstandard>=0.23",
+        "orjson>=3.10",
+        "numpy>=2.1",
+        "pydantic>=2.11",
+        "PyYAML>=6",
+        "fsspec>=2025.3",
+        "httpx>=0.28",
+        "markdown-it-py>=3",
+        "rich>=13",
+    ],
+    extras_require={
+        "gpu": ["vllm==0.30.0", "liger-kernel==0.8.5", "deepspeed==0.19.8"],
+        "deepspeed": ["deepspeed==0.19.8"],
+        "cluster": ["ray==2.60.0"],
+        "eval": ["lm-eval[math]==0.4.13", "math-verify==0.9.0"],
+        "peers": ["datatrove==0.10.1", "bert-score==0.3.13"],
+        "wandb": ["wandb"],
+    },
+)
