@@ -1,0 +1,40 @@
+"""All kinds of rewards there are: the union that a run's config lists, and how each is opened."""
+
+from collections.abc import Sequence
+from typing import Annotated
+
+from pydantic import Field
+
+from rl.rewards import general, rephrase
+from rl.rewards.base import Reward, RewardConfig
+
+AnyRewardConfig = Annotated[
+    rephrase.QualityConfig
+    | rephrase.SemanticConfig
+    | rephrase.StructureConfig
+    | rephrase.LengthConfig
+    | rephrase.FormatConfig
+    | rephrase.KeptConfig
+    | rephrase.NoLeakConfig
+    | general.TagsConfig
+    | general.RepetitionConfig
+    | general.OverlongConfig
+    | general.LanguageConfig,
+    Field(discriminator="kind"),
+]
+
+_KINDS: dict[str, type[Reward]] = {reward.kind: reward for reward in (*rephrase.REWARDS, *general.REWARDS)}
+
+
+def reward_name(config: RewardConfig) -> str:
+    """The name a reward has in metrics: its own, or its kind."""
+    return config.name or config.kind  # type: ignore[attr-defined]
+
+
+def open_rewards(configs: Sequence[RewardConfig]) -> list[Reward]:
+    """Build the rewards; models they judge with are loaded here.
+
+    Raises:
+        ValueError: a model or server that a reward needs is not there.
+    """
+    return [_KINDS[config.kind](config) for config in configs]  # type: ignore[attr-defined]

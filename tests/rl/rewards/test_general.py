@@ -1,0 +1,53 @@
+"""Rewards that read only the completion."""
+
+import pytest
+
+from common.config import ConfigError, RunConfig, load
+from rl.rewards.kinds import AnyRewardConfig, open_rewards
+
+
+class One(RunConfig):
+    """One reward, as a run lists it."""
+
+    reward: AnyRewardConfig
+
+
+def judge(completions, /, columns=None, **values):
+    rule = open_rewards([load(One, [], {"reward": values}).reward])[0]
+    return rule(prompts=[""] * len(completions), completions=completions, **(columns or {}))
+
+
+def test_tags_must_each_stand_once_and_in_order():
+    right = "<think>a</think><answer>b</answer>"
+    wrong = ["<answer>b</answer>", "<answer>b</answer><think>a</think>", right + "<answer>"]
+    assert judge([right, *wrong], kind="tags") == [1, 0, 0, 0]
+    assert judge(wrong[:1], kind="tags", mode="R1_nothink") == [1]
+
+
+def test_ten_words_said_ten_times_are_repetition():
+    run = "a b_c d e f g h i j "  # words end at underscores too
+    assert judge([run * 10, run * 9, ""], kind="repetition") == [-1, 0, 0]
+
+
+def test_overlong_penalty_vectors():  # buffer 4096, limit 8192
+    lengths = [4096, 4097, 6144, 8192, 10]
+    found = judge(["x"] * 5, {"completion_tokens": lengths}, kind="overlong", max_tokens=8192)
+    assert found == [0, -1 / 4096, -0.5, -1, 0]
+
+
+def test_overlong_without_token_counts_has_nothing_to_judge():
+    assert judge(["x"], kind="overlong", max_tokens=8192) == [None]
+
+
+def test_a_buffer_above_the_limit_is_a_config_error():
+    with pytest.raises(ConfigError, match="buffer"):
+        judge(["x"], kind="overlong", max_tokens=100)
+
+
+def test_language_of_the_document_is_kept():
+    english = "The house is on the hill and it was built by the king for his son."
+    german = "Das Haus steht auf dem Hügel und es wurde von dem König für den Sohn gebaut."
+    completions = [english, german, "12", german]
+    texts = [english, english, english, german]
+    assert judge(completions, {"text": texts}, kind="language") == [1, 0, None, 1]
+    assert judge([english, "Дом на холме"], kind="language", expected="cyrillic") == [0, 1]
