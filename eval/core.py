@@ -1,0 +1,372 @@
+"""CORE: how good a base model is, on DCLM's 22 entries, with LLM Foundry's prompts and rules.
+
+Usage:
+    python -m eval.core items MODEL ENTRY data=DIR out=FILE.jsonl [limit=N]
+    python -m eval.core records FILE...
+    python -m eval.run model=MODEL tasks=core data=DIR output-file=FILE.json
+
+`items` scores one entry and writes a line per row: `index, context_ids, choices, losses, pred, gold, correct`, where
+`choices` are the answers' token ids, `losses` their mean cross-entropy per token in nats and `pred` is -1 where the one
+answer is not what greedy decoding gives. `records` prints the summary scores of DCLM evaluation records, a line each.
+
+Rules of scoring: the answer with the lowest loss per token wins, the first on ties; in schema entries the options are
+contexts and the text after them is scored; a language-modelling row is right if every token of its answer is the most
+likely one. Nothing is generated and no text is normalised.
+
+Differs from DCLM's evaluation:
+    1. Answers share their context's forward pass, batches are filled by length, and only scored rows meet the output
+       layer: the same numbers for a fraction of the tokens.
+    2. Missing tasks never shrink a mean; rows of every entry are kept, with 95 % intervals from resampling them.
+"""
+
+import hashlib
+import json
+import random
+import sys
+import time
+import uuid
+from collections.abc import Callable, Mapping, Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
+from pydantic import Field
+
+from common.config import HOW, RunConfig, fail, parse, usage_errors
+from eval.core_rows import RowStore, ScoredItem, outcomes_of, score_items
+from eval.core_score import (
+    CORE,
+    EXTENDED,
+    VERSIONS,
+    Outcomes,
+    Version,
+    aggregate,
+    bootstrap,
+    centered,
+    core_draws,
+    interval,
+)
+from eval.core_tasks import SEQ_LEN, Entry, TaskFile, Tokenizer, entries_of, find_files, items
+from eval.likelihood import Scorer, ScorerConfig, open_scorer
+
+if TYPE_CHECKING:
+    from torch import nn
+
+Precision = Literal["fp32", "tf32", "bf16"]
+Record = dict[str, Any]
+
+
+def evaluate(
+    model: "str | Path | nn.Module",
+    tokenizer: Tokenizer,
+    tasks: Sequence[str] = ("core",),
+    data: str | Path = ".",
+    limit: int | None = None,
+    *,
+    name: str = "",
+    seed: int = 0,
+    seq_len: int = SEQ_LEN,
+    version: Version = "v2",
+    draws: int = 2000,
+    scorer: ScorerConfig | None = None,
+    store: RowStore | None = None,
+    stamp: Mapping[str, Any] | None = None,
+    on_entry: Callable[[str, dict[str, Any]], None] | None = None,
+) -> Record:
+    """Score a model on CORE entries and return DCLM's record.
+
+    This is the one way in: `eval.run` calls it for a folder, a trainer for the module it is training (the module keeps
+    its mode). Stages that may not import `eval` start `python -m eval.run` on an export, or are handed this function:
+    `on_step=functools.partial(evaluate, tokenizer=tokenizer, tasks=["core20"], data=DIR, limit=50)`.
+
+    Args:
+        model: folder, or a module that takes what `eval.likelihood.open_scorer` says.
+        tokenizer: the model's.
+        tasks: names of entries or of sets of them (`core`, `core20`, `core_repro`).
+        data: folder with the task files.
+        limit: score this many rows of each file, drawn by `seed`; prompts stay those of the whole file.
+        name: what the record calls the run.
+        seed: of the rows drawn and of the bootstrap.
+        seq_len: tokens of context and answer together.
+        version: baselines behind the keys without a version in their name.
+        draws: resamplings behind the intervals.
+        scorer: how likelihoods are computed.
+        store: finished entries are read from here and new ones stored.
+        stamp: what else tells this run from another (model hash, precision); finished entries with another one do not
+            count as done.
+        on_entry: called with the name and figures of each entry as it is finished.
+
+    Raises:
+        ValueError: an unknown task, no task files, a bad row.
+        RuntimeError: a row could not be scored.
+    """
+    entries = entries_of(tasks)
+    files, missing = find_files(entries, data)
+    keep = {file_name: chosen_rows(file_name, file, limit, seed) for file_name, file in files.items()}
+    identity = {
+        "tokenizer_sha256": tokenizer_hash(tokenizer),
+        "seq_len": seq_len,
+        **dict(stamp or {}),
+    }
+    engine: Scorer | None = None
+    figures: dict[str, dict[str, Any]] = {}
+    outcomes: dict[str, Outcomes] = {}
+    for entry in entries:
+        if entry.file not in files:
+            continue
+        file, rows = files[entry.file], keep[entry.file]
+        key = _key(entry, file, rows, identity)
+        done = store.figures(entry.name) if store else None
+        if store and done and done["key"] == key:
+            figures[entry.name], outcomes[entry.name] = done, store.outcomes(entry.name)
+        else:
+            engine = engine or open_scorer(model, scorer)
+            scored, facts = score_entry(entry, file, tokenizer, engine, seq_len, rows)
+            figures[entry.name] = {"key": key, **facts}
+            outcomes[entry.name] = outcomes_of(entry, scored)
+            if store and _first_process():
+                store.write(entry.name, scored, figures[entry.name])
+        if on_entry:
+            on_entry(entry.name, figures[entry.name])
+    drawn = bootstrap(outcomes, draws, seed)
+    for task, values in drawn.items():
+        figures[task]["interval_95"] = interval(values)
+    accuracies = {task: facts["accuracy"] for task, facts in figures.items()}
+    return {
+        "name": name,
+        "uuid": str(uuid.uuid4()),
+        "model": str(model) if isinstance(model, str | Path) else type(model).__name__,
+        "creation_date": datetime.now(UTC).strftime("%Y_%m_%d-%H_%M_%S"),
+        "eval_metrics": {"icl": accuracies},
+        **aggregate(accuracies, version),
+        **_intervals(drawn, version),
+        **_coverage(tasks, entries, files, missing, limit, keep),
+        "entries": figures,
+        "task_files": {
+            file_name: {"sha256": file.sha256, "rows": len(file.rows), "bytes": file.bytes}
+            for file_name, file in files.items()
+        },
+        **identity,
+    }
+
+
+def chosen_rows(name: str, file: TaskFile, limit: int | None, seed: int) -> set[int] | None:
+    """Numbers of the rows to score, drawn from the seed and the file's name; None for all of them."""
+    if limit is None or limit >= len(file.rows):
+        return None
+    return set(random.Random(f"{seed} {name}").sample(range(len(file.rows)), limit))
+
+
+def score_entry(
+    entry: Entry, file: TaskFile, tokenizer: Tokenizer, scorer: Scorer, seq_len: int, rows: set[int] | None
+) -> tuple[list[ScoredItem], dict[str, Any]]:
+    """Score one entry; returns its items and the figures that are kept about it."""
+    began = time.monotonic()
+    asked = items(entry, file.rows, tokenizer, seq_len=seq_len, only=rows)
+    scored = score_items(asked, entry.kind, scorer, entry.name)
+    outcomes = outcomes_of(entry, scored)
+    pairs = [pair for item in asked for pair in zip(item.contexts, item.answers, strict=True)]
+    groups = sorted({category for category in outcomes.category if category is not None})
+    figures = {
+        "accuracy": outcomes.accuracy(),
+        "file": entry.file,
+        "rows": len(asked),
+        "rows_in_file": len(file.rows),
+        "rows_published": entry.rows,
+        "sequences": len(pairs),
+        "tokens": sum(len(context) + len(answer) for context, answer in pairs),
+        "seconds": round(time.monotonic() - began, 3),
+    }
+    if entry.name in EXTENDED:
+        baselines = EXTENDED[entry.name].baseline
+        figures |= {f"centered_{each}": centered(figures["accuracy"], baselines[each]) for each in VERSIONS}
+    if groups:
+        parts = {group: outcomes.only(_rows_of(outcomes, group)) for group in groups}
+        figures["categories"] = {group: part.accuracy() for group, part in parts.items()}
+    return scored, figures
+
+
+def tokenizer_hash(tokenizer: Any) -> str:
+    """SHA-256 of what the tokenizer is made of: its fast form, or its vocabulary where it has none."""
+    if getattr(tokenizer, "is_fast", False):
+        content = tokenizer.backend_tokenizer.to_str()
+    else:
+        content = json.dumps(sorted(tokenizer.get_vocab().items()))
+    return hashlib.sha256(content.encode()).hexdigest()
+
+
+def _rows_of(outcomes: Outcomes, group: str) -> set[int]:
+    return {index for index, category in zip(outcomes.index, outcomes.category, strict=True) if category == group}
+
+
+def _first_process() -> bool:
+    from torch import distributed
+
+    return not distributed.is_available() or not distributed.is_initialized() or distributed.get_rank() == 0
+
+
+def _key(entry: Entry, file: TaskFile, rows: set[int] | None, identity: Mapping[str, Any]) -> str:
+    """Changes when anything changes that an entry's numbers depend on."""
+    chosen = None if rows is None else sorted(rows)
+    parts = [entry.name, entry.shots, entry.delimiter, file.sha256, chosen, dict(identity)]
+    return hashlib.sha256(json.dumps(parts, sort_keys=True, default=str).encode()).hexdigest()[:16]
+
+
+def _intervals(drawn: Mapping[str, Any], version: Version) -> dict[str, Any]:
+    """95 % intervals of CORE, or of what of it is there."""
+    names = [name for name in CORE if name in drawn]
+    if not names:
+        return {}
+    values = {each: core_draws(drawn, names, each) for each in VERSIONS}
+    label = "Core" if len(names) == len(CORE) else "core_partial"
+    found: dict[str, Any] = {f"{label}_{each}": interval(values[each]) for each in VERSIONS}
+    return {"intervals_95": found, "standard_error": float(values[version].std())}
+
+
+def _coverage(
+    tasks: Sequence[str],
+    entries: Sequence[Entry],
+    files: Mapping[str, TaskFile],
+    missing: Sequence[str],
+    limit: int | None,
+    keep: Mapping[str, set[int] | None],
+) -> dict[str, Any]:
+    """What of the published benchmark was scored, so that a part is not read as the whole."""
+    scored = {entry.name: len(keep[entry.file] or files[entry.file].rows) for entry in entries if entry.file in files}
+    short = {entry.name: [scored[entry.name], entry.rows] for entry in entries if entry.name in scored}
+    return {
+        "tasks": list(tasks),
+        "missing_files": [f"{name}.jsonl" for name in missing],
+        "limit": limit,
+        "rows_scored_of_published": {name: pair for name, pair in short.items() if pair[0] != pair[1]},
+    }
+
+
+class ItemsConfig(RunConfig):
+    """Score one entry and write its rows."""
+
+    model: str
+    """Folder that transformers loads; its tokenizer is used."""
+
+    task: str
+    """One entry, such as `hellaswag`."""
+
+    data: str
+    """Folder with the task files."""
+
+    out: Annotated[str, HOW]
+    """JSONL, a line per row."""
+
+    limit: int | None = Field(None, ge=1)
+    """Rows to score, drawn by `seed`; all if null. Prompts stay those of the whole file."""
+
+    seed: int = 0
+    """Of the rows drawn."""
+
+    seq_len: int = Field(SEQ_LEN, ge=2)
+    """Tokens of context and answer together; at most the model's context."""
+
+    precision: Precision = "fp32"
+    """Of the weights and products; sums are float32 always. bf16 logits tie often and move language-modelling tasks."""
+
+    max_tokens_per_batch: Annotated[int, HOW] = Field(16384, ge=1)
+    """Padded tokens of one forward pass."""
+
+    device: Annotated[str, HOW] = "auto"
+    """`auto` is the GPU if there is one."""
+
+
+def open_model(
+    model: str, precision: Precision, device: str, max_tokens_per_batch: int, seq_len: int, tokenizer: str | None = None
+) -> tuple[Tokenizer, ScorerConfig, int]:
+    """What `evaluate` needs beside the folder: tokenizer, scorer config, and the usable context length.
+
+    Raises:
+        ValueError: there is no such folder, or it holds no model or no tokenizer.
+    """
+    folder = Path(model)
+    if not (folder / "config.json").is_file():
+        raise ValueError(f"no model at {model}: a Hugging Face folder with config.json is wanted")
+    from transformers import AutoConfig, AutoTokenizer
+
+    try:
+        loaded = AutoTokenizer.from_pretrained(tokenizer or model)
+    except (OSError, ValueError, KeyError) as error:
+        raise ValueError(f"no tokenizer in {tokenizer or model}: {str(error).splitlines()[0]}") from None
+    limit = getattr(AutoConfig.from_pretrained(model), "max_position_embeddings", None) or seq_len
+    if precision == "tf32":
+        import torch
+
+        torch.set_float32_matmul_precision("high")
+    dtype = "bfloat16" if precision == "bf16" else "float32"
+    scorer = ScorerConfig(dtype=dtype, device=device, max_tokens_per_batch=max_tokens_per_batch)
+    return loaded, scorer, min(seq_len, limit)
+
+
+def write_items(argv: list[str]) -> None:
+    """The `items` command."""
+    config = parse(ItemsConfig, __doc__, argv, positional=("model", "task"))
+    with usage_errors():
+        (entry, *others) = entries_of([config.task])
+        if others:
+            raise ValueError(f"{config.task} is a set; name one entry of it, such as {entry.name}")
+        files, _ = find_files([entry], config.data)
+        tokenizer, options, seq_len = open_model(
+            config.model, config.precision, config.device, config.max_tokens_per_batch, config.seq_len
+        )
+    file = files[entry.file]
+    rows = chosen_rows(entry.file, file, config.limit, config.seed)
+    scored, figures = score_entry(entry, file, tokenizer, open_scorer(config.model, options), seq_len, rows)
+    from common.storage import atomic_write
+
+    with atomic_write(config.out) as target:
+        target.write("".join(json.dumps(one.row(), ensure_ascii=False) + "\n" for one in scored).encode())
+    print(  # noqa: T201 - the command's output
+        f"{entry.name}: accuracy {figures['accuracy']:.4f} on {figures['rows']} of {entry.rows} published rows, "
+        f"{figures['seconds']:.1f} s, rows in {config.out}"
+    )
+
+
+def print_records(paths: Sequence[str]) -> None:
+    """The `records` command: recompute the summary scores of stored records, a JSON line each."""
+    with usage_errors():
+        if not paths:
+            raise ValueError("name the records: python -m eval.core records FILE...")
+        lines = [record_line(path) for path in paths]
+    for line in lines:
+        print(json.dumps(line, ensure_ascii=False))  # noqa: T201 - the command's output
+
+
+def record_line(path: str) -> dict[str, Any]:
+    """The summary scores that follow from a record's accuracies.
+
+    Raises:
+        ValueError: the file is no DCLM evaluation record, or holds percentages.
+    """
+    try:
+        accuracies = json.loads(Path(path).read_text(encoding="utf-8"))["eval_metrics"]["icl"]
+        scores = aggregate(accuracies)
+    except OSError as error:
+        raise ValueError(f"cannot read {path}: {error.strerror}") from None
+    except (KeyError, TypeError, json.JSONDecodeError, UnicodeDecodeError):
+        raise ValueError(f"{path} is no evaluation record: it has no eval_metrics.icl with accuracies") from None
+    except ValueError as error:
+        raise ValueError(f"{path}: {error}") from None
+    return {"file": path, **{key: scores[key] for key in ("Core_v1", "Core_v2", "Extended_v1", "Extended_v2")}}
+
+
+def main(argv: list[str] | None = None) -> None:
+    """Run the command that the first argument names."""
+    command, *rest = list(sys.argv[1:] if argv is None else argv) or ["--help"]
+    if command == "items":
+        write_items(rest)
+    elif command == "records" and not {"-h", "--help"} & set(rest):
+        print_records(rest)
+    elif command in ("-h", "--help", "records"):
+        print((__doc__ or "").strip())  # noqa: T201 - the command's output
+    else:
+        fail(f"no command {command!r}; there are: items, records")
+
+
+if __name__ == "__main__":
+    main()
