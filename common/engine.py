@@ -1,0 +1,448 @@
+"""Text generation: a stream of requests in, a stream of completions out, a bounded number in flight, no batch drained.
+
+The back-end is a config choice: `transformers` runs anywhere, `vllm` needs its package (GPU or CPU build), `server` is
+any OpenAI-compatible URL. A request that fails is a completion with `finish_reason="error"`, never an exception; the
+finish reason and the token counts always come back.
+
+    with open_engine(TransformersEngineConfig(), "path/to/model") as engine:
+        for completion in engine.stream(Request(id=name, messages=m, max_tokens=64) for name, m in chats):
+            ...
+
+Requests carry their own seed, so what a request samples does not depend on what else is in flight, up to the
+arithmetic: the sums of a batch depend on its shape, in vLLM on timing too. Equal streams of requests give equal
+completions from `transformers`.
+"""
+
+import itertools
+import os
+import time
+from abc import ABC, abstractmethod
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from types import TracebackType
+from typing import Annotated, Any, Literal
+
+from pydantic import BeforeValidator, Field
+
+from common.config import HOW, RunConfig
+
+Message = Mapping[str, Any]
+FinishReason = Literal["stop", "length", "error"]
+
+
+@dataclass(frozen=True)
+class Request:
+    """One text to generate, from chat messages or a raw prompt."""
+
+    id: str
+    messages: list[Message] | None = None
+    prompt: str | None = None
+    max_tokens: int = 2048
+    temperature: float = 1.0
+    """0 takes the likeliest token."""
+    top_p: float = 1.0
+    seed: int = 0
+    stop: tuple[str, ...] = ()
+    """Texts at which to stop; they are not part of the completion."""
+
+    def __post_init__(self) -> None:
+        """Check what no back-end could answer."""
+        if (self.messages is None) == (self.prompt is None):
+            raise ValueError(f"request {self.id}: give messages or a prompt")
+        if self.max_tokens < 1:
+            raise ValueError(f"request {self.id}: max_tokens is {self.max_tokens}")
+
+
+@dataclass(frozen=True)
+class Completion:
+    """What came of a request."""
+
+    request_id: str
+    text: str
+    finish_reason: FinishReason
+    tokens_in: int
+    tokens_out: int
+    """Generated tokens, the end-of-text token included."""
+    seconds: float
+    """From the moment the engine took the request; in a batch, the wait for the others counts."""
+    error: str | None = None
+
+    @classmethod
+    def failed(cls, request_id: str, error: str, *, tokens_in: int = 0, seconds: float = 0.0) -> "Completion":
+        """A request that could not be answered; `error` is one line."""
+        return cls(request_id, "", "error", tokens_in, 0, seconds, " ".join(error.split())[:300])
+
+
+class TransformersEngineConfig(RunConfig):
+    """Generation with transformers in this process: any machine, any model, batches of similar length."""
+
+    kind: Literal["transformers"] = "transformers"
+
+    batch_size: int = Field(32, ge=1)
+    """Sequences decoded together. Hashed: a batch's shape moves the last bits of its sums."""
+
+    window: int = Field(256, ge=1)
+    """Requests waiting; a batch takes those of similar length among them."""
+
+    device: str = "auto"
+    """`cpu`, `cuda`, `cuda:1`, or `auto`: the first GPU if there is one."""
+
+    dtype: Literal["auto", "float32", "bfloat16", "float16"] = "auto"
+    """`auto`: float32 on CPU, what the model's files hold elsewhere."""
+
+    threads: Annotated[int, HOW] = Field(1, ge=0)
+    """CPU threads; 0 leaves torch's own choice. A small model is fastest on one, with one worker per core."""
+
+    chat_template_kwargs: dict[str, Any] = {}
+    """Handed to the chat template, such as `{enable_thinking: false}` for Qwen3."""
+
+
+class VLLMEngineConfig(RunConfig):
+    """Generation with vLLM in this process; the options keep vLLM's names."""
+
+    kind: Literal["vllm"] = "vllm"
+
+    in_flight: Annotated[int, HOW] = Field(2048, ge=1)
+    """Requests handed to the engine at a time; at least `max_num_seqs`, or the GPU waits."""
+
+    max_model_len: int | None = Field(None, ge=1)
+    """Prompt and completion together, in tokens; the model's own limit if null."""
+
+    dtype: Literal["auto", "float32", "bfloat16", "float16"] = "auto"
+    """Type of the weights and activations."""
+
+    tensor_parallel_size: int = Field(1, ge=1)
+    """GPUs per engine. Up to 8B parameters, one engine per GPU is faster."""
+
+    gpu_memory_utilization: Annotated[float, HOW] = Field(0.9, gt=0, le=1)
+    """Share of the GPU's memory for weights and cache."""
+
+    max_num_seqs: Annotated[int | None, HOW] = Field(None, ge=1)
+    """Sequences decoded together; vLLM's default if null."""
+
+    max_num_batched_tokens: Annotated[int | None, HOW] = Field(None, ge=1)
+    """Tokens in one forward pass; vLLM's default if null."""
+
+    enforce_eager: Annotated[bool, HOW] = False
+    """No graph capture: starts sooner, runs slower."""
+
+    options: dict[str, Any] = {}
+    """More of vLLM's engine arguments by name, such as `speculative_config`."""
+
+    chat_template_kwargs: dict[str, Any] = {}
+    """Handed to the chat template, such as `{enable_thinking: false}` for Qwen3."""
+
+
+class ServerEngineConfig(RunConfig):
+    """Generation by a running OpenAI-compatible server (vLLM, SGLang, llama.cpp, a hosted service)."""
+
+    kind: Literal["server"] = "server"
+
+    url: Annotated[str, HOW] = "http://127.0.0.1:8000/v1"
+    """Base URL, with `/v1`."""
+
+    api_key_env: Annotated[str | None, HOW] = None
+    """Environment variable that holds the key, if the server wants one."""
+
+    tokenizer: str | None = None
+    """Folder of the model's tokenizer, to measure prompts before they are sent; without it only characters count."""
+
+    max_model_len: int | None = Field(None, ge=1)
+    """Prompt and completion together, in tokens; asked of the server if null, where it says so (vLLM does)."""
+
+    in_flight: Annotated[int, HOW] = Field(256, ge=1)
+    """Requests at a time; 256 to 512 is the least that keeps a GPU server busy."""
+
+    timeout_s: Annotated[float, HOW] = Field(600, gt=0)
+    """Longest wait for one answer, in seconds."""
+
+    retries: Annotated[int, HOW] = Field(5, ge=0)
+    """Further attempts when the connection fails or the server says that it is busy or broken."""
+
+    backoff_s: Annotated[float, HOW] = Field(1.0, ge=0)
+    """Wait before the first retry; it doubles with each, up to a minute, and is shortened at random by up to half."""
+
+    start_timeout_s: Annotated[float, HOW] = Field(30, ge=0)
+    """How long the server may take to answer at the start, in seconds."""
+
+    extra_body: dict[str, Any] = {}
+    """More fields of the request body, such as `{chat_template_kwargs: {enable_thinking: false}}`."""
+
+
+def _by_name(value: Any) -> Any:
+    """`engine=server` names a kind; a `url` can only mean a server."""
+    if isinstance(value, str):
+        return {"kind": value}
+    if isinstance(value, dict) and "kind" not in value and "url" in value:
+        return {"kind": "server", **value}
+    return value
+
+
+EngineConfig = Annotated[
+    Annotated[TransformersEngineConfig | VLLMEngineConfig | ServerEngineConfig, Field(discriminator="kind")],
+    BeforeValidator(_by_name),
+]
+
+
+class Engine(ABC):
+    """Generates text for one model. Close it, or use it as a context manager."""
+
+    model: str
+    devices: int = 1
+    """Accelerators (or this one CPU) the engine runs on, for tokens per second and device; 1 for a server."""
+    max_model_len: int | None = None
+    """Prompt and completion together, in tokens, where known."""
+    limit: int
+    """Requests in flight at most."""
+    tokenizer: Any = None
+    """A transformers tokenizer, where there is one."""
+    chat_template_kwargs: Mapping[str, Any] = {}
+
+    def stream(self, requests: Iterable[Request | None]) -> Iterator[Completion]:
+        """Answer requests as they come, in whatever order they finish.
+
+        The source is asked for more whenever there is room, and again after each completion has been taken. It may
+        give None: nothing to send before the next completion (a retry may follow from it).
+
+        Args:
+            requests: the source; ids are unique among those in flight.
+
+        Yields:
+            One completion per request.
+        """
+        source = iter(requests)
+        in_flight = 0
+        ended = False
+        try:
+            while True:
+                while not ended and in_flight < self.limit:
+                    try:
+                        request = next(source)
+                    except StopIteration:
+                        ended = True
+                        break
+                    if request is None:
+                        break
+                    self._submit(request)
+                    in_flight += 1
+                if in_flight == 0:
+                    if ended:
+                        return
+                    raise RuntimeError("the source of requests waits for a completion, but none is in flight")
+                for completion in self._collect():
+                    in_flight -= 1
+                    yield completion
+        finally:
+            if in_flight:
+                self._abort()
+
+    @abstractmethod
+    def _submit(self, request: Request) -> None:
+        """Take a request; must not block on generation."""
+
+    @abstractmethod
+    def _collect(self) -> list[Completion]:
+        """Wait until something has finished and return it."""
+
+    @abstractmethod
+    def _abort(self) -> None:
+        """Forget what is in flight."""
+
+    @abstractmethod
+    def close(self) -> None:
+        """Free what the engine holds."""
+
+    def render(self, request: Request) -> list[int]:
+        """A request's prompt as token ids: the chat template for messages, the bare text for a prompt."""
+        if request.messages is None:
+            return self.tokenizer(request.prompt)["input_ids"]
+        text = self.tokenizer.apply_chat_template(
+            request.messages, tokenize=False, add_generation_prompt=True, **self.chat_template_kwargs
+        )
+        return self.tokenizer(text, add_special_tokens=False)["input_ids"]
+
+    def count_tokens(self, text: str) -> int:
+        """Tokens of a bare text.
+
+        Raises:
+            ValueError: the engine has no tokenizer.
+        """
+        if self.tokenizer is None:
+            raise ValueError("this engine has no tokenizer; name a folder that holds one (engine.tokenizer)")
+        return len(self.tokenizer(text, add_special_tokens=False)["input_ids"])
+
+    def __enter__(self) -> "Engine":
+        """The engine itself."""
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Free what the engine holds."""
+        self.close()
+
+
+def open_engine(config: EngineConfig, model: str) -> Engine:
+    """Load a model, or connect to its server.
+
+    Args:
+        config: which back-end, and how.
+        model: folder of a Hugging Face model or its hub name; for a server, the name it serves the model under.
+
+    Raises:
+        ValueError: the back-end is not installed, there is no such model, or no server answers.
+    """
+    match config:
+        case TransformersEngineConfig():
+            from common.engine_transformers import TransformersEngine
+
+            return TransformersEngine(config, model)
+        case ServerEngineConfig():
+            from common.engine_server import ServerEngine
+
+            return ServerEngine(config, model)
+        case VLLMEngineConfig():
+            return VLLMEngine(config, model)
+
+
+def check_engine(config: EngineConfig, model: str) -> None:
+    """Find out cheaply, before anything heavy is imported, whether `open_engine` can work here.
+
+    Raises:
+        ValueError: in one line, what is missing.
+    """
+    if isinstance(config, ServerEngineConfig):
+        return
+    looks_like_path = model.startswith((".", "/", "~")) or model.count("/") > 1
+    if looks_like_path or Path(model).exists():
+        if not (Path(model) / "config.json").is_file():
+            raise ValueError(f"no model at {model}: a Hugging Face folder holds config.json")
+    elif os.environ.get("HF_HUB_OFFLINE") == "1":
+        raise ValueError(f"no model folder {model}, and HF_HUB_OFFLINE=1 keeps the hub out")
+    if isinstance(config, VLLMEngineConfig):
+        import importlib.util
+
+        if importlib.util.find_spec("vllm") is None:
+            raise ValueError("engine vllm: the vllm package is not installed here (pip install -e .[gpu])")
+
+
+def load_tokenizer(folder: str) -> Any:
+    """A model's tokenizer.
+
+    Raises:
+        ValueError: there is none.
+    """
+    from transformers import AutoTokenizer
+
+    try:
+        return AutoTokenizer.from_pretrained(folder)
+    except OSError as error:
+        raise ValueError(f"no tokenizer at {folder}: {error}") from None
+
+
+class VLLMEngine(Engine):
+    """vLLM's own engine, fed one request at a time, so its batch never drains between slices of a shard."""
+
+    def __init__(self, config: VLLMEngineConfig, model: str) -> None:
+        check_engine(config, model)
+        from vllm import EngineArgs, LLMEngine
+
+        named = {
+            "max_num_seqs": config.max_num_seqs,
+            "max_num_batched_tokens": config.max_num_batched_tokens,
+            "max_model_len": config.max_model_len,
+        }
+        self.engine = LLMEngine.from_engine_args(
+            EngineArgs(
+                model=model,
+                dtype=config.dtype,
+                tensor_parallel_size=config.tensor_parallel_size,
+                gpu_memory_utilization=config.gpu_memory_utilization,
+                enforce_eager=config.enforce_eager,
+                disable_log_stats=True,
+                **{name: value for name, value in named.items() if value is not None},
+                **config.options,
+            )
+        )
+        self.model = model
+        self.devices = config.tensor_parallel_size
+        self.limit = config.in_flight
+        self.max_model_len = self.engine.model_config.max_model_len
+        self.tokenizer = load_tokenizer(model)
+        self.chat_template_kwargs = config.chat_template_kwargs
+        self._names = itertools.count()
+        self._running: dict[str, tuple[Request, float]] = {}
+        self._failed: list[Completion] = []
+
+    def _submit(self, request: Request) -> None:
+        from vllm import SamplingParams
+        from vllm.sampling_params import RequestOutputKind
+
+        # Everything explicit: a model folder's generation_config.json would fill what is left out.
+        params = SamplingParams(
+            max_tokens=request.max_tokens,
+            temperature=request.temperature,
+            top_p=request.top_p,
+            top_k=0,
+            min_p=0.0,
+            presence_penalty=0.0,
+            frequency_penalty=0.0,
+            repetition_penalty=1.0,
+            seed=request.seed,
+            stop=list(request.stop),
+            output_kind=RequestOutputKind.FINAL_ONLY,
+        )
+        ids = self.render(request)
+        room = self.max_model_len - len(ids)
+        if room < request.max_tokens:
+            self._failed.append(too_long(request, len(ids), self.max_model_len))
+            return
+        name = str(next(self._names))
+        try:
+            self.engine.add_request(name, {"prompt_token_ids": ids}, params)
+        except ValueError as error:  # one bad request must not end the stream
+            self._failed.append(Completion.failed(request.id, str(error), tokens_in=len(ids)))
+            return
+        self._running[name] = (request, time.monotonic())
+
+    def _collect(self) -> list[Completion]:
+        finished, self._failed = self._failed, []
+        while not finished:
+            finished = [self._completion(output) for output in self.engine.step() if output.finished]
+        return finished
+
+    def _completion(self, output: Any) -> Completion:
+        request, began = self._running.pop(output.request_id)
+        answer = output.outputs[0]
+        done = Completion(
+            request_id=request.id,
+            text=answer.text,
+            finish_reason="length" if answer.finish_reason == "length" else "stop",
+            tokens_in=len(output.prompt_token_ids),
+            tokens_out=len(answer.token_ids),
+            seconds=time.monotonic() - began,
+        )
+        if answer.finish_reason in ("stop", "length"):
+            return done
+        return replace(done, text="", finish_reason="error", error=f"vLLM finished with {answer.finish_reason}")
+
+    def _abort(self) -> None:
+        self.engine.abort_request(list(self._running))
+        self._running.clear()
+        self._failed.clear()
+
+    def close(self) -> None:
+        """Stop vLLM's engine process."""
+        core = getattr(self.engine, "engine_core", None)
+        if core is not None:
+            core.shutdown()
+
+
+def too_long(request: Request, tokens_in: int, max_model_len: int) -> Completion:
+    """The failed completion of a request without room: a prompt is never cut, and never gets less than it asked for."""
+    return Completion.failed(
+        request.id,
+        f"no room: {tokens_in} prompt tokens and {request.max_tokens} new ones, the model takes {max_model_len}",
+        tokens_in=tokens_in,
+    )
