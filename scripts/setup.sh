@@ -54,6 +54,7 @@ if ! "${install[@]}" "$torch" 2>"$venv/.install.log"; then
   fi
 fi
 "${install[@]}" "$torch" -r "$root/requirements.txt"
+"${install[@]}" --no-deps -e "$root" # so that the commands work from any folder
 if [ "$gpu" = no ] && "$venv/bin/python" -m pip list 2>/dev/null | grep -qiE '^(nvidia-|cuda-|triton )'; then
   echo "error: CUDA packages came into $venv on a machine without a GPU; delete it and look at requirements.txt" >&2
   exit 1

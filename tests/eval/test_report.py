@@ -1,0 +1,102 @@
+"""The report shows what the folders hold, is one file, and runs nothing that a page's text may carry."""
+
+import json
+from html.parser import HTMLParser
+
+import pytest
+
+from common.config import RunConfig
+from common.run import Run, write_json
+from common.shards import Result, list_shards, process_shard, write_documents
+from eval.report import find_stages, main, sample_pairs
+
+
+class Small(RunConfig):
+    """A config for these tests."""
+
+    seed: int = 3
+
+
+@pytest.fixture
+def runs(tmp_path):
+    folder = tmp_path / "runs"
+    with Run(folder / "rl", Small(), seed=3) as run:
+        for step, reward in enumerate((3.0, 4.5, float("nan"), 5.0)):
+            run.log({"reward": reward, "rewards/quality/mean": reward / 4, "kl": 0.1}, step=step)
+    documents = [
+        {"id": str(n), "text": f"Menu | Home <script>alert({n})</script> " + "The page goes on. " * 20}
+        for n in range(9)
+    ]
+    write_documents(str(folder / "pool" / "a.jsonl.zst"), documents)
+
+    def rephrase(documents):
+        for document in documents:
+            if document["id"] == "3":
+                yield Result(document, reason="missing_sentinel")
+            else:
+                yield Result({**document, "organic_text": document["text"], "text": "The page goes on. " * 20})
+
+    process_shard(list_shards(folder / "pool")[0], folder / "recycled", rephrase, config_hash="h")
+    bins = {"low": 0.0, "high": 1.0}
+    histograms = {"fasttext": {"pool": {**bins, "counts": [5, 4]}, "recycled": {**bins, "counts": [1, 7]}}}
+    (folder / "selected").mkdir()
+    write_json(folder / "selected" / "dataset.json", {"name": "selected", "num_tokens": 1234, "histograms": histograms})
+    for name in ("organic", "mixed"):
+        with Run(folder / "models" / name, Small()) as run:
+            run.log({"loss": 6.5, "lr": 0.001}, step=0)
+            run.log({"loss": 5.25, "lr": 0.001}, step=1)
+    write_json(folder / "eval.json", {"eval_metrics": {"icl": {"copa": 0.55}}, "Core_v2": "N/A due to missing tasks"})
+    return folder
+
+
+class Tags(HTMLParser):
+    def __init__(self):
+        super().__init__()
+        self.tags = []
+        self.attributes = []
+
+    def handle_starttag(self, tag, attributes):
+        self.tags.append(tag)
+        self.attributes += [name for name, _ in attributes]
+
+
+def test_one_page_shows_every_stage(runs, tmp_path, capsys):
+    out, summary = tmp_path / "report.html", tmp_path / "summary.json"
+    main([str(runs), f"out={out}", f"summary={summary}"])
+    assert capsys.readouterr().out.strip() == str(out)
+    text = out.read_text()
+    for shown in ("recycled", "missing_sentinel", "models/mixed", "copa", "<del>", "total reward", "1,234"):
+        assert shown in text
+    figures = json.loads(summary.read_text())
+    assert figures["recycled"]["docs_out"] == 8
+    assert figures["recycled"]["drops"] == {"missing_sentinel": 1}
+    assert (figures["rl"]["reward_first"], figures["rl"]["reward_last"]) == (3.0, 5.0)
+    assert figures["models/mixed"]["loss_last"] == 5.25
+    assert figures["eval"]["copa"] == 0.55
+
+
+def test_the_page_is_self_contained_and_escapes_page_text(runs, tmp_path):
+    out = tmp_path / "report.html"
+    main([str(runs), f"out={out}"])
+    tags = Tags()
+    tags.feed(out.read_text())
+    assert "script" not in tags.tags
+    assert not {"src", "onload", "onclick"} & set(tags.attributes)
+    assert "&lt;script&gt;" in out.read_text() or "&lt;" in out.read_text()
+
+
+def test_the_same_pairs_are_drawn_every_time(runs):
+    (stage,) = (stage for stage in find_stages([str(runs)]) if stage.name == "recycled")
+    first = [document["id"] for document in sample_pairs(stage, 4, 2500)]
+    assert len(first) == 4
+    assert first == [document["id"] for document in sample_pairs(stage, 4, 2500)]
+    assert sample_pairs(stage, 4, 100) == []  # all are longer
+
+
+@pytest.mark.parametrize("name", ["nowhere", "empty"])
+def test_a_missing_or_empty_folder_is_one_line_and_exit_code_2(tmp_path, capsys, name):
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(SystemExit) as stop:
+        main([str(tmp_path / name)])
+    assert stop.value.code == 2
+    assert capsys.readouterr().err.startswith("error: no run")
