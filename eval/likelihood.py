@@ -158,7 +158,9 @@ class ScorerConfig(RunConfig):
     """Used when the model is a URL."""
 
 
-def open_scorer(model: "str | Path | nn.Module", config: ScorerConfig | None = None) -> Scorer:
+def open_scorer(
+    model: "str | Path | nn.Module", config: ScorerConfig | None = None, *, collective: bool = False
+) -> Scorer:
     """A scorer for a model folder, a live module or the URL of a server.
 
     Args:
@@ -166,15 +168,20 @@ def open_scorer(model: "str | Path | nn.Module", config: ScorerConfig | None = N
             `position_ids`, `attention_mask` ([B, 1, S, S] bool) and `logits_to_keep` and returns logits or an
             object that holds them.
         config: defaults if None.
+        collective: all ranks of torch.distributed score together (sharded weights); each call of `score` by one is
+            then a call by all.
     """
     config = config or ScorerConfig()
     if isinstance(model, str) and model.startswith(("http://", "https://")):
         from eval.server_scorer import ServerScorer
 
         return ServerScorer(model, config)
-    from eval.local_scorer import LocalScorer, load_model
+    from eval.causal_model import load_model
+    from eval.local_scorer import LocalScorer
 
-    return LocalScorer(load_model(model, config) if isinstance(model, str | Path) else model, config)
+    if isinstance(model, str | Path):
+        model = load_model(model, config.dtype, config.device)
+    return LocalScorer(model, config, collective=collective)
 
 
 class TableScorer:
