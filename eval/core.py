@@ -33,7 +33,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 from pydantic import Field
 
 from common.config import HOW, RunConfig, fail, parse, usage_errors
-from eval.core_rows import RowStore, ScoredItem, outcomes_of, score_items
+from eval.core_rows import RowStore, ScoredItem, outcomes_of, processes, score_items
 from eval.core_score import (
     CORE,
     EXTENDED,
@@ -120,11 +120,13 @@ def evaluate(
         if store and done and done["key"] == key:
             figures[entry.name], outcomes[entry.name] = done, store.outcomes(entry.name)
         else:
-            engine = engine or open_scorer(model, scorer)
+            # A module of several processes may be sharded: then all of them run it, or none.
+            sharded = processes()[1] > 1 and not isinstance(model, str | Path)
+            engine = engine or open_scorer(model, scorer, collective=sharded)
             scored, facts = score_entry(entry, file, tokenizer, engine, seq_len, rows)
             figures[entry.name] = {"key": key, **facts}
             outcomes[entry.name] = outcomes_of(entry, scored)
-            if store and _first_process():
+            if store and processes()[0] == 0:
                 store.write(entry.name, scored, figures[entry.name])
         if on_entry:
             on_entry(entry.name, figures[entry.name])
@@ -197,12 +199,6 @@ def tokenizer_hash(tokenizer: Any) -> str:
 
 def _rows_of(outcomes: Outcomes, group: str) -> set[int]:
     return {index for index, category in zip(outcomes.index, outcomes.category, strict=True) if category == group}
-
-
-def _first_process() -> bool:
-    from torch import distributed
-
-    return not distributed.is_available() or not distributed.is_initialized() or distributed.get_rank() == 0
 
 
 def _key(entry: Entry, file: TaskFile, rows: set[int] | None, identity: Mapping[str, Any]) -> str:

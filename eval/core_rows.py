@@ -109,7 +109,7 @@ def score_items(items: Sequence[Item], kind: Kind, scorer: Scorer, label: str = 
     Raises:
         RuntimeError: the scorer could not score a row; a score over the others would be another one.
     """
-    rank, world = _processes()
+    rank, world = processes()
     work: list[tuple[int, int, Trunk]] = []  # item, trunk of the item, the trunk
     places = []
     for number, item in enumerate(items):
@@ -168,7 +168,8 @@ def _slabs(work: list[tuple[int, int, Trunk]]) -> Iterator[list[tuple[int, int, 
         yield slab
 
 
-def _processes() -> tuple[int, int]:
+def processes() -> tuple[int, int]:
+    """This process's rank and the number of processes."""
     from torch import distributed
 
     if not distributed.is_available() or not distributed.is_initialized():
