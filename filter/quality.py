@@ -50,7 +50,20 @@ class FastTextConfig(RunConfig):
     """The label of poor text: where it is the likelier one, the score is 1 minus its probability."""
 
 
-AnyScorerConfig = Annotated[FastTextConfig | DataManConfig | ClassifierConfig, Field(discriminator="kind")]
+class SimpleConfig(RunConfig):
+    """A score that needs no model: what a trained one has to beat, and what a trial run can do with."""
+
+    kind: Literal["simple"]
+
+    name: Literal["stop_word_share", "character_length"] = "stop_word_share"
+    """`filter.separation` says what each is worth on labelled pages."""
+
+    field: str = "stop_word_share"
+    """Name of the score's field in each document."""
+
+
+ScorerConfig = FastTextConfig | DataManConfig | ClassifierConfig | SimpleConfig
+AnyScorerConfig = Annotated[ScorerConfig, Field(discriminator="kind")]
 
 
 class Scorer(Protocol):
@@ -64,7 +77,7 @@ class Scorer(Protocol):
 
 
 @lru_cache(maxsize=8)
-def open_scorer(config: FastTextConfig | DataManConfig | ClassifierConfig) -> Scorer:
+def open_scorer(config: ScorerConfig) -> Scorer:
     """Load a scorer; a process that asks again for the same one gets the one it has.
 
     Raises:
@@ -76,6 +89,8 @@ def open_scorer(config: FastTextConfig | DataManConfig | ClassifierConfig) -> Sc
         from filter.dataman import DataManScorer
 
         return DataManScorer(config)
+    if isinstance(config, SimpleConfig):
+        return SimpleScorer(config)
     from filter.classifier import ClassifierScorer
 
     return ClassifierScorer(config)
@@ -110,7 +125,7 @@ class FastTextScorer:
         if not Path(config.model).is_file():
             raise ValueError(
                 f"no fastText model at {config.model}; train one with `python -m filter.train_quality DATA out=FILE`, "
-                "or fetch DCLM's mlfoundations/fasttext-oh-eli5"
+                "or fetch DCLM's mlfoundations/fasttext-oh-eli5 (configs/filter/smoke_cpu.yaml needs neither)"
             )
         import fasttext  # takes NumPy and a compiled library along: not needed for --help
 
@@ -130,6 +145,20 @@ class FastTextScorer:
             positive_probability(label[0], float(probability[0]), self.negative_label)
             for label, probability in zip(labels, probabilities, strict=True)
         ]
+
+
+class SimpleScorer:
+    """Scores with a formula; see `SimpleConfig`."""
+
+    def __init__(self, config: SimpleConfig) -> None:
+        from filter.separation import SIMPLE_SCORES
+
+        self.field = config.field
+        self.formula = SIMPLE_SCORES[config.name]
+
+    def score(self, texts: Sequence[str]) -> list[float | None]:
+        """One score per text."""
+        return [self.formula(text) for text in texts]
 
 
 def read_score(document: Document, field: str) -> float | None:

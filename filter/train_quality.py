@@ -2,14 +2,14 @@
 
 Usage:
     python -m filter.train_quality labelled.jsonl out=quality.bin
-    python -m filter.train_quality configs/filter/train_quality_dclm.yaml data=labelled.jsonl out=quality.bin
+    python -m filter.train_quality labelled.jsonl out=quality.bin lr=0.1 dim=100 epoch=5 bucket=2000000  # as DCLM
 
 A row is {"text": ..., "label": 1 for good or 0 for poor}. The model is trained on `train_frac` of the rows of each
 label; the figures (AUC with a bootstrap interval, beside the best simple score's) are of the others. They are printed
 and written beside the model as `<out>.json`. Text is normalised as `filter.quality` does when it scores.
 
-The defaults suit some hundred to some ten thousand pages and make a model of 3 MB. DCLM's own settings, for hundreds of
-thousands of pages and 0.8 GB, are in `configs/filter/train_quality_dclm.yaml`.
+The defaults suit some hundred to some ten thousand pages and make a model of 3 MB. DCLM's own settings (the second
+command, arXiv:2406.11794) are for hundreds of thousands of pages and make one of 0.8 GB.
 """
 
 import json

@@ -1,0 +1,420 @@
+"""The steps of a filter recipe, one after the other, each resumable: score, select, mix."""
+
+import itertools
+import json
+import logging
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from common.config import RunConfig, config_hash
+from common.documents import read_documents
+from common.launch import run_shards
+from common.run import Run, run_folder, write_json
+from common.shards import Document, Result, Shard, add_stats, list_shards, process_shard
+from common.storage import exists, is_remote, join, make_folder, read_bytes
+from filter.histogram import Histogram, linear_bins
+from filter.mix import (
+    MixJob,
+    Share,
+    epochs,
+    gather_shard,
+    pool_columns,
+    settle_versions,
+    share_of,
+    spread_shard,
+    versions,
+)
+from filter.quality import open_scorer, score_documents, scores_hash
+from filter.select import All, Budget, Columns, Cut, Fraction, Threshold, keep, passes, solve
+from filter.steps import (
+    RECORDS_FORM,
+    check_hash,
+    columns_of,
+    read_records,
+    records_of,
+    rewrite_shard,
+    step_hash,
+)
+from filter.tokens import TokenCountConfig, open_counter
+
+if TYPE_CHECKING:
+    from filter.run import FilterConfig, SourceRule
+
+log = logging.getLogger("repro.filter")
+
+Stats = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Pool:
+    """A source on its way through the steps: where its documents are now, and the hash of all that led there."""
+
+    name: str
+    folder: str
+    hash: str
+
+
+@dataclass(frozen=True)
+class ScoreJob:
+    """What scoring a shard needs; goes to worker processes."""
+
+    folder: str
+    hash: str
+    scorers: tuple[Any, ...]
+    fields: tuple[str, ...]
+    tokens: TokenCountConfig
+
+
+@dataclass(frozen=True)
+class SelectJob:
+    """What selecting from a shard needs; goes to worker processes."""
+
+    folder: str
+    records: str
+    hash: str
+    source: str
+    field: str | None
+    cut: Cut
+
+
+def score_shard(shard: Shard, job: ScoreJob) -> Stats:
+    """Write the score records of one shard."""
+
+    def transform(documents: Iterator[Document]) -> Iterator[Result]:
+        scored = score_documents(documents, [open_scorer(scorer) for scorer in job.scorers])
+        return records_of(scored, job.fields, open_counter(job.tokens))
+
+    return process_shard(shard, job.folder, transform, config_hash=job.hash, form=RECORDS_FORM, restart_each_part=True)
+
+
+def select_shard(shard: Shard, job: SelectJob) -> Stats:
+    """Write what a cut keeps of one shard, with scores, tokens and source on every document."""
+    path = join(job.records, shard.name + RECORDS_FORM)
+
+    def work(documents: Iterator[Document]) -> Iterator[Result]:
+        columns = columns_of(read_records(path), job.field)
+        kept = keep(job.cut, columns, shard.index)
+        for number, (document, record) in enumerate(itertools.zip_longest(documents, read_records(path), fillvalue={})):
+            if document.get("id") != record.get("id"):
+                raise RuntimeError(f"{shard.path} changed since it was scored: delete {job.records}")
+            counts = {"tokens_in": record.get("tokens", 0)}
+            if kept[number]:
+                counts["tokens_out"] = counts["tokens_in"]
+                yield Result(_selected(document, record, job.source), counts=counts)
+            else:
+                reason = "no_score" if np.isnan(columns.scores[number]) else "below_threshold"
+                if columns.scores[number] == job.cut.threshold:
+                    reason = "tied_over_budget"
+                yield Result(reason=reason, counts=counts)
+
+    return rewrite_shard(shard, job.folder, work, job.hash)
+
+
+def _selected(document: Document, record: Document, source: str) -> Document:
+    scores = {field: score for field, score in record["scores"].items() if score is not None}
+    tokens = {"token_count": record["tokens"]} if "tokens" in record else {}
+    own = document.get("source")
+    # a pool's own `source` field is not lost
+    moved = {"source_before": own} if own is not None and own != source else {}
+    return document | scores | tokens | moved | {"source": source}
+
+
+class Recipe:
+    """A filter run: `check` what it needs, then `run` it."""
+
+    def __init__(self, config: "FilterConfig") -> None:
+        self.config = config
+        self.work = config.work_folder()
+        self.steps: list[Stats] = []
+        self.seconds: list[tuple[str, str, float]] = []
+
+    def check(self) -> None:
+        """Find what is missing before any work starts.
+
+        Raises:
+            ValueError: a pool, a model or a tokenizer is not there, or the output folder holds another recipe's output.
+        """
+        if not self.config.source_ref_paths:
+            raise ValueError("no pool to select from; give source_ref_paths=POOL[,POOL]")
+        self.inputs = {
+            rule.name: list_shards(resolve(path))
+            for rule, path in zip(self.config.used(), self.config.source_ref_paths, strict=False)
+        }
+        for scorer in self.config.scorers:
+            open_scorer(scorer)
+        open_counter(self.config.token_count())
+        for rule in self.config.used():
+            if self.config.score_field(rule) is None and not isinstance(rule.select, All):
+                raise ValueError(
+                    f"{rule.name} is selected by score and nothing is scored; add a scorer, or name its field"
+                )
+        self.hash = scores_hash(self.config, self.config.scorers)
+        record = join(self.config.output_dir, "dataset.json")
+        if exists(record):
+            check_hash(self.config.output_dir, json.loads(read_bytes(record))["config_hash"], self.hash)
+
+    def plan(self) -> dict[str, Any]:
+        """What would be read and written."""
+        reads = [f"{len(shards)} shards as {name!r}" for name, shards in self.inputs.items()]
+        unused = [rule.name for rule in self.config.sources[len(self.inputs) :]]
+        return {
+            "reads": ", ".join(reads),
+            **({"no pool for": ", ".join(unused)} if unused else {}),
+            "writes": f"{self.config.output_dir} (steps in {self.work})",
+        }
+
+    def run(self) -> dict[str, Any]:
+        """Run all steps and return the content of `dataset.json`.
+
+        Raises:
+            ValueError: a budget cannot be met, or a folder holds another recipe's output.
+        """
+        record = join(self.config.output_dir, "dataset.json")
+        if exists(record):
+            return json.loads(read_bytes(record))
+        make_folder(self.config.output_dir)
+        if is_remote(self.config.output_dir):
+            return self._run(None)
+        with Run(run_folder(self.config.output_dir, "filter"), self.config, seed=self.config.seed) as run:
+            return self._run(run)
+
+    def _run(self, run: Run | None) -> dict[str, Any]:
+        self.logger = run
+        sources: list[dict[str, Any]] = []
+        pools: list[Pool] = []
+        for rule, path in zip(self.config.used(), self.config.source_ref_paths, strict=False):
+            scored = self._score(rule, path)
+            pool, figures = self._select(rule, path, scored, sources)
+            pools.append(pool)
+            sources.append(figures)
+        dataset = self._mix(pools, sources)
+        write_json(join(self.config.output_dir, "dataset.json"), dataset)
+        return dataset
+
+    def _score(self, rule: "SourceRule", path: str) -> Pool:
+        """Score records of one source, in its shards' order."""
+        fields = [scorer.field for scorer in self.config.scorers]
+        if rule.field and rule.field not in fields:
+            fields.append(rule.field)
+        scorers = [scores_hash(scorer, [scorer]) for scorer in self.config.scorers]
+        hash_ = step_hash("score", path, scorers, fields, config_hash(self.config.token_count()))
+        pool = Pool(rule.name, self._folder("score", hash_, rule.name), hash_)
+        job = ScoreJob(pool.folder, hash_, tuple(self.config.scorers), tuple(fields), self.config.token_count())
+        self._step("score", rule.name, self.inputs[rule.name], partial(score_shard, job=job))
+        return pool
+
+    def _select(
+        self, rule: "SourceRule", path: str, scored: Pool, before: Sequence[dict[str, Any]]
+    ) -> tuple[Pool, dict[str, Any]]:
+        field = self.config.score_field(rule)
+        shards = self.inputs[rule.name]
+
+        def columns() -> Iterator[Columns]:
+            for shard in shards:
+                yield columns_of(read_records(join(scored.folder, shard.name + RECORDS_FORM)), field)
+
+        spent = sum(one["tokens_selected"] for one in before if one["name"] in getattr(rule.select, "minus", []))
+        try:
+            cut = solve(rule.select, columns, spent)
+        except ValueError as error:
+            raise ValueError(f"{rule.name}: {error}") from None
+        hash_ = step_hash("select", scored.hash, rule.name, field, repr(cut))
+        pool = Pool(rule.name, self._folder("select", hash_, rule.name), hash_)
+        job = SelectJob(pool.folder, scored.folder, hash_, rule.name, field, cut)
+        stats = self._step("select", rule.name, shards, partial(select_shard, job=job))
+        figures = {
+            "name": rule.name,
+            "path": path,
+            "documents_in": stats["docs_in"],
+            "documents_selected": stats["docs_out"],
+            "tokens_in": stats.get("tokens_in", 0),
+            "tokens_selected": stats.get("tokens_out", 0),
+            "scorer": field,
+            "select": _selection(rule.select, cut),
+            **score_figures(columns, cut, field),
+        }
+        return pool, figures
+
+    def _mix(self, pools: Sequence[Pool], sources: list[dict[str, Any]]) -> dict[str, Any]:
+        config = self.config
+        shards = {pool.name: list_shards(pool.folder) for pool in pools}
+        tokens = {one["name"]: one["tokens_selected"] for one in sources}
+        documents = {one["name"]: one["documents_selected"] for one in sources}
+        often = epochs(config.mix, tokens)
+        shares: dict[str, Share] = {}
+        for name, amount in often.items():
+            whole = float(amount).is_integer()
+            shares[name] = share_of(amount, [] if whole else pool_columns(shards[name], config.seed))
+        both, drops = self._versions(shards)
+        total = sum(round(documents[name] * amount) for name, amount in often.items())
+        buckets = max(1, -(-total // config.shard_docs))
+        hash_ = step_hash("mix", self.hash, [pool.hash for pool in pools])
+        job = MixJob(self._folder("mix", hash_, ""), config.output_dir, config.seed, buckets, self.hash, config.form)
+        runs: list[str] = []
+        for name, of_source in shards.items():
+            work = partial(spread_shard, job=job, source=name, share=shares[name], dropped=drops[name])
+            stats = self._step("mix", name, of_source, work)
+            runs += [join(job.folder, f"{name}/{shard.name}.run") for shard in of_source]
+            figures = next(one for one in sources if one["name"] == name)
+            figures["documents"] = stats["docs_out"]
+            figures["tokens"] = stats["tokens"]
+            figures["epochs"] = round(often[name], 6)
+        targets = [Shard(number, "", f"shard_{number:08d}") for number in range(buckets)]
+        gathered = self._run_shards(partial(gather_shard, job=job, runs=runs), targets, "write")
+        return self._record(sources, gathered, both)
+
+    def _versions(self, shards: dict[str, list[Shard]]) -> tuple[int, dict[str, Any]]:
+        """How many pages are kept in both forms, and per source which pages stay out for their other form."""
+        if len(shards) == 1:
+            return 0, {name: np.array([], np.uint64) for name in shards}
+        parts = []
+        for rule in self.config.used():
+            found = (read_documents(shard.path, shard.index) for shard in shards[rule.name])
+            parts.append(versions((one for of in found for one in of), self.config.score_field(rule)))
+        pages, scores, recycled = (np.concatenate(columns) for columns in zip(*parts, strict=True))
+        both, organic, recycled_out = settle_versions(pages, scores, recycled, self.config.both_versions)
+        drops = {}
+        for rule, (_, _, is_recycled) in zip(self.config.used(), parts, strict=True):
+            # a source is all organic or all recycled; one that holds both kinds is refused only where it would matter
+            if self.config.both_versions != "allow" and len(set(is_recycled.tolist())) > 1:
+                raise ValueError(f"{rule.name} holds organic and recycled documents; give each its own source")
+            drops[rule.name] = recycled_out if len(is_recycled) and is_recycled[0] else organic
+        return both, drops
+
+    def _record(self, sources: list[dict[str, Any]], gathered: Sequence[Stats], both: int) -> dict[str, Any]:
+        tokens = sum(one["tokens"] for one in sources)
+        documents = sum(one["docs_out"] for one in gathered)
+        counted = self.config.tokenizer or self.config.bytes_per_token
+        unique = sum(min(one["epochs"], 1.0) * one["tokens_selected"] for one in sources)
+        training = self.config.training_tokens
+        return {
+            "documents": documents,
+            "tokens": tokens if counted else None,
+            "unique_tokens": round(unique) if counted else None,
+            "token_count": _dump(self.config.token_count()),
+            "training_tokens": training,
+            "passes": passes(training, round(unique)) if training and unique else None,
+            "pages_in_both_versions": both,
+            "both_versions": self.config.both_versions,
+            "mix": _dump(self.config.mix),
+            "seed": self.config.seed,
+            "shards": len(gathered),
+            "config_hash": self.hash,
+            "sources": sources,
+            "steps": self.steps,
+        }
+
+    def _step(self, step: str, source: str, shards: Sequence[Shard], work: Callable[[Shard], Stats]) -> Stats:
+        """Run a step over a source's shards; its counts go into the record, its seconds into the run's metrics."""
+        total: Stats = {}
+        for one in self._run_shards(work, shards, f"{step} {source}"):
+            total = add_stats(total, one) if total else dict(one)
+        seconds = total.pop("seconds", 0.0)
+        counts = {key: value for key, value in total.items() if key not in ("shard", "config_hash")}
+        lost = counts["docs_in"] - (counts["docs_out"] - counts.get("copies", 0)) - sum(counts["drops"].values())
+        if lost:
+            raise RuntimeError(f"{step} {source}: {lost} documents are unaccounted for")
+        self.steps.append({"step": step, "source": source, **counts})
+        if self.logger:
+            self.logger.log({"step_name": step, "source": source, **counts, "seconds": round(seconds, 3)})
+        return counts
+
+    def _run_shards(self, work: Callable[[Shard], Stats], shards: Sequence[Shard], label: str) -> list[Stats]:
+        return run_shards(work, shards, workers=self.config.workers, cluster=self.config.cluster, label=label)
+
+    def _folder(self, step: str, hash_: str, source: str) -> str:
+        return join(self.work, f"{step}-{hash_[:8]}" + (f"/{source}" if source else ""))
+
+
+def resolve(path: str) -> str:
+    """A pool's place: the path itself, or the `dataset_url` in a DCLM dataset reference.
+
+    Raises:
+        ValueError: the reference is missing or names no pool.
+    """
+    if not path.endswith(".json"):
+        return path
+    if not exists(path):
+        raise ValueError(f"no dataset reference at {path}")
+    try:
+        reference = json.loads(read_bytes(path))
+    except json.JSONDecodeError as error:
+        raise ValueError(f"{path} is no JSON: {error}") from None
+    if not isinstance(reference, dict) or not isinstance(reference.get("dataset_url"), str):
+        raise ValueError(f"{path} names no dataset_url")
+    return reference["dataset_url"]
+
+
+def score_figures(columns: Callable[[], Iterable[Columns]], cut: Cut, field: str | None) -> dict[str, Any]:
+    """Histogram in 100 bins of all scored documents and of the kept ones, and quantiles: what the report draws."""
+    if field is None:
+        return {"histogram": None, "quantiles": {}}
+    whole = Histogram()
+    for one in columns():
+        scored = ~np.isnan(one.scores)
+        whole.add(one.scores[scored], one.tokens[scored])
+    if not whole.total:
+        return {"histogram": None, "quantiles": {}}
+    edges = linear_bins(whole.low, whole.high)
+    rows = {name: np.zeros(len(edges) - 1, np.int64) for name in ("documents", "kept", "tokens", "tokens_kept")}
+    for number, one in enumerate(columns()):
+        kept = keep(cut, one, number)
+        scored = ~np.isnan(one.scores)
+        for name, which in (("", scored), ("_kept", kept)):
+            documents, _ = np.histogram(one.scores[which], edges)
+            tokens, _ = np.histogram(one.scores[which], edges, weights=one.tokens[which])
+            rows["kept" if name else "documents"] += documents
+            rows["tokens" + name] += tokens.astype(np.int64)
+    picture = {"edges": [round(float(edge), 6) for edge in edges], **{name: row.tolist() for name, row in rows.items()}}
+    return {"histogram": picture, "quantiles": whole.quantiles()}
+
+
+def table(dataset: dict[str, Any]) -> str:
+    """What was kept of each source, and every step's counts, for a terminal."""
+    lines = [f"{'source':<16}{'documents in':>14}{'kept':>12}{'share':>8}{'tokens kept':>16}  rule"]
+    for one in dataset["sources"]:
+        share = one["documents_selected"] / one["documents_in"] if one["documents_in"] else 0.0
+        rule = ", ".join(f"{key} {value}" for key, value in one["select"].items() if value is not None)
+        lines.append(
+            f"{one['name']:<16}{one['documents_in']:>14,}{one['documents_selected']:>12,}{share:>8.1%}"
+            f"{one['tokens_selected']:>16,}  {rule}"
+        )
+    for one in dataset["sources"]:
+        lines += ["", *_bars(one)]
+    lines.append("")
+    for step in dataset["steps"]:
+        drops = ", ".join(f"{reason} {number:,}" for reason, number in sorted(step["drops"].items()))
+        lines.append(
+            f"{step['step']:<14}{step['source']:<16}{step['docs_in']:>12,} in{step['docs_out']:>12,} out"
+            + (f"   dropped: {drops}" if drops else "")
+        )
+    return "\n".join(lines)
+
+
+def _bars(source: dict[str, Any], width: int = 40) -> list[str]:
+    if not source["histogram"]:
+        return []
+    picture = source["histogram"]
+    tens = {name: np.add.reduceat(picture[name], range(0, len(picture[name]), 10)) for name in ("documents", "kept")}
+    edges = picture["edges"][::10]
+    lines = [f"{source['name']}: {source['scorer']}, all and kept (█) documents"]
+    for start, end, number, kept in zip(edges[:-1], edges[1:], tens["documents"], tens["kept"], strict=True):
+        full = round(width * kept / tens["documents"].max())
+        rest = round(width * number / tens["documents"].max()) - full
+        lines.append(f"  {start:8.4g} to {end:8.4g} {number:10,} {kept:10,} {'█' * full}{'░' * rest}")
+    lines.append("  quantiles " + "  ".join(f"{share}: {value:.4g}" for share, value in source["quantiles"].items()))
+    return lines
+
+
+def _selection(rule: All | Threshold | Fraction | Budget, cut: Cut) -> dict[str, Any]:
+    overshoot = None if cut.asked is None or cut.reached is None else cut.reached - cut.asked
+    finite = cut.threshold if np.isfinite(cut.threshold) else None
+    return {"mode": rule.kind, "threshold": finite, "asked": cut.asked, "reached": cut.reached, "overshoot": overshoot}
+
+
+def _dump(config: RunConfig) -> Any:
+    return config.model_dump(mode="json")
