@@ -72,7 +72,7 @@ def write_pool(config: LocalPoolConfig) -> int:
     folder.mkdir(parents=True, exist_ok=True)
     files = [folder / f"shard_{shard:08d}_processed.jsonl.zst" for shard in range(config.shards)]
     for stranger in sorted(set(folder.glob("*.jsonl*")) - set(files)):
-        raise ValueError(f"{config.out} already holds {stranger.name}, which would join the pool; choose another folder")
+        raise ValueError(f"{config.out} already holds {stranger.name}, which would join the pool; choose another")
     for number, file in enumerate(files):
         first, last = (len(documents) * edge // config.shards for edge in (number, number + 1))
         write_documents(str(file), documents[first:last])

@@ -1,0 +1,388 @@
+"""The course of a tokenising run: check the engine, encode all shards, shuffle, put the set in its place.
+
+Everything unfinished lies in `<output>/.work`. A set is finished when its `dataset.json` is there; until then no file
+of it has its final name, or all that are needed to go on still lie in the work folder.
+"""
+
+import fcntl
+import hashlib
+import json
+import logging
+import os
+import shutil
+import time
+import uuid
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict, replace
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import fsspec
+
+from common.config import config_hash
+from common.documents import read_documents
+from common.launch import run_shards
+from common.run import Run, run_folder, write_json
+from common.shards import Shard, add_stats, list_shards
+from common.storage import is_remote, local_path
+from pretrain.encode_shard import Job, ShardFiles, State, encode_shard
+from pretrain.encoders import (
+    ADVERSARIAL,
+    EngineMismatch,
+    ReferenceEncoder,
+    choose_engine,
+    find_mismatch,
+    load_tokenizer,
+    open_encoder,
+)
+from pretrain.shuffle import Piece, Runs, gather_piece, plan_pieces
+from pretrain.stream_cut import cut_runs, cut_shard
+from pretrain.token_set import DESCRIPTION, MANIFEST, Pads, describe, pads_of, shard_name, write_manifest
+from pretrain.tokenize import TokenizeConfig
+
+log = logging.getLogger("repro")
+
+BYTES_PER_WORKER = 8 << 20
+"""Compressed input that makes another worker worth its start."""
+
+
+def tokenize(config: TokenizeConfig) -> dict[str, Any]:
+    """Make the tokenised set, or finish it, or find it finished.
+
+    Returns:
+        The `dataset.json` fields with `documents`, `shards`, `engine` and `seconds`.
+
+    Raises:
+        ValueError: no pool or tokenizer, the output holds another set, or the input holds no text.
+    """
+    began = time.monotonic()
+    shards = pool_shards(config.input)
+    tokenizer = load_tokenizer(config.tokenizer, config.eot, config.bos, config.pad)
+    if config.add_bos and tokenizer.bos is None:
+        raise ValueError(f"{config.tokenizer} has no BOS token to add; give one with bos=TOKEN")
+    plan = plan_digest(config, tokenizer.sha256, shards)
+    output = Path(config.output)
+    done = _finished(output, plan)
+    if done is None:
+        work = output / ".work"
+        work.mkdir(parents=True, exist_ok=True)
+        with Run(run_folder(output, "tokenize"), config, seed=config.seed) as run, _alone(work):
+            job = Job(
+                tokenizer=tokenizer,
+                engine="tokenizers",
+                special_in_text=config.special_in_text,
+                vocab_size=config.vocab_size or tokenizer.entries,
+                width=config.seq_len + 1,
+                pack=config.pack,
+                tail=config.tail,
+                add_bos=config.add_bos,
+                seed=config.seed,
+                check_every=config.check_every,
+                work=str(work),
+                plan=plan,
+            )
+            done = _make(config, job, shards, output)
+            run.log({**done, "seconds": round(time.monotonic() - began, 3)})
+    return {**done, "seconds": time.monotonic() - began}
+
+
+def pool_shards(pools: Sequence[str]) -> list[Shard]:
+    """The shards of all pools, numbered through; where two have one name, the pool's number is put before it."""
+    found = [(number, shard) for number, pool in enumerate(pools) for shard in list_shards(pool)]
+    names = [shard.name for _, shard in found]
+    clash = len(set(names)) < len(names)
+    return [
+        Shard(index, shard.path, f"{number:02d}_{shard.name}" if clash else shard.name)
+        for index, (number, shard) in enumerate(found)
+    ]
+
+
+def sizes(shards: Sequence[Shard]) -> list[tuple[str, int]]:
+    """(name, bytes) of each shard."""
+    return [(shard.name, int(_info(shard.path)["size"])) for shard in shards]
+
+
+def plan_digest(config: TokenizeConfig, tokenizer_sha256: str, shards: Sequence[Shard]) -> str:
+    """16 hex digits of all that shapes the output: settings, the tokenizer's content, the input's names and sizes."""
+    text = json.dumps([config_hash(config), tokenizer_sha256, sizes(shards)])
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+def _finished(output: Path, plan: str) -> dict[str, Any] | None:
+    description = output / DESCRIPTION
+    if not description.exists():
+        return None
+    done = json.loads(description.read_text(encoding="utf-8"))
+    if done.get("config_hash") != plan:
+        raise ValueError(
+            f"{output} holds a set made from other input or settings (hash {done.get('config_hash')}, now {plan}); "
+            "choose another output folder, or delete this one"
+        )
+    shutil.rmtree(output / ".work", ignore_errors=True)
+    manifest = [line for line in (output / MANIFEST).read_text(encoding="utf-8").split("\n") if line]
+    stats = [json.loads(path.read_text(encoding="utf-8")) for path in sorted(output.glob("*.stats.json"))]
+    return {
+        **done,
+        "documents": sum(one["docs_out"] for one in stats),
+        "shards": len(manifest),
+        "engine": stats[0]["engine"],
+    }
+
+
+@contextmanager
+def _alone(work: Path) -> Iterator[None]:
+    """Keep a second process of this machine off the folder; a killed process lets go by itself."""
+    with (work / "lock").open("wb") as handle:
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise ValueError(f"another process is working on {work.parent}") from None
+        yield
+
+
+def _make(config: TokenizeConfig, job: Job, shards: list[Shard], output: Path) -> dict[str, Any]:
+    workers = config.workers or _workers_for(shards)
+    launch = partial(run_shards, workers=workers, cluster=config.cluster)
+    note = _read_plan(job)
+    if note is None:
+        note = _check_engine(config, job, shards)
+        write_json(Path(job.work) / "plan.json", note)
+    try:
+        states: list[State] = launch(
+            partial(encode_shard, job=replace(job, engine=note["engine"])), shards, label="encode"
+        )
+    except EngineMismatch as mismatch:
+        log.warning("%s; all is encoded again with tokenizers", mismatch)
+        note = {**note, "engine": "tokenizers", "mismatch": str(mismatch)}
+        write_json(Path(job.work) / "plan.json", note)  # from here on work of the fast engine does not count
+        states = launch(partial(encode_shard, job=replace(job, engine="tokenizers")), shards, label="encode")
+    job = replace(job, engine=note["engine"])
+    runs = [ShardFiles(job.work, shard.index).runs(state) for shard, state in zip(shards, states, strict=True)]
+    if job.pack == "stream":
+        tokens = [sum(state.run_lengths) for state in states]
+        cuts = launch(partial(cut_shard, job=job, tokens=tokens), shards, label="cut")
+        runs = [cut_runs(shard, job, cut) for shard, cut in zip(shards, cuts, strict=True)]
+        for state, cut in zip(states, cuts, strict=True):
+            state.stats.update({key: cut[key] for key in ("contexts", "pads", "tokens_dropped")})
+    total = sum(sum(one.lengths) for one in runs)
+    if not total:
+        raise ValueError(
+            f"no text in {', '.join(config.input)}: {sum(state.stats['docs_in'] for state in states)} lines or rows, "
+            f"none of them a document with text ({_drops(states)})"
+        )
+    pads = _shuffle(config, job, runs, total, workers, output, launch)
+    return _finish(config, job, shards, states, note, pads, total, output)
+
+
+def _workers_for(shards: Sequence[Shard]) -> int:
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    worth = -(-sum(size for _, size in sizes(shards)) // BYTES_PER_WORKER)
+    return max(1, min(cores, len(shards), worth))
+
+
+def _read_plan(job: Job) -> dict[str, Any] | None:
+    path = Path(job.work) / "plan.json"
+    if not path.exists():
+        if strangers := sorted(path.parent.parent.glob("shard_*.bin")):
+            raise ValueError(f"{strangers[0]} is in the way: not made by this run; choose another output folder")
+        return None
+    note = json.loads(path.read_text(encoding="utf-8"))
+    if note["plan"] != job.plan:
+        raise ValueError(
+            f"{path.parent.parent} holds an unfinished set of other input or settings (hash {note['plan']}, now "
+            f"{job.plan}); choose another output folder, or delete this one"
+        )
+    return note
+
+
+def _check_engine(config: TokenizeConfig, job: Job, shards: Sequence[Shard]) -> dict[str, Any]:
+    """Choose the engine: the fast one if it agrees on hard strings and on the first documents of the input."""
+    name = choose_engine(config.engine, job.tokenizer, job.special_in_text)
+    encoder = open_encoder(name, job.tokenizer, job.special_in_text)
+    note: dict[str, Any] = {"plan": job.plan, "engine": encoder.name, "checked": 0, "mismatch": None}
+    if isinstance(encoder, ReferenceEncoder):
+        return note
+    documents = _first(shards, config.check_first)
+    texts = [*ADVERSARIAL, *job.tokenizer.specials, *documents]
+    note["checked"] = len(texts)
+    wrong = find_mismatch(encoder, encoder.reference, texts)
+    if wrong is not None:
+        note |= {"engine": "tokenizers", "mismatch": f"{encoder.name} and tokenizers differ on {texts[wrong][:100]!r}"}
+        log.warning("%s; encoding with tokenizers", note["mismatch"])
+    return note
+
+
+def _first(shards: Sequence[Shard], count: int) -> list[str]:
+    texts: list[str] = []
+    for shard in shards:
+        for document in read_documents(shard.path, shard.index):
+            texts.append(document["text"])
+            if len(texts) == count:
+                return texts
+    return texts
+
+
+def _shuffle(
+    config: TokenizeConfig, job: Job, runs: list[Runs], total: int, workers: int, output: Path, launch: Any
+) -> list[Pads]:
+    """Pass two: every piece of the key range to its place in the shards; returns each shard's pads."""
+    row_bytes = job.width * job.dtype.itemsize
+    pieces = _pieces(Path(job.work), runs, max(1, (config.buffer_mib << 20) // workers // row_bytes))
+    count = -(-total // config.shard_rows)
+    for number in range(count):
+        if (output / f"{shard_name(number)}.bin").exists():
+            continue  # a killed run had all pieces done and was naming the shards
+        rows = min(config.shard_rows, total - number * config.shard_rows)
+        with (Path(job.work) / f"{shard_name(number)}.bin").open("ab") as target:
+            target.truncate(rows * row_bytes)
+    tasks = [Shard(number, job.work, f"piece_{number:06d}") for number in range(len(pieces))]
+    place = partial(_place_piece, pieces=pieces, runs=runs, job=job, shard_rows=config.shard_rows)
+    pads: list[Pads] = [[] for _ in range(count)]
+    for piece_pads in launch(place, tasks, label="shuffle"):
+        for row, number in piece_pads:
+            pads[row // config.shard_rows].append((row % config.shard_rows, number))
+    return pads
+
+
+def _pieces(work: Path, runs: list[Runs], capacity: int) -> list[Piece]:
+    """The pieces of the shuffle; kept, so that a run that goes on with other workers or memory knows what is done."""
+    path = work / "pieces.json"
+    if not path.exists():
+        write_json(path, [asdict(piece) for piece in plan_pieces(runs, capacity)])
+    return [Piece(**piece) for piece in json.loads(path.read_text(encoding="utf-8"))]
+
+
+def _place_piece(task: Shard, pieces: list[Piece], runs: list[Runs], job: Job, shard_rows: int) -> Pads:
+    """Write one piece's contexts to their final rows; returns (row in the whole set, pads). Doing it twice is safe."""
+    piece = pieces[task.index]
+    marker = Path(job.work) / f"piece_{task.index:06d}.json"
+    if marker.exists():
+        return json.loads(marker.read_text(encoding="utf-8"))
+    blocks, pads = gather_piece(piece, runs, job.width, job.dtype)
+    row = piece.first_row
+    touched: dict[int, int] = {}
+    try:
+        for block in blocks:
+            while len(block):
+                number, inside = divmod(row, shard_rows)
+                part = block[: shard_rows - inside]
+                if number not in touched:
+                    touched[number] = os.open(Path(job.work) / f"{shard_name(number)}.bin", os.O_WRONLY)
+                _write_all(touched[number], part.data.cast("B"), inside * job.width * job.dtype.itemsize)
+                row, block = row + len(part), block[len(part) :]
+    finally:
+        for handle in touched.values():
+            os.fsync(handle)
+            os.close(handle)
+    placed = pads_of(pads, piece.first_row)
+    write_json(marker, placed)
+    return placed
+
+
+def _write_all(handle: int, data: memoryview, offset: int) -> None:
+    while len(data):
+        written = os.pwrite(handle, data, offset)
+        data, offset = data[written:], offset + written
+
+
+def _finish(
+    config: TokenizeConfig,
+    job: Job,
+    shards: list[Shard],
+    states: list[State],
+    note: dict[str, Any],
+    pads: list[Pads],
+    total: int,
+    output: Path,
+) -> dict[str, Any]:
+    """Name the shards, then the manifest, then the stats; `dataset.json` comes last and makes the set count."""
+    counts = [min(config.shard_rows, total - first) for first in range(0, total, config.shard_rows)]
+    work = Path(job.work)
+    for number in range(len(counts)):
+        source, target = work / f"{shard_name(number)}.bin", output / f"{shard_name(number)}.bin"
+        if source.exists():
+            source.replace(target)
+    write_manifest(output, zip(map(shard_name, range(len(counts))), counts, pads, strict=True))
+    sums: dict[str, Any] = {}
+    for shard, state in zip(shards, states, strict=True):
+        stats = {"shard": shard.name, **state.stats, "engine": note["engine"], "config_hash": job.plan}
+        stats["seconds"] = round(stats["seconds"], 3)
+        if shard.index == 0:
+            stats["checked_at_start"] = note["checked"]
+        if note["mismatch"]:
+            stats["mismatch"] = note["mismatch"]
+        rejects = ShardFiles(job.work, shard.index).rejects
+        if rejects.exists() and rejects.stat().st_size:
+            rejects.replace(output / f"{shard.name}.rejects.jsonl")
+        write_json(output / f"{shard.name}.stats.json", stats)
+        sums = add_stats(sums, stats)
+    description = _description(config, job, shards, sums, total)
+    if config.export == "dclm":
+        from pretrain.tar_form import export_tars
+
+        export_tars(output, output / "dclm", description)
+    write_json(output / DESCRIPTION, description)
+    shutil.rmtree(work)
+    return {**description, "documents": sums["docs_out"], "shards": len(counts), "engine": note["engine"]}
+
+
+def _description(
+    config: TokenizeConfig, job: Job, shards: list[Shard], sums: dict[str, Any], total: int
+) -> dict[str, Any]:
+    """The content of `dataset.json`: a function of input and settings, the date that of the newest input file."""
+    layout = {
+        "seq_len": config.seq_len,
+        "dtype": job.dtype.name,
+        "vocab_size": job.vocab_size,
+        "eot_id": job.tokenizer.eot,
+        "bos_id": job.tokenizer.bos,
+        "pad_id": job.tokenizer.pad,
+        "tokenizer": config.tokenizer,
+        "tokenizer_sha256": job.tokenizer.sha256,
+        "num_sequences": total,
+        "num_tokens": sums["tokens"] - sums.get("tokens_dropped", 0),
+        "num_pads": sums["pads"],
+        "size": total * job.width * job.dtype.itemsize,
+        "text_bytes": sums["text_bytes"],
+        "seed": config.seed,
+        "pack": config.pack,
+        "tail": config.tail,
+        "sources": [
+            {"uuid": str(uuid.uuid5(uuid.NAMESPACE_URL, pool)), "name": Path(pool).name, "path": pool}
+            for pool in config.input
+        ],
+        "config_hash": job.plan,
+    }
+    newest = max(_modified(shard.path) for shard in shards)
+    return describe(
+        layout,
+        name=config.name or Path(config.output).resolve().name,
+        uuid=str(uuid.uuid5(uuid.NAMESPACE_OID, job.plan)),
+        created=time.strftime("%Y_%m_%d-%H_%M_%S", time.gmtime(newest)),
+        data_key="bin",
+    )
+
+
+def _drops(states: Sequence[State]) -> str:
+    drops: dict[str, int] = {}
+    for state in states:
+        drops = add_stats(drops, state.stats["drops"])
+    return ", ".join(f"{reason} {count}" for reason, count in sorted(drops.items())) or "all shards are empty"
+
+
+def _info(path: str) -> dict[str, Any]:
+    files, inside = fsspec.core.url_to_fs(path)
+    return files.info(inside)
+
+
+def _modified(path: str) -> float:
+    """When a file was last changed, in seconds; 0 where a remote store does not say."""
+    if not is_remote(path):
+        return local_path(path).stat().st_mtime
+    files, inside = fsspec.core.url_to_fs(path)
+    try:
+        return files.modified(inside).timestamp()
+    except (NotImplementedError, KeyError):
+        return 0.0
