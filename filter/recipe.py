@@ -150,7 +150,7 @@ class Recipe:
         for rule in self.config.used():
             if self.config.score_field(rule) is None and not isinstance(rule.select, All):
                 raise ValueError(
-                    f"{rule.name} is selected by score and nothing is scored; add a scorer, or name its field"
+                    f"{rule.name} is selected by score, and nothing is scored; add a scorer, or name a field"
                 )
         self.hash = scores_hash(self.config, self.config.scorers)
         record = join(self.config.output_dir, "dataset.json")

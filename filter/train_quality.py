@@ -99,7 +99,16 @@ def train_fasttext(rows: Rows, out: str | Path, config: FastTextTraining | None 
         model = Path(folder) / "model.bin"
         context = multiprocessing.get_context("spawn")
         with ProcessPoolExecutor(1, mp_context=context) as pool:
-            pool.submit(_train, str(lines), str(model), options).result()
+            try:
+                pool.submit(_train, str(lines), str(model), options).result()
+            except RuntimeError as error:
+                if "NaN" not in str(error):
+                    raise
+                given = ", ".join(f"{name}={options[name]}" for name in ("dim", "wordNgrams", "lr"))
+                raise ValueError(
+                    f"fastText met NaN with {given}; its build for NumPy 2 does so with dim=10 or wordNgrams=1, "
+                    "and any build with too high an lr"
+                ) from None
         model.replace(out)
 
 
