@@ -1,0 +1,364 @@
+"""The training loop: a step is a function of (data, seed, step), so a run continues anywhere as if never stopped."""
+
+import logging
+import math
+import resource
+import signal
+import time
+from collections import deque
+from collections.abc import Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from common.run import Run
+from pretrain.batches import Batch, contexts
+from pretrain.checkpoint import Checkpoints, restore
+from pretrain.checkpoint_folder import latest
+from pretrain.config import PretrainConfig, flops_per_token, peak_flops
+from pretrain.dataset import TokenisedSet
+from pretrain.job import Job
+from pretrain.loss import LossSums
+from pretrain.model import document_layout
+from pretrain.parallel import Devices, blocks_of, distribute, last_micro_batch
+from pretrain.schedule import learning_rate
+from pretrain.validation import validate
+
+log = logging.getLogger("repro.pretrain")
+
+SPIKE_WINDOW = 128
+"""Steps whose losses tell what a spike is."""
+
+SMALL = 2_000_000_000
+"""Parameters up to which micro-batch gradients pile up unsharded (fp32, 8 GB) instead of being reduced each time."""
+
+
+@dataclass
+class StepResult:
+    """What one step did; means over its targets, in nats per token."""
+
+    loss: float
+    z: float
+    logit: float
+    grad_norm: float
+    skipped: bool
+    data_wait_s: float
+    stop: bool
+
+
+class Trainer:
+    """A model, its optimizer and its place in the data."""
+
+    def __init__(
+        self, config: PretrainConfig, job: Job, model: nn.Module, description: dict[str, Any], devices: Devices
+    ) -> None:
+        """
+        Args:
+            config: the run.
+            job: the numbers and the data that follow from it.
+            model: initialised and whole, on the device; it is spread over all devices here.
+            description: what to build for its weights, saved with every checkpoint.
+            devices: this process among all.
+
+        Raises:
+            ValueError: the global batch cannot be split over devices and micro-batches.
+        """
+        self.config, self.job, self.devices, self.description = config, job, devices, description
+        pieces = devices.world * config.acc
+        if config.global_bs < pieces:
+            raise ValueError(
+                f"global_bs={config.global_bs} is less than {devices.world} devices x acc={config.acc}; use acc="
+                f"{max(1, config.global_bs // devices.world)} or global_bs={pieces}"
+            )
+        self.parameters = sum(parameter.numel() for parameter in model.parameters())
+        embedding = max(parameter.numel() for parameter in model.parameters() if parameter.ndim == 2)
+        no_embed = job.counts.no_embed if job.counts else self.parameters - embedding
+        width = job.model.dim if job.model else embedding // model.get_output_embeddings().weight.shape[0]
+        self.flops_per_token = flops_per_token(no_embed, len(blocks_of(model)), width, job.seq_len)
+        distribute(model, config, devices)
+        self.model = model
+        self.optimizer = torch.optim.AdamW(
+            _groups(model, config), lr=config.lr, betas=(config.beta1, config.beta2), eps=config.eps, fused=True
+        )
+        self.average = (
+            {name: value.detach().clone() for name, value in model.named_parameters()} if config.ema else None
+        )
+        self.meter = Meter(self)
+        self.next_step = 0
+        self.skipped = {"nonfinite": 0, "spike": 0}
+        self.recent: deque[float] = deque(maxlen=SPIKE_WINDOW)
+        self.stopping = False
+
+    def train(self, run: Run | None) -> str:
+        """Train from the latest checkpoint to the end; returns `finished`, `preempted` or `benchmarked`.
+
+        Args:
+            run: the run folder's log; None on all processes but the first.
+
+        Raises:
+            FloatingPointError: more steps than allowed had a loss or gradient that is not finite.
+        """
+        config, job = self.config, self.job
+        end = min(config.benchmark, job.steps) if config.benchmark else job.steps
+        checkpoints = None
+        if not config.benchmark:
+            self._resume()
+            checkpoints = Checkpoints(job.folder, config.keep_last, background=config.checkpoint_async)
+        self.meter.go_on()
+        with self._stop_on_sigterm(), ThreadPoolExecutor(max(1, config.workers)) as readers:
+            ahead: Future[Batch] | None = None
+            for step in range(self.next_step, end):
+                started = time.perf_counter()
+                batch = ahead.result() if ahead else self.read(step)
+                waited = time.perf_counter() - started
+                ahead = readers.submit(self.read, step + 1) if config.workers and step + 1 < end else None
+                result = self.step(step, batch, waited)
+                self.next_step = step + 1
+                self.meter.add(result)
+                if run and (self.next_step % config.log_every == 0 or step == 0 or self.next_step == end):
+                    run.log(self.meter.metrics(), self.next_step)
+                if checkpoints:
+                    checkpoints.poll()
+                    self._save_if_due(checkpoints, result.stop)
+                if self._due(config.val_every_steps) or (self.next_step == end and not config.benchmark):
+                    self.validate(run)
+                if result.stop:
+                    break
+                self.meter.go_on()
+        if checkpoints:
+            checkpoints.wait()
+        if config.benchmark:
+            return "benchmarked"
+        return "finished" if self.next_step == job.steps else "preempted"
+
+    def read(self, step: int) -> Batch:
+        """This process's micro-batches of a step, and the number of targets in the whole batch."""
+        config, job, devices = self.config, self.job, self.devices
+        indices = np.arange(step * config.global_bs, (step + 1) * config.global_bs)
+        pads = job.cursor.pads(indices) if config.mask_pad else np.zeros_like(indices)
+        targets = int((job.seq_len - np.minimum(pads, job.seq_len)).sum())
+        pieces = np.array_split(np.arange(len(indices)), devices.world * config.acc)
+        mine = pieces[devices.rank * config.acc : (devices.rank + 1) * config.acc]
+        return Batch([contexts(job.cursor.rows(indices[piece]), pads[piece]) for piece in mine], targets)
+
+    def step(self, step: int, batch: Batch, waited: float = 0.0) -> StepResult:
+        """One optimizer step on a batch; the update is skipped, and counted, for a spike or what is not finite."""
+        config = self.config
+        torch.manual_seed((config.seed << 32) + step)  # dropout, where a model has it, follows the step
+        rate = learning_rate(step, self.job.steps, config)
+        for group in self.optimizer.param_groups:
+            group["lr"] = rate
+        sums = torch.zeros(4, device=self.devices.device)
+        for number, (inputs, targets) in enumerate(batch.micro_batches):
+            last_micro_batch(self.model, number + 1 == len(batch.micro_batches), self.parameters <= SMALL)
+            parts = self.loss(inputs, targets)
+            # FSDP averages gradients over devices; the loss is a sum over all of the batch's targets.
+            (parts.loss * (self.devices.world / batch.targets)).backward()
+            sums[:3] += torch.stack((parts.cross_entropy, parts.z, parts.logits)).detach()
+        sums[3] = float(self.stopping)
+        cross_entropy, z, logit, stop = self.devices.sum(sums).tolist()
+        norm = float(_whole(nn.utils.clip_grad_norm_(self.model.parameters(), config.grad_clip)))
+        loss = cross_entropy / batch.targets
+        skipped = self._refuse(loss, norm)
+        if not skipped:
+            self.optimizer.step()
+            self._average()
+        self.optimizer.zero_grad(set_to_none=True)
+        return StepResult(loss, z / batch.targets, logit / batch.targets, norm, skipped, waited, stop > 0)
+
+    def loss(self, inputs: Tensor, targets: Tensor) -> LossSums:
+        """Loss sums of [B, T] inputs against [B, T] targets on this device."""
+        device = self.devices.device
+        inputs, targets = inputs.to(device, non_blocking=True), targets.to(device, non_blocking=True)
+        positions = mask = None
+        if self.config.document_mask:
+            positions, mask = document_layout(inputs, self.job.eot_id)
+        return self.model(inputs, positions, mask, targets=targets, z_loss=self.config.z_loss)
+
+    def validate(self, run: Run | None) -> dict[str, float]:
+        """Nats per token and bits per byte on each validation set."""
+        self.model.eval()
+        values = {}
+        batch = max(1, self.config.global_bs // (self.devices.world * self.config.acc))
+        for path in self.config.val:
+            values |= validate(self.loss, self.devices, TokenisedSet(path), self.config.val_sequences, batch)
+        self.model.train()
+        if run and values:
+            run.log(values, self.next_step)
+        return values
+
+    def totals(self) -> dict[str, Any]:
+        """Speed of the whole run so far, without its first step, and its last losses."""
+        return self.meter.totals()
+
+    def _refuse(self, loss: float, norm: float) -> bool:
+        config = self.config
+        if not (math.isfinite(loss) and math.isfinite(norm)):
+            self.skipped["nonfinite"] += 1
+            log.warning("step %d: loss %s, gradient norm %s: skipped", self.next_step, loss, norm)
+            if self.skipped["nonfinite"] > config.skip_nonfinite:
+                raise FloatingPointError(
+                    f"step {self.next_step}: loss {loss}, gradient norm {norm}; "
+                    f"skip_nonfinite={config.skip_nonfinite} allows no more of these"
+                )
+            return True
+        if config.skip_spikes and len(self.recent) == SPIKE_WINDOW:
+            mean, std = float(np.mean(self.recent)), float(np.std(self.recent))
+            if loss > mean + config.skip_spikes * std:
+                self.skipped["spike"] += 1
+                log.warning("step %d: loss %.3f after a mean of %.3f: skipped", self.next_step, loss, mean)
+                self.recent.append(loss)  # a lasting change of level is no spike for long
+                return True
+        self.recent.append(loss)
+        return False
+
+    @torch.no_grad()
+    def _average(self) -> None:
+        if self.average is not None and self.config.ema:
+            for name, value in self.model.named_parameters():
+                self.average[_plain(name)].lerp_(value.detach(), 1 - self.config.ema)
+
+    def _resume(self) -> None:
+        found = latest(self.job.folder) if self.config.resume else None
+        if found is None:
+            return
+        state = restore(found, self.model, self.optimizer, self.average)
+        self.next_step, self.skipped = state["step"], state["skipped"]
+        self.recent.extend(state["recent_losses"])
+        log.info("continuing %s from step %d", self.job.name, self.next_step)
+
+    def _state(self, keep: bool) -> dict[str, Any]:
+        return {
+            "step": self.next_step,
+            "cursor": self.next_step * self.config.global_bs,
+            "tokens": self.next_step * self.config.global_bs * self.job.seq_len,
+            "keep": keep,
+            "identity": self.job.identity,
+            "skipped": self.skipped,
+            "recent_losses": list(self.recent),
+            "world": self.devices.world,
+        }
+
+    def _save_if_due(self, checkpoints: Checkpoints, stopping: bool) -> None:
+        config, job, step = self.config, self.job, self.next_step
+        keep = step in job.milestones
+        every = config.checkpoint_every_tokens
+        per_step = config.global_bs * job.seq_len
+        crossed = every is not None and step * per_step // every > (step - 1) * per_step // every
+        if keep or crossed or stopping or self._due(config.checkpoint_every_steps):
+            checkpoints.save(self.model, self.optimizer, self._state(keep), self.description, self.average)
+
+    def _due(self, every: int | None) -> bool:
+        return every is not None and self.next_step % every == 0
+
+    @contextmanager
+    def _stop_on_sigterm(self) -> Iterator[None]:
+        def stop(*_: object) -> None:
+            self.stopping = True
+
+        previous = signal.signal(signal.SIGTERM, stop)
+        try:
+            yield
+        finally:
+            signal.signal(signal.SIGTERM, previous)
+
+
+class Meter:
+    """Speed, without the time that validation and checkpoints take."""
+
+    def __init__(self, trainer: Trainer) -> None:
+        self.trainer = trainer
+        self.peak = peak_flops(torch.cuda.get_device_name()) if trainer.devices.device.type == "cuda" else None
+        self.results: list[StepResult] = []
+        self.line_s = self.total_s = 0.0
+        self.steps = 0
+        self._since: float | None = None
+
+    def add(self, result: StepResult) -> None:
+        """Count a step; the first one, which sets things up, does not count in the total."""
+        self.pause()
+        self.results.append(result)
+        self.steps += 1
+        if self.steps == 1:
+            self.total_s = 0.0
+
+    def pause(self) -> None:
+        """Stop the clock."""
+        if self._since is not None:
+            elapsed = time.perf_counter() - self._since
+            self.line_s += elapsed
+            self.total_s += elapsed
+            self._since = None
+
+    def go_on(self) -> None:
+        """Start the clock."""
+        self._since = time.perf_counter()
+
+    def metrics(self) -> dict[str, Any]:
+        """The line to log: state of the last step, speed since the last line."""
+        trainer, last = self.trainer, self.results[-1]
+        config, job = trainer.config, trainer.job
+        per_step = config.global_bs * job.seq_len
+        values = {
+            "tokens": trainer.next_step * per_step,
+            "loss": last.loss,
+            "z_loss": config.z_loss * last.z,
+            "lr": trainer.optimizer.param_groups[0]["lr"],
+            "grad_norm": last.grad_norm,
+            "mean_logit": last.logit,
+            **self._speed(len(self.results), self.line_s),
+            "data_wait_s": sum(result.data_wait_s for result in self.results),
+            "memory_gib": memory_gib(trainer.devices.device),
+            "passes": max(job.cursor.passes(trainer.next_step * config.global_bs)),
+            **{f"skipped/{reason}": count for reason, count in trainer.skipped.items()},
+        }
+        self.results, self.line_s = [], 0.0
+        return values
+
+    def totals(self) -> dict[str, Any]:
+        """Speed over all steps of this process but the first, and memory."""
+        return {
+            **self._speed(self.steps - 1, self.total_s),
+            "memory_gib": memory_gib(self.trainer.devices.device),
+            "world": self.trainer.devices.world,
+            "flops_per_token": self.trainer.flops_per_token,
+        }
+
+    def _speed(self, steps: int, seconds: float) -> dict[str, float | None]:
+        trainer = self.trainer
+        tok_s = steps * trainer.config.global_bs * trainer.job.seq_len / max(seconds, 1e-9)
+        each = tok_s / trainer.devices.world
+        mfu = each * trainer.flops_per_token / self.peak if self.peak else None
+        return {"tok_s": tok_s, "tok_s_per_gpu": each, "mfu": mfu}
+
+
+def memory_gib(device: torch.device) -> float:
+    """Most memory ever held: the GPU's allocator, or this process's resident set."""
+    if device.type == "cuda":
+        return torch.cuda.max_memory_allocated(device) / 2**30
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
+
+
+def _groups(model: nn.Module, config: PretrainConfig) -> list[dict[str, Any]]:
+    """Parameters with and without weight decay."""
+    free, decayed = [], []
+    for name, parameter in model.named_parameters():
+        is_norm, is_embedding = "norm" in name, "embed" in name
+        spared = ("norms" in config.no_decay and is_norm) or ("embeddings" in config.no_decay and is_embedding)
+        (free if spared else decayed).append(parameter)
+    groups = [{"params": decayed, "weight_decay": config.wd}, {"params": free, "weight_decay": 0.0}]
+    return [group for group in groups if group["params"]]
+
+
+def _whole(value: Tensor) -> Tensor:
+    """A norm over shards, gathered."""
+    return value.full_tensor() if hasattr(value, "full_tensor") else value
+
+
+def _plain(name: str) -> str:
+    return name.replace("_checkpoint_wrapped_module.", "")
