@@ -1,0 +1,197 @@
+"""Rows for training and measuring a cleaning rephraser: real passages, boilerplate put in, the clean text to answer.
+
+Usage:
+    python -m rl.data.rephrase configs/rl/data_tiny_pairs.yaml pool=POOL out=runs/tiny/data/pairs.jsonl
+    python -m rl.data.rephrase pool=POOL out=held_out.jsonl part=held_out rows=200 unseen=true
+
+A row holds `id`, `text` (the noisy page), `clean_text`, `noise` (kind and text of each piece) and `messages` (the
+rephrasing request and its answer); with `form=text` only `id` and `text`, for plain language modelling. Passages of one
+document are all in `train` or all in `held_out`.
+"""
+
+import itertools
+import random
+from collections.abc import Callable, Iterator
+from typing import Any, Literal
+
+from pydantic import Field, model_validator
+
+from common.config import RunConfig, parse, usage_errors
+from common.documents import read_documents, write_documents
+from common.shards import Shard, list_shards
+from rephrase.prompts import PromptName, SystemName, answer, messages
+from rl.data.noise import add_noise
+from rl.data.passages import Count, is_scrap, part_of, passages
+
+Row = dict[str, Any]
+
+
+class RephraseDataConfig(RunConfig):
+    """Which passages become rows, how long they are, and how much boilerplate goes in."""
+
+    pool: str = "runs/quickstart/pool"
+    """Shards of real pages."""
+
+    out: str = "runs/tiny/data/pairs.jsonl"
+    """File of rows (`.jsonl`, `.jsonl.gz`, `.jsonl.zst` or `.parquet`)."""
+
+    tokenizer: str = "rephrase/tiny"
+    """Hugging Face folder of the tokenizer that counts tokens."""
+
+    form: Literal["pairs", "text"] = "pairs"
+    """`pairs`: noisy page and clean answer as messages; `text`: plain text for language modelling."""
+
+    part: Literal["train", "held_out"] = "train"
+    """Which documents: split by hash of their id."""
+
+    held_out_frac: float = Field(0.1, ge=0, le=1)
+    """Share of the documents held out."""
+
+    rows: int = Field(1000, gt=0)
+    """How many rows; when the pool's passages run out, they come again with other boilerplate."""
+
+    min_tokens: int = Field(16, gt=0)
+    """Shortest passage."""
+
+    max_tokens: int = Field(128, gt=0)
+    """Longest passage."""
+
+    max_pieces: int = Field(4, ge=0)
+    """Most pieces of boilerplate in a page; a page gets 1 to this many, evenly."""
+
+    clean_frac: float = Field(0.1, ge=0, le=1)
+    """Share of pages without boilerplate, to be copied as they are."""
+
+    unseen: bool = False
+    """Use the kinds of boilerplate kept for measuring."""
+
+    harvest_pages: int = Field(2000, ge=0)
+    """Short lines of this many training pages serve as boilerplate too; 0: none."""
+
+    scrambled_frac: float = Field(0.0, ge=0, le=1)
+    """Share of passages replaced by as many words drawn from a list: only copying helps there."""
+
+    repeat_frac: float = Field(0.0, ge=0, le=1)
+    """Share of `text` rows that say their passage twice: the same, for language modelling."""
+
+    prompt: PromptName = "repro"
+    """The request's wording."""
+
+    system: SystemName = "assistant"
+    """The request's system line."""
+
+    seed: int = 0
+    """With a document's id it decides its passages and its boilerplate."""
+
+    @model_validator(mode="after")
+    def _bounds(self) -> "RephraseDataConfig":
+        if self.min_tokens > self.max_tokens:
+            raise ValueError(f"min_tokens {self.min_tokens} is above max_tokens {self.max_tokens}")
+        return self
+
+
+def build_rows(config: RephraseDataConfig, count: Count) -> Iterator[Row]:
+    """The rows in the order of the pool, pass after pass until there are enough.
+
+    Raises:
+        ValueError: the pool holds no clean passage of this length.
+    """
+    shards = list_shards(config.pool)
+    harvest = _harvest(shards, config) if config.form == "pairs" and config.max_pieces else []
+    words = _word_list(shards, config) if config.scrambled_frac else []
+    made = 0
+    for turn in itertools.count():
+        before = made
+        for key, passage in _passages(shards, config, count, turn):
+            rng = random.Random(f"row:{config.seed}:{key}")
+            if rng.random() < config.scrambled_frac:
+                passage = _scrambled(rng, words, passage)
+            yield _row(config, key, passage, rng, harvest)
+            made += 1
+            if made == config.rows:
+                return
+        if made == before:
+            raise ValueError(
+                f"{config.pool} has no clean passage of {config.min_tokens} to {config.max_tokens} tokens in its "
+                f"{config.part} part; give a larger pool or other bounds"
+            )
+
+
+def _passages(shards: list[Shard], config: RephraseDataConfig, count: Count, turn: int) -> Iterator[tuple[str, str]]:
+    for shard in shards:
+        for document in read_documents(shard.path, shard.index):
+            if part_of(document["id"], config.held_out_frac) != config.part:
+                continue
+            rng = random.Random(f"passages:{config.seed}:{turn}:{document['id']}")
+            found = passages(document["text"], rng, count, config.min_tokens, config.max_tokens)
+            for number, passage in enumerate(found):
+                yield f"{document['id']}#{turn}.{number}", passage
+
+
+def _row(config: RephraseDataConfig, key: str, passage: str, rng: random.Random, harvest: list[str]) -> Row:
+    if config.form == "text":
+        return {"id": key, "text": f"{passage}\n\n{passage}" if rng.random() < config.repeat_frac else passage}
+    noisy = config.max_pieces and rng.random() >= config.clean_frac
+    pieces = rng.randint(1, config.max_pieces) if noisy else 0
+    page = add_noise(passage, key, seed=config.seed, pieces=pieces, unseen=config.unseen, harvest=harvest)
+    request = messages(page.text, config.prompt, config.system)
+    return {
+        "id": key,
+        "text": page.text,
+        "clean_text": passage,
+        "noise": page.pieces(),
+        "messages": [*request, answer(passage)],
+    }
+
+
+def _harvest(shards: list[Shard], config: RephraseDataConfig) -> list[str]:
+    """Short lines of training pages, whatever part is built: the held-out part must not teach its own scraps."""
+    pages = _training_pages(shards, config)
+    lines = (line.strip() for page in pages for line in page.split("\n"))
+    return list(dict.fromkeys(line for line in lines if line and is_scrap(line)))
+
+
+def _word_list(shards: list[Shard], config: RephraseDataConfig) -> list[str]:
+    return sorted({word for page in _training_pages(shards, config) for word in page.split() if len(word) <= 15})
+
+
+def _training_pages(shards: list[Shard], config: RephraseDataConfig) -> Iterator[str]:
+    documents = itertools.chain.from_iterable(read_documents(shard.path, shard.index) for shard in shards)
+    training = (page["text"] for page in documents if part_of(page["id"], config.held_out_frac) == "train")
+    return itertools.islice(training, config.harvest_pages)
+
+
+def _scrambled(rng: random.Random, words: list[str], passage: str) -> str:
+    # A drawn word has about twice the tokens of a running one.
+    return " ".join(rng.choice(words) for _ in range(max(1, len(passage.split()) // 2)))
+
+
+def token_counter(tokenizer: str) -> Callable[[str], int]:
+    """Counts tokens with a Hugging Face folder's tokenizer, without loading a deep-learning library.
+
+    Raises:
+        ValueError: the folder has no `tokenizer.json`.
+    """
+    from pathlib import Path
+
+    from tokenizers import Tokenizer
+
+    path = Path(tokenizer) / "tokenizer.json"
+    if not path.is_file():
+        raise ValueError(f"no tokenizer at {path}; give tokenizer=FOLDER")
+    encoder = Tokenizer.from_file(str(path))
+    return lambda text: len(encoder.encode(text, add_special_tokens=False).ids)
+
+
+def main(argv: list[str] | None = None) -> None:
+    """Read the command line, then write the rows."""
+    config = parse(RephraseDataConfig, __doc__, argv, plan=lambda config: {"reads": config.pool, "writes": config.out})
+    with usage_errors():
+        list_shards(config.pool)
+        count = token_counter(config.tokenizer)
+        written = write_documents(config.out, build_rows(config, count))
+    print(f"{written} rows in {config.out}")  # noqa: T201
+
+
+if __name__ == "__main__":
+    main()

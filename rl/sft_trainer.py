@@ -1,0 +1,245 @@
+"""Supervised fine-tuning on TRL's SFTTrainer: rows to token ids, a curriculum of length-sorted batches, the export."""
+
+import json
+import logging
+import random
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+from datasets import Dataset
+from torch.utils.data import DataLoader
+from transformers import (
+    AutoConfig,
+    AutoModelForCausalLM,
+    AutoTokenizer,
+    PreTrainedModel,
+    PreTrainedTokenizerBase,
+    TrainerCallback,
+    set_seed,
+)
+from trl import SFTConfig, SFTTrainer
+
+from common.documents import read_lines
+from common.run import Run
+from rl.sft import SFTRunConfig
+
+log = logging.getLogger("repro")
+
+IGNORED = -100
+"""Label of a token that bears no loss."""
+
+SORTED_BATCHES = 50
+"""Rows are sorted by length within this many batches, so that order stays random and padding small."""
+
+Encoded = dict[str, list[int]]
+
+
+def train(config: SFTRunConfig) -> Path:
+    """Train, log to the run folder, export; returns the exported folder."""
+    set_seed(config.seed)
+    tokenizer = AutoTokenizer.from_pretrained(_tokenizer_source(config))
+    model = load_model(config, tokenizer)
+    with Run(config.out, config, seed=config.seed) as run:
+        files = {path: encode_file(path, tokenizer, config.max_length) for path in config.files()}
+        dataset, ranges = _joined(files)
+        batches = _curriculum(config, dataset["length"], ranges)
+        trainer = StagedTrainer(
+            model=model,
+            args=_arguments(config, len(batches)),
+            train_dataset=dataset.remove_columns("length"),
+            eval_dataset=_held_out(config, tokenizer),
+            processing_class=tokenizer,
+            callbacks=[_Metrics(run)],
+            batches=batches,
+        )
+        trainer.train(resume_from_checkpoint=config.resume or None)
+        return export(trainer.model, tokenizer, run.folder / "export", config.export_dtype)
+
+
+def load_model(config: SFTRunConfig, tokenizer: PreTrainedTokenizerBase) -> PreTrainedModel:
+    """The model to start from: trained weights, or fresh ones of a configuration file, sized to the tokenizer."""
+    dtype = torch.bfloat16 if config.precision == "bf16" else torch.float32
+    if not config.model.endswith(".json"):
+        return AutoModelForCausalLM.from_pretrained(config.model, dtype=dtype)
+    values = json.loads(Path(config.model).read_text(encoding="utf-8"))
+    shape = AutoConfig.for_model(
+        **values,
+        vocab_size=len(tokenizer),
+        eos_token_id=tokenizer.eos_token_id,
+        pad_token_id=tokenizer.pad_token_id,
+        bos_token_id=None,
+    )
+    return AutoModelForCausalLM.from_config(shape, dtype=dtype)
+
+
+def encode_file(path: str, tokenizer: PreTrainedTokenizerBase, max_length: int) -> list[Encoded]:
+    """Token ids and labels of a file's rows; rows over `max_length` are left out and counted in the log."""
+    rows = [json.loads(line) for line in read_lines(path)]
+    encoded = [encode_row(row, tokenizer) for row in rows]
+    kept = [row for row in encoded if len(row["input_ids"]) <= max_length]
+    if len(kept) < len(encoded):
+        log.warning("%s: %d of %d rows are longer than %d tokens", path, len(rows) - len(kept), len(rows), max_length)
+    if not kept:
+        raise ValueError(f"{path} holds no row of at most {max_length} tokens")
+    return kept
+
+
+def encode_row(row: dict[str, Any], tokenizer: PreTrainedTokenizerBase) -> Encoded:
+    """Token ids of one row, and labels that ignore all but the last assistant turn, or nothing in plain text.
+
+    Raises:
+        ValueError: the row has neither `messages` that end in an assistant turn nor `text`, or the template renders a
+            prompt otherwise than the same prompt with its answer.
+    """
+    messages = row.get("messages")
+    if not messages:
+        if "text" not in row:
+            raise ValueError(f"row {row.get('id')!r} has neither messages nor text")
+        ids = [*tokenizer(row["text"], add_special_tokens=False)["input_ids"], tokenizer.eos_token_id]
+        return {"input_ids": ids, "labels": ids}
+    if messages[-1]["role"] != "assistant":
+        raise ValueError(f"row {row.get('id')!r} does not end in an assistant turn")
+    prompt = tokenizer.apply_chat_template(messages[:-1], tokenize=False, add_generation_prompt=True)
+    whole = tokenizer.apply_chat_template(messages, tokenize=False)
+    if not whole.startswith(prompt):
+        raise ValueError("the chat template changes the prompt once its answer follows; give another template")
+    # Two parts, so that no token spans the border: at inference the prompt is encoded alone too.
+    ids = tokenizer(prompt, add_special_tokens=False)["input_ids"]
+    target = tokenizer(whole[len(prompt) :], add_special_tokens=False)["input_ids"]
+    return {"input_ids": ids + target, "labels": [IGNORED] * len(ids) + target}
+
+
+def batches_of(
+    rows: Sequence[int], lengths: Sequence[int], batch_tokens: int, rng: random.Random
+) -> Iterator[list[int]]:
+    """Batches of rows of similar length, for ever: shuffled rows, sorted within windows, batches shuffled again.
+
+    Args:
+        rows: numbers of the rows.
+        lengths: tokens per row, by row number.
+        batch_tokens: rows times longest row of a batch stay within this; a longer row is a batch of its own.
+        rng: decides the order.
+    """
+    average = sum(lengths[row] for row in rows) / len(rows)
+    window = max(1, round(SORTED_BATCHES * batch_tokens / average))
+    while True:
+        order = rng.sample(list(rows), len(rows))
+        for start in range(0, len(order), window):
+            part = sorted(order[start : start + window], key=lengths.__getitem__)
+            batches: list[list[int]] = [[]]
+            for row in part:
+                if batches[-1] and (len(batches[-1]) + 1) * lengths[row] > batch_tokens:
+                    batches.append([])
+                batches[-1].append(row)
+            rng.shuffle(batches)
+            yield from batches
+
+
+def _curriculum(config: SFTRunConfig, lengths: Sequence[int], ranges: dict[str, range]) -> list[list[int]]:
+    """Row numbers of every step's batch, stage after stage."""
+    rng = random.Random(config.seed)
+    batches: list[list[int]] = []
+    lengths = list(lengths)
+    for stage in config.stages:
+        rows = [row for path in stage.data for row in ranges[path]]
+        endless = batches_of(rows, lengths, stage.batch_tokens, rng)
+        batches += [next(endless) for _ in range(stage.steps)]
+    return batches
+
+
+class StagedTrainer(SFTTrainer):
+    """SFTTrainer that takes its batches from a list, if that is not empty."""
+
+    def __init__(self, *args: Any, batches: list[list[int]], **kwargs: Any) -> None:
+        self.batches = batches
+        super().__init__(*args, **kwargs)
+        if batches and self.accelerator.num_processes > 1:
+            raise ValueError("stages run in one process; give data instead, or one process")
+
+    def get_train_dataloader(self) -> DataLoader:
+        """The listed batches in their order, or the library's own."""
+        if not self.batches:
+            return super().get_train_dataloader()
+        return DataLoader(self.train_dataset, batch_sampler=self.batches, collate_fn=self.data_collator)
+
+
+class _Metrics(TrainerCallback):
+    """Writes what the trainer logs to the run folder."""
+
+    def __init__(self, run: Run) -> None:
+        self.run = run
+
+    def on_log(self, args: Any, state: Any, control: Any, logs: dict[str, float] | None = None, **_: Any) -> None:
+        """One line of metrics."""
+        self.run.log({key.replace("eval_", "eval/"): value for key, value in (logs or {}).items()}, state.global_step)
+
+
+def _joined(files: dict[str, list[Encoded]]) -> tuple[Dataset, dict[str, range]]:
+    ranges, start = {}, 0
+    for path, rows in files.items():
+        ranges[path] = range(start, start + len(rows))
+        start += len(rows)
+    return _dataset(row for rows in files.values() for row in rows), ranges
+
+
+def _dataset(rows: Iterable[Encoded]) -> Dataset:
+    rows = list(rows)
+    return Dataset.from_dict(
+        {
+            "input_ids": [row["input_ids"] for row in rows],
+            "labels": [row["labels"] for row in rows],
+            "length": [len(row["input_ids"]) for row in rows],
+        }
+    )
+
+
+def _held_out(config: SFTRunConfig, tokenizer: PreTrainedTokenizerBase) -> Dataset | None:
+    rows = [row for path in config.eval_data for row in encode_file(path, tokenizer, config.max_length)]
+    return _dataset(rows).remove_columns("length") if rows else None
+
+
+def _arguments(config: SFTRunConfig, staged_steps: int) -> SFTConfig:
+    return SFTConfig(
+        output_dir=config.out,
+        learning_rate=config.learning_rate,
+        lr_scheduler_type=config.lr_scheduler_type,
+        lr_scheduler_kwargs=config.lr_scheduler_kwargs,
+        warmup_steps=config.warmup_frac,  # a share, where below 1
+        num_train_epochs=config.num_train_epochs,
+        max_steps=staged_steps if config.max_steps < 0 and staged_steps else config.max_steps,
+        per_device_train_batch_size=config.per_device_train_batch_size,
+        gradient_accumulation_steps=config.gradient_accumulation_steps,
+        max_length=config.max_length,
+        max_grad_norm=config.max_grad_norm,
+        weight_decay=config.weight_decay,
+        adam_beta2=config.adam_beta2,
+        bf16=config.precision == "bf16" and torch.cuda.is_available(),
+        gradient_checkpointing=config.gradient_checkpointing,
+        seed=config.seed,
+        logging_steps=config.logging_steps,
+        save_steps=config.save_steps,
+        save_total_limit=config.save_total_limit,
+        eval_strategy="steps" if config.eval_data else "no",
+        eval_steps=config.save_steps,
+        dataloader_pin_memory=torch.cuda.is_available(),
+        remove_unused_columns=False,
+        disable_tqdm=True,
+        report_to=[],
+    )
+
+
+def export(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, folder: Path, dtype: str) -> Path:
+    """Write model and tokenizer as a Hugging Face folder of one safetensors file, greedy by default."""
+    model = model.to(getattr(torch, dtype))
+    model.config.use_cache = True
+    model.save_pretrained(folder)
+    tokenizer.save_pretrained(folder)
+    return folder
+
+
+def _tokenizer_source(config: SFTRunConfig) -> str:
+    if config.tokenizer is None and config.model.endswith(".json"):
+        raise ValueError("fresh weights need tokenizer=FOLDER")
+    return config.tokenizer or config.model
