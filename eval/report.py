@@ -88,18 +88,19 @@ def main(argv: list[str] | None = None) -> None:
         stages = find_stages(config.runs)
     if not stages:
         fail(f"no runs in {', '.join(config.runs)}: looked for metrics.jsonl, *.stats.json, dataset.json and records")
-    write_report(stages, config)
-    print(config.out)  # noqa: T201
+    print(write_report(stages, config))  # noqa: T201
+    print(f"\n{config.out}")  # noqa: T201
 
 
-def write_report(stages: list[Stage], config: ReportConfig) -> None:
-    """Write the page, and the summary if one is asked for."""
-    from eval.report_sections import figures, page
+def write_report(stages: list[Stage], config: ReportConfig) -> str:
+    """Write the page, and the summary if one is asked for; returns the stages' table for a terminal."""
+    from eval.report_sections import figures, page, text_table
 
     with atomic_write(config.out) as target:
         target.write(page(stages, config.title, config.pairs, config.pair_chars).encode())
     if config.summary:
         write_json(config.summary, {stage.name: figures(stage) for stage in stages})
+    return text_table(stages)
 
 
 def find_stages(paths: Iterable[str]) -> list[Stage]:

@@ -69,7 +69,7 @@ def figures(stage: Stage) -> dict[str, Any]:
         if key in stage.stats:
             found[key] = stage.stats[key]
     found |= {key: value for key, value in stage.stats.items() if key.startswith("tokens") or key == "chunks"}
-    for key in ("num_tokens", "num_sequences", "docs", "tokens", "threshold", "tau"):
+    for key in ("num_tokens", "num_sequences", "documents", "tokens"):
         if isinstance(stage.dataset.get(key), int | float):
             found[key] = stage.dataset[key]
     for key in _shown_metrics(stage):
@@ -82,17 +82,34 @@ def figures(stage: Stage) -> dict[str, Any]:
 
 def stage_table(stages: Sequence[Stage]) -> str:
     """One row per stage with what went in, what came out, and its headline figures."""
+    return _table(["stage", "documents in", "out", "seconds", "figures"], _stage_rows(stages))
+
+
+def text_table(stages: Sequence[Stage]) -> str:
+    """The same for a terminal."""
+    rows = [["stage", "in", "out", "seconds", "figures"], *_stage_rows(stages)]
+    shown = [
+        ["" if cell is None else cell if isinstance(cell, str) else short_number(cell) for cell in row] for row in rows
+    ]
+    widths = [max(len(row[column]) for row in shown) for column in range(4)]
+    lines = []
+    for name, *numbers, rest in shown:
+        columns = [cell.rjust(width) for cell, width in zip(numbers, widths[1:], strict=True)]
+        lines.append("  ".join([name.ljust(widths[0]), *columns, rest]).rstrip())
+    return "\n".join(lines)
+
+
+def _stage_rows(stages: Sequence[Stage]) -> list[list[Any]]:
     rows = []
     for stage in stages:
         known = figures(stage)
         documents = [known.pop(key, None) for key in ("docs_in", "docs_out")]
         seconds = known.pop("seconds", None)
-        known.pop("drops", None)
         rest = ", ".join(
             f"{key} {short_number(value)}" for key, value in known.items() if isinstance(value, int | float)
         )
         rows.append([stage.name, *documents, seconds, rest])
-    return _table(["stage", "documents in", "out", "seconds", "figures"], rows)
+    return rows
 
 
 def reward_curves(stages: Sequence[Stage]) -> str:
@@ -132,36 +149,42 @@ def text_pairs(stages: Sequence[Stage], wanted: int, longest_chars: int) -> str:
 
 
 def quality_histograms(stages: Sequence[Stage]) -> str:
-    """Scores of every source before selection, and where the thresholds lie."""
+    """Scores of every source as it came and as it was kept, on one scale per scorer."""
     charts: list[str] = []
     for stage in stages:
-        for scorer, sources in stage.dataset.get("histograms", {}).items():
-            low, high = _common_edges(sources)
-            shown = {name: source["counts"] for name, source in sources.items()}
-            charts.append(
-                f"<figure><h3>{escape(stage.name)}: {escape(scorer)}</h3>"
-                f"{histogram(shown, low, high, x_label=scorer)}</figure>"
-            )
+        scored = [source for source in stage.dataset.get("sources", []) if source.get("histogram")]
+        for scorer in dict.fromkeys(source["scorer"] for source in scored):
+            of_scorer = [source for source in scored if source["scorer"] == scorer]
+            low = min(source["histogram"]["edges"][0] for source in of_scorer)
+            high = max(source["histogram"]["edges"][-1] for source in of_scorer)
+            shown = {
+                f"{source['name']}{suffix}": _rebinned(source["histogram"], kind, low, high)
+                for source in of_scorer
+                for kind, suffix in (("documents", ""), ("kept", ", kept"))
+            }
+            drawn = histogram(shown, low, high, x_label=scorer)
+            charts.append(f"<figure><h3>{escape(stage.name)}: {escape(scorer)}</h3>{drawn}</figure>")
     return f'<div class="grid">{"".join(charts)}</div>' if charts else ""
 
 
 def counts(stages: Sequence[Stage]) -> str:
     """Documents, tokens and drop reasons, stage by stage."""
     documents: dict[str, float] = {}
+    tokens: dict[str, float] = {}
     rows = []
     for stage in stages:
-        if "docs_in" in stage.stats:
-            documents[f"{stage.name} in"] = stage.stats["docs_in"]
-            documents[f"{stage.name} out"] = stage.stats["docs_out"]
-            total = stage.stats["docs_in"] or 1
-            for reason, number in sorted(stage.stats["drops"].items(), key=lambda item: -item[1]):
-                rows.append([stage.name, reason, number, f"{100 * number / total:.1f} %"])
-    tokens = {
-        f"{stage.name}: {key.removeprefix('num_')}": value
-        for stage in stages
-        for key, value in {**stage.stats, **stage.dataset}.items()
-        if "tokens" in key and isinstance(value, int) and not isinstance(value, bool)
-    }
+        for name, step in _steps(stage):
+            documents[f"{name} in"] = step["docs_in"]
+            documents[f"{name} out"] = step["docs_out"]
+            for reason, number in sorted(step["drops"].items(), key=lambda item: -item[1]):
+                rows.append([name, reason, number, f"{100 * number / max(step['docs_in'], 1):.1f} %"])
+        for source in stage.dataset.get("sources", []):
+            for key in ("tokens_in", "tokens"):
+                if source.get(key):
+                    tokens[f"{stage.name}: {source['name']} {'in' if key == 'tokens_in' else 'out'}"] = source[key]
+        for key, value in {**stage.stats, **stage.dataset}.items():
+            if key.startswith(("tokens_", "num_tokens")) and isinstance(value, int):
+                tokens[f"{stage.name}: {key.removeprefix('tokens_').removeprefix('num_')}"] = value
     body = []
     if documents:
         body.append(f"<h3>Documents</h3>{bar_chart(documents)}")
@@ -238,11 +261,21 @@ def _shown_metrics(stage: Stage) -> list[str]:
     return [key for key in keys if key in (REWARD_TOTAL, f"eval_{REWARD_TOTAL}", "loss") or "bpb" in key]
 
 
-def _common_edges(sources: Mapping[str, Mapping[str, Any]]) -> tuple[float, float]:
-    edges = {(source["low"], source["high"]) for source in sources.values()}
-    if len(edges) != 1:
-        raise ValueError(f"histograms of one scorer over different ranges cannot be compared: {sorted(edges)}")
-    return edges.pop()
+def _steps(stage: Stage) -> list[tuple[str, Mapping[str, Any]]]:
+    """What counts documents in and out: the steps of a filter recipe, else the pool's own stats."""
+    if stage.dataset.get("steps"):
+        return [(f"{stage.name}: {step['step']} {step['source']}", step) for step in stage.dataset["steps"]]
+    return [(stage.name, stage.stats)] if "docs_in" in stage.stats else []
+
+
+def _rebinned(source: Mapping[str, Any], kind: str, low: float, high: float, bins: int = 25) -> list[int]:
+    """Counts of a source's own fine bins in coarse bins that all sources share."""
+    coarse = [0] * bins
+    edges = source["edges"]
+    for left, right, count in zip(edges, edges[1:], source[kind], strict=False):
+        place = ((left + right) / 2 - low) / (high - low) if high > low else 0.0
+        coarse[min(int(place * bins), bins - 1)] += count
+    return coarse
 
 
 def _figures(charts: Sequence[tuple[str, Mapping[str, Sequence[tuple[float, float]]]]]) -> str:

@@ -37,10 +37,14 @@ def runs(tmp_path):
                 yield Result({**document, "organic_text": document["text"], "text": "The page goes on. " * 20})
 
     process_shard(list_shards(folder / "pool")[0], folder / "recycled", rephrase, config_hash="h")
-    bins = {"low": 0.0, "high": 1.0}
-    histograms = {"fasttext": {"pool": {**bins, "counts": [5, 4]}, "recycled": {**bins, "counts": [1, 7]}}}
+    sources = [
+        {"name": name, "scorer": "quality", "tokens_in": 2000, "tokens": 1234,
+         "histogram": {"edges": [low, 0.5, 1.0], "documents": [5, 4], "kept": [0, 4]}}
+        for name, low in (("organic", 0.0), ("recycled", 0.25))
+    ]  # fmt: skip
+    steps = [{"step": "select", "source": "organic", "docs_in": 9, "docs_out": 4, "drops": {"below_threshold": 5}}]
     (folder / "selected").mkdir()
-    write_json(folder / "selected" / "dataset.json", {"name": "selected", "num_tokens": 1234, "histograms": histograms})
+    write_json(folder / "selected" / "dataset.json", {"documents": 8, "sources": sources, "steps": steps})
     for name in ("organic", "mixed"):
         with Run(folder / "models" / name, Small()) as run:
             run.log({"loss": 6.5, "lr": 0.001}, step=0)
@@ -63,9 +67,22 @@ class Tags(HTMLParser):
 def test_one_page_shows_every_stage(runs, tmp_path, capsys):
     out, summary = tmp_path / "report.html", tmp_path / "summary.json"
     main([str(runs), f"out={out}", f"summary={summary}"])
-    assert capsys.readouterr().out.strip() == str(out)
+    *table, _, last = capsys.readouterr().out.strip().split("\n")
+    assert last == str(out)
+    assert any(line.split()[:3] == ["recycled", "9", "8"] for line in table)
     text = out.read_text()
-    for shown in ("recycled", "missing_sentinel", "models/mixed", "copa", "<del>", "total reward", "1,234"):
+    for shown in (
+        "recycled",
+        "missing_sentinel",
+        "models/mixed",
+        "copa",
+        "<del>",
+        "total reward",
+        "1,234",
+        "organic, kept",
+        "below_threshold",
+        "55.6 %",
+    ):
         assert shown in text
     figures = json.loads(summary.read_text())
     assert figures["recycled"]["docs_out"] == 8

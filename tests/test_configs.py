@@ -1,0 +1,53 @@
+"""Every YAML in configs/ loads alone with its config class, and says in its first line what it is."""
+
+import importlib
+from pathlib import Path
+
+import pytest
+import yaml
+
+from common.config import load
+
+CONFIGS = Path(__file__).parents[1] / "configs"
+FILES = sorted(CONFIGS.rglob("*.yaml"))
+CLASSES = {
+    # the longest matching prefix of area/name wins
+    "eval/": "eval.run:EvalConfig",
+    "filter/": "filter.run:FilterConfig",
+    "pretrain/models/": "pretrain.config:ModelConfig",
+    "pretrain/scales/": "pretrain.config:PretrainConfig",
+    "pretrain/tokenize": "pretrain.tokenize:TokenizeConfig",
+    "rephrase/": "rephrase.run:RephraseConfig",
+    "rl/": "rl.train:RLConfig",
+    "rl/data_": "rl.data.rephrase:RephraseDataConfig",
+    "rl/sft_": "rl.sft:SFTRunConfig",
+}
+FOREIGN = ("accelerate/",)
+"""Files whose keys belong to another program."""
+
+
+def area(path):
+    return path.relative_to(CONFIGS).as_posix()
+
+
+def config_class(path):
+    prefix = max((prefix for prefix in CLASSES if area(path).startswith(prefix)), key=len)
+    module, name = CLASSES[prefix].split(":")
+    return getattr(importlib.import_module(module), name)
+
+
+@pytest.mark.parametrize("path", [path for path in FILES if not area(path).startswith(FOREIGN)], ids=area)
+def test_a_config_loads_alone(path):
+    load(config_class(path), [path])
+
+
+@pytest.mark.parametrize("path", [path for path in FILES if area(path).startswith(FOREIGN)], ids=area)
+def test_another_programs_file_is_yaml(path):
+    assert isinstance(yaml.safe_load(path.read_text(encoding="utf-8")), dict)
+
+
+@pytest.mark.parametrize("path", FILES, ids=area)
+def test_the_first_line_says_what_it_is(path):
+    first = path.read_text(encoding="utf-8").splitlines()[0]
+    assert first.startswith("# ")
+    assert len(first) > 20
