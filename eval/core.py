@@ -64,37 +64,92 @@ def evaluate(
     limit: int | None = None,
     *,
     name: str = "",
-    seed: int = 0,
-    seq_len: int = SEQ_LEN,
-    version: Version = "v2",
-    draws: int = 2000,
     scorer: ScorerConfig | None = None,
-    store: RowStore | None = None,
-    stamp: Mapping[str, Any] | None = None,
-    on_entry: Callable[[str, dict[str, Any]], None] | None = None,
+    **options: Any,
 ) -> Record:
-    """Score a model on CORE entries and return DCLM's record.
+    """Score a model on CORE entries: what a trainer calls for the module it is training, which keeps its mode.
 
-    This is the one way in: `eval.run` calls it for a folder, a trainer for the module it is training (the module keeps
-    its mode). Stages that may not import `eval` start `python -m eval.run` on an export, or are handed this function:
-    `on_step=functools.partial(evaluate, tokenizer=tokenizer, tasks=["core20"], data=DIR, limit=50)`.
+    Stages that may not import `eval` are handed this function, `functools.partial(evaluate, tokenizer=tokenizer,
+    tasks=["core20"], data=DIR, limit=50)`, or start `python -m eval.run` on an export. Under torch.distributed all
+    processes must call it.
 
     Args:
         model: folder, or a module that takes what `eval.likelihood.open_scorer` says.
         tokenizer: the model's.
         tasks: names of entries or of sets of them (`core`, `core20`, `core_repro`).
         data: folder with the task files.
-        limit: score this many rows of each file, drawn by `seed`; prompts stay those of the whole file.
-        name: what the record calls the run.
+        limit: score this many rows of each file; prompts stay those of the whole file.
+        name: what the record calls the model.
+        scorer: how likelihoods are computed.
+        options: what else `score_tasks` takes; `seq_len` is at most the model's context if not given.
+
+    Returns:
+        The record that `score_tasks` makes, with its header.
+
+    Raises:
+        ValueError: an unknown task, no task files, a bad row.
+        RuntimeError: a row could not be scored.
+    """
+    # A module that several processes train may be sharded: then all of them run it, or none.
+    sharded = processes()[1] > 1 and not isinstance(model, str | Path)
+    options.setdefault("seq_len", min(SEQ_LEN, context_length(model) or SEQ_LEN))
+    shown = str(model) if isinstance(model, str | Path) else type(model).__name__
+    return {
+        **header(name, shown),
+        **score_tasks(lambda: open_scorer(model, scorer, collective=sharded), tokenizer, tasks, data, limit, **options),
+    }
+
+
+def header(name: str, model: str) -> Record:
+    """What a record begins with."""
+    created = datetime.now(UTC).strftime("%Y_%m_%d-%H_%M_%S")  # DCLM's form
+    return {"name": name, "uuid": str(uuid.uuid4()), "model": model, "creation_date": created, "eval_metrics": {}}
+
+
+def context_length(model: "str | Path | nn.Module") -> int | None:
+    """Tokens that a model folder or module says it can read, or None."""
+    config = getattr(model, "config", None)
+    if isinstance(model, str | Path):
+        path = Path(model) / "config.json"
+        config = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else None
+    if isinstance(config, Mapping):
+        return config.get("max_position_embeddings")
+    return getattr(config, "max_position_embeddings", None)
+
+
+def score_tasks(
+    opened: Callable[[], Scorer],
+    tokenizer: Tokenizer,
+    tasks: Sequence[str],
+    data: str | Path,
+    limit: int | None = None,
+    *,
+    seed: int = 0,
+    seq_len: int = SEQ_LEN,
+    version: Version = "v2",
+    draws: int = 2000,
+    store: RowStore | None = None,
+    stamp: Mapping[str, Any] | None = None,
+    on_entry: Callable[[str, dict[str, Any]], None] | None = None,
+) -> Record:
+    """Score CORE entries and aggregate them to DCLM's record.
+
+    Args:
+        opened: gives the scorer; not called if every entry is stored already.
+        tokenizer: the model's.
+        tasks: names of entries or of sets of them.
+        data: folder with the task files.
+        limit: score this many rows of each file, drawn by `seed`.
         seed: of the rows drawn and of the bootstrap.
         seq_len: tokens of context and answer together.
         version: baselines behind the keys without a version in their name.
         draws: resamplings behind the intervals.
-        scorer: how likelihoods are computed.
         store: finished entries are read from here and new ones stored.
-        stamp: what else tells this run from another (model hash, precision); finished entries with another one do not
-            count as done.
-        on_entry: called with the name and figures of each entry as it is finished.
+        stamp: what tells this run from another (model hash, precision); finished entries with another one do not count.
+        on_entry: called with the name and figures of each entry that was scored now.
+
+    Returns:
+        DCLM's keys for the scores, and `entries`, `task_files`, `intervals_95` and the stamps.
 
     Raises:
         ValueError: an unknown task, no task files, a bad row.
@@ -102,13 +157,9 @@ def evaluate(
     """
     entries = entries_of(tasks)
     files, missing = find_files(entries, data)
-    keep = {file_name: chosen_rows(file_name, file, limit, seed) for file_name, file in files.items()}
-    identity = {
-        "tokenizer_sha256": tokenizer_hash(tokenizer),
-        "seq_len": seq_len,
-        **dict(stamp or {}),
-    }
-    engine: Scorer | None = None
+    keep = {name: chosen_rows(name, file, limit, seed) for name, file in files.items()}
+    identity = {"tokenizer_sha256": tokenizer_hash(tokenizer), "seq_len": seq_len, **(stamp or {})}
+    scorer: Scorer | None = None
     figures: dict[str, dict[str, Any]] = {}
     outcomes: dict[str, Outcomes] = {}
     for entry in entries:
@@ -119,34 +170,27 @@ def evaluate(
         done = store.figures(entry.name) if store else None
         if store and done and done["key"] == key:
             figures[entry.name], outcomes[entry.name] = done, store.outcomes(entry.name)
-        else:
-            # A module of several processes may be sharded: then all of them run it, or none.
-            sharded = processes()[1] > 1 and not isinstance(model, str | Path)
-            engine = engine or open_scorer(model, scorer, collective=sharded)
-            scored, facts = score_entry(entry, file, tokenizer, engine, seq_len, rows)
-            figures[entry.name] = {"key": key, **facts}
-            outcomes[entry.name] = outcomes_of(entry, scored)
-            if store and processes()[0] == 0:
-                store.write(entry.name, scored, figures[entry.name])
+            continue
+        scorer = scorer or opened()
+        scored, facts = score_entry(entry, file, tokenizer, scorer, seq_len, rows)
+        figures[entry.name] = {"key": key, **facts}
+        outcomes[entry.name] = outcomes_of(entry, scored)
+        if store and processes()[0] == 0:
+            store.write(entry.name, scored, figures[entry.name])
         if on_entry:
             on_entry(entry.name, figures[entry.name])
     drawn = bootstrap(outcomes, draws, seed)
-    for task, values in drawn.items():
-        figures[task]["interval_95"] = interval(values)
-    accuracies = {task: facts["accuracy"] for task, facts in figures.items()}
+    for name, values in drawn.items():
+        figures[name]["interval_95"] = interval(values)
+    accuracies = {name: facts["accuracy"] for name, facts in figures.items()}
     return {
-        "name": name,
-        "uuid": str(uuid.uuid4()),
-        "model": str(model) if isinstance(model, str | Path) else type(model).__name__,
-        "creation_date": datetime.now(UTC).strftime("%Y_%m_%d-%H_%M_%S"),
         "eval_metrics": {"icl": accuracies},
         **aggregate(accuracies, version),
         **_intervals(drawn, version),
         **_coverage(tasks, entries, files, missing, limit, keep),
         "entries": figures,
         "task_files": {
-            file_name: {"sha256": file.sha256, "rows": len(file.rows), "bytes": file.bytes}
-            for file_name, file in files.items()
+            name: {"sha256": file.sha256, "rows": len(file.rows), "bytes": file.bytes} for name, file in files.items()
         },
         **identity,
     }
@@ -283,13 +327,13 @@ def open_model(
     folder = Path(model)
     if not (folder / "config.json").is_file():
         raise ValueError(f"no model at {model}: a Hugging Face folder with config.json is wanted")
-    from transformers import AutoConfig, AutoTokenizer
+    from transformers import AutoTokenizer
 
     try:
         loaded = AutoTokenizer.from_pretrained(tokenizer or model)
     except (OSError, ValueError, KeyError) as error:
         raise ValueError(f"no tokenizer in {tokenizer or model}: {str(error).splitlines()[0]}") from None
-    limit = getattr(AutoConfig.from_pretrained(model), "max_position_embeddings", None) or seq_len
+    limit = context_length(model) or seq_len
     if precision == "tf32":
         import torch
 
