@@ -1,4 +1,4 @@
-"""The steps of a filter recipe, one after the other, each resumable: score, select, mix."""
+"""The steps of a filter recipe, one after the other, each resumable: score, select, dedup, decontaminate, mix."""
 
 import itertools
 import json
@@ -14,8 +14,9 @@ from common.config import RunConfig, config_hash
 from common.documents import read_documents
 from common.launch import run_shards
 from common.run import Run, run_folder, write_json
-from common.shards import Document, Result, Shard, add_stats, list_shards, process_shard
+from common.shards import Document, Result, Shard, list_shards, process_shard
 from common.storage import exists, is_remote, join, make_folder, read_bytes
+from filter.decontaminate import open_index
 from filter.histogram import Histogram, linear_bins
 from filter.mix import (
     MixJob,
@@ -27,6 +28,17 @@ from filter.mix import (
     share_of,
     spread_shard,
     versions,
+)
+from filter.passes import (
+    PassJob,
+    decide_contamination,
+    decide_duplicates,
+    drop_shard,
+    ngram_shards,
+    scan_shard,
+    sign_shard,
+    sum_stats,
+    treat_shard,
 )
 from filter.quality import open_scorer, score_documents, scores_hash
 from filter.select import All, Budget, Columns, Cut, Fraction, Threshold, keep, passes, solve
@@ -42,6 +54,8 @@ from filter.steps import (
 from filter.tokens import TokenCountConfig, open_counter
 
 if TYPE_CHECKING:
+    from filter.decontaminate import DecontaminateConfig
+    from filter.dedup import ExactDedup, MinHashDedup, NgramDedup
     from filter.run import FilterConfig, SourceRule
 
 log = logging.getLogger("repro.filter")
@@ -130,7 +144,10 @@ class Recipe:
         self.config = config
         self.work = config.work_folder()
         self.steps: list[Stats] = []
-        self.seconds: list[tuple[str, str, float]] = []
+        self.reports: list[dict[str, Any]] = []
+        self.contamination: dict[str, dict[str, int]] | None = None
+        self.tokens: dict[str, int] = {}
+        self.documents: dict[str, int] = {}
 
     def check(self) -> None:
         """Find what is missing before any work starts.
@@ -147,6 +164,8 @@ class Recipe:
         for scorer in self.config.scorers:
             open_scorer(scorer)
         open_counter(self.config.token_count())
+        if self.config.decontaminate:
+            open_index(self.config.decontaminate)
         for rule in self.config.used():
             if self.config.score_field(rule) is None and not isinstance(rule.select, All):
                 raise ValueError(
@@ -191,6 +210,10 @@ class Recipe:
             pool, figures = self._select(rule, path, scored, sources)
             pools.append(pool)
             sources.append(figures)
+        for number, dedup in enumerate(self.config.dedup):
+            pools = self._ngrams(pools, number, dedup) if dedup.kind == "ngram" else self._dedup(pools, number, dedup)
+        if self.config.decontaminate:
+            pools = self._decontaminate(pools, self.config.decontaminate)
         dataset = self._mix(pools, sources)
         write_json(join(self.config.output_dir, "dataset.json"), dataset)
         return dataset
@@ -239,11 +262,67 @@ class Recipe:
         }
         return pool, figures
 
+    def _dedup(self, pools: Sequence[Pool], number: int, config: "ExactDedup | MinHashDedup") -> list[Pool]:
+        """Exact or near duplicates: sign, decide, rewrite."""
+        step = f"dedup_{config.kind}"
+        jobs = [(pool, *self._job(pool, step, pools, number, config)) for pool in pools]
+        for pool, job, shards in jobs:
+            self._run_shards(partial(sign_shard, job=job), shards, f"sign {pool.name}")
+        decide_duplicates([(job, shards) for _, job, shards in jobs])
+        after = []
+        for pool, job, shards in jobs:
+            self._step(step, pool.name, shards, partial(drop_shard, job=job))
+            after.append(Pool(pool.name, job.output, job.hash))
+        return after
+
+    def _ngrams(self, pools: Sequence[Pool], number: int, config: "NgramDedup") -> list[Pool]:
+        """The n-gram rule: groups of shards side by side, each in order through a filter of its own."""
+        jobs = {pool.name: self._job(pool, "dedup_ngram", pools, number, config) for pool in pools}
+        chains = [[name] for name in jobs] if config.across == "ignore" else [list(jobs)]
+        for chain in chains:
+            in_order = [(shard, jobs[name][0]) for name in chain for shard in jobs[name][1]]
+            sequences = [
+                [one for one in in_order if one[0].index % config.groups == group] for group in range(config.groups)
+            ]
+            groups = [Shard(group, "", f"group {group}") for group in range(config.groups)]
+            found = self._run_shards(partial(ngram_shards, sequences=sequences), groups, f"dedup {' '.join(chain)}")
+            rows = [row for group in found for row in group]
+            self.reports += [{"step": "dedup_ngram", "sources": chain, **one} for folder, one in rows if not folder]
+            for name in chain:
+                self._count("dedup_ngram", name, [one for folder, one in rows if folder == jobs[name][0].output])
+        return [Pool(pool.name, jobs[pool.name][0].output, jobs[pool.name][0].hash) for pool in pools]
+
+    def _decontaminate(self, pools: Sequence[Pool], config: "DecontaminateConfig") -> list[Pool]:
+        """Scan for evaluation items, decide which n-grams count, then report, drop or cut."""
+        jobs = [(pool, *self._job(pool, "decontaminate", pools, 0, config)) for pool in pools]
+        for pool, job, shards in jobs:
+            self._run_shards(partial(scan_shard, job=job), shards, f"scan {pool.name}")
+        counted, tasks = decide_contamination([(pool.name, job, shards) for pool, job, shards in jobs])
+        found = {"action": config.action, "ngrams_counted": len(counted), "tasks": tasks}
+        write_json(join(self.config.output_dir, "decontamination.json"), found)
+        after = []
+        for pool, job, shards in jobs:
+            self._step("decontaminate", pool.name, shards, partial(treat_shard, job=job, counted=counted))
+            after.append(Pool(pool.name, job.output, job.hash))
+        self.contamination = {
+            task: {source: one["items"] for source, one in figures["sources"].items()}
+            for task, figures in tasks.items()
+        }
+        return after
+
+    def _job(
+        self, pool: Pool, step: str, pools: Sequence[Pool], number: int, config: RunConfig
+    ) -> tuple[PassJob, list[Shard]]:
+        # a verdict on one source may depend on all of them
+        hash_ = step_hash(step, number, [one.hash for one in pools], pool.name, config_hash(config))
+        folder = self._folder(f"{number}_{step}" if "dedup" in step else step, hash_, pool.name)
+        job = PassJob(join(folder, "notes"), folder, hash_, config, self.config.token_count())
+        return job, list_shards(pool.folder)
+
     def _mix(self, pools: Sequence[Pool], sources: list[dict[str, Any]]) -> dict[str, Any]:
         config = self.config
         shards = {pool.name: list_shards(pool.folder) for pool in pools}
-        tokens = {one["name"]: one["tokens_selected"] for one in sources}
-        documents = {one["name"]: one["documents_selected"] for one in sources}
+        tokens, documents = self.tokens, self.documents
         often = epochs(config.mix, tokens)
         shares: dict[str, Share] = {}
         for name, amount in often.items():
@@ -257,11 +336,13 @@ class Recipe:
         runs: list[str] = []
         for name, of_source in shards.items():
             work = partial(spread_shard, job=job, source=name, share=shares[name], dropped=drops[name])
+            unique = tokens[name]
             stats = self._step("mix", name, of_source, work)
             runs += [join(job.folder, f"{name}/{shard.name}.run") for shard in of_source]
             figures = next(one for one in sources if one["name"] == name)
             figures["documents"] = stats["docs_out"]
             figures["tokens"] = stats["tokens"]
+            figures["tokens_unique"] = unique
             figures["epochs"] = round(often[name], 6)
         targets = [Shard(number, "", f"shard_{number:08d}") for number in range(buckets)]
         gathered = self._run_shards(partial(gather_shard, job=job, runs=runs), targets, "write")
@@ -289,7 +370,7 @@ class Recipe:
         tokens = sum(one["tokens"] for one in sources)
         documents = sum(one["docs_out"] for one in gathered)
         counted = self.config.tokenizer or self.config.bytes_per_token
-        unique = sum(min(one["epochs"], 1.0) * one["tokens_selected"] for one in sources)
+        unique = sum(min(one["epochs"], 1.0) * one["tokens_unique"] for one in sources)
         training = self.config.training_tokens
         return {
             "documents": documents,
@@ -303,6 +384,8 @@ class Recipe:
             "mix": _dump(self.config.mix),
             "seed": self.config.seed,
             "shards": len(gathered),
+            "filters": self.reports,
+            "contaminated_items": self.contamination,
             "config_hash": self.hash,
             "sources": sources,
             "steps": self.steps,
@@ -310,15 +393,18 @@ class Recipe:
 
     def _step(self, step: str, source: str, shards: Sequence[Shard], work: Callable[[Shard], Stats]) -> Stats:
         """Run a step over a source's shards; its counts go into the record, its seconds into the run's metrics."""
-        total: Stats = {}
-        for one in self._run_shards(work, shards, f"{step} {source}"):
-            total = add_stats(total, one) if total else dict(one)
+        return self._count(step, source, self._run_shards(work, shards, f"{step} {source}"))
+
+    def _count(self, step: str, source: str, stats: Sequence[Stats]) -> Stats:
+        total = sum_stats(stats)
         seconds = total.pop("seconds", 0.0)
         counts = {key: value for key, value in total.items() if key not in ("shard", "config_hash")}
         lost = counts["docs_in"] - (counts["docs_out"] - counts.get("copies", 0)) - sum(counts["drops"].values())
         if lost:
             raise RuntimeError(f"{step} {source}: {lost} documents are unaccounted for")
         self.steps.append({"step": step, "source": source, **counts})
+        self.documents[source] = counts["docs_out"]
+        self.tokens[source] = counts.get("tokens_out", 0)
         if self.logger:
             self.logger.log({"step_name": step, "source": source, **counts, "seconds": round(seconds, 3)})
         return counts

@@ -25,6 +25,8 @@ from pydantic import Field, model_validator
 
 from common.config import HOW, CommaList, RunConfig, parse, usage_errors
 from common.documents import FORMS
+from filter.decontaminate import DecontaminateConfig
+from filter.dedup import AnyDedup
 from filter.mix import AnyMix, Union
 from filter.quality import AnyScorerConfig
 from filter.select import All, AnyRule, Budget
@@ -67,6 +69,12 @@ class FilterConfig(RunConfig):
 
     bytes_per_token: float | None = Field(None, gt=0)
     """Estimate tokens from bytes instead (GPT-NeoX on web text: 4.3); `dataset.json` says so."""
+
+    dedup: list[AnyDedup] = []
+    """Rules for duplicates, one after the other; none is the paper's way, whose pool has none left."""
+
+    decontaminate: DecontaminateConfig | None = None
+    """Evaluation items to look for; None looks for none."""
 
     mix: AnyMix = Union()
     """How the selected sources are put together."""
