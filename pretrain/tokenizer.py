@@ -1,7 +1,7 @@
 """Train a small byte-level BPE tokenizer with a chat template on a pool.
 
 Usage:
-    python -m pretrain.tokenizer configs/pretrain/models/tiny_tokenizer.yaml pool=POOL out=runs/tiny/tokenizer
+    python -m pretrain.tokenizer configs/pretrain/tokenizer_tiny.yaml pool=POOL out=runs/tiny/tokenizer
 
 Byte-level: every text survives encoding and decoding. `phrases` become entries of their own, ordinary and not special:
 a small model then reads a long fixed instruction as one token, while the text of the prompt stays what it is for any

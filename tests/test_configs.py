@@ -17,6 +17,7 @@ CLASSES = {
     "pretrain/models/": "pretrain.config:ModelConfig",
     "pretrain/scales/": "pretrain.config:PretrainConfig",
     "pretrain/tokenize": "pretrain.tokenize:TokenizeConfig",
+    "pretrain/tokenizer_": "pretrain.tokenizer:TokenizerConfig",
     "rephrase/": "rephrase.run:RephraseConfig",
     "rl/": "rl.train:RLConfig",
     "rl/data_": "rl.data.rephrase:RephraseDataConfig",

@@ -1,0 +1,26 @@
+#!/usr/bin/env bash
+# Usage: scripts/sft.sh [CONFIG.yaml] [key=value ...] [--dry-run]
+#
+# Fine-tune a chat model on answers on this machine; CONFIG is configs/rl/sft_4b.yaml if not given.
+#
+#   scripts/sft.sh data=teacher.jsonl out=runs/sft_4b
+#   ACCELERATE=configs/accelerate/zero3.yaml scripts/sft.sh data=teacher.jsonl
+#
+# ACCELERATE  accelerate file for several GPUs or nodes (default: one process)
+set -euo pipefail
+
+root=$(dirname "$0")/..
+case "${1:-}" in
+  -h | --help) sed -n '2,/^set /{/^#/s/^# \{0,1\}//p;}' "$0"; exit ;;
+  *.yaml) ;;
+  *) set -- "$root/configs/rl/sft_4b.yaml" "$@" ;;
+esac
+[ -n "${VIRTUAL_ENV:-}" ] || PATH="$root/.venv/bin:$PATH" # no environment active: the one quickstart.sh set up
+PYTHONPATH=$(cd "$root" && pwd)${PYTHONPATH:+:$PYTHONPATH}
+export PYTHONPATH OMP_WAIT_POLICY="${OMP_WAIT_POLICY:-PASSIVE}" # spinning threads stall each other on shared cores
+
+if [ -n "${ACCELERATE:-}" ]; then
+  python3 -m rl.sft "$@" --dry-run >/dev/null # a mistake ends here with code 2, not in a launcher's traceback
+  exec accelerate launch --config_file "$ACCELERATE" -m rl.sft "$@"
+fi
+exec python3 -m rl.sft "$@"

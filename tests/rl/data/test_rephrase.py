@@ -1,0 +1,85 @@
+"""Rows: real passages, known boilerplate, request and answer; held-out documents stay out."""
+
+import json
+
+import pytest
+
+from rephrase.prompts import SENTINEL, messages
+from rl.data.noise import add_noise
+from rl.data.passages import part_of
+from rl.data.rephrase import RephraseDataConfig, build_rows, main
+
+
+def words(text):
+    return len(text.split())
+
+
+def rows(pool, **values):
+    return list(build_rows(RephraseDataConfig(pool=pool, **{"min_tokens": 8, "max_tokens": 40, **values}), words))
+
+
+def test_a_row_holds_page_clean_text_noise_and_the_request_for_it(small_pool):
+    for row in rows(small_pool, rows=40):
+        assert row["messages"][:-1] == messages(row["text"])
+        assert row["messages"][-1]["content"] == f"{SENTINEL}\n\n{row['clean_text']}"
+        assert all(piece["text"] in row["text"] for piece in row["noise"])
+        assert (row["text"] == row["clean_text"]) == (not row["noise"])
+
+
+def test_the_share_of_clean_pages_is_as_asked(small_pool):
+    assert all(row["noise"] for row in rows(small_pool, rows=40, clean_frac=0))
+    assert not any(row["noise"] for row in rows(small_pool, rows=40, clean_frac=1))
+
+
+def test_parts_share_no_document(small_pool):
+    ids = {
+        part: {row["id"].split("#")[0] for row in rows(small_pool, rows=100, part=part)}
+        for part in ("train", "held_out")
+    }
+    assert not ids["train"] & ids["held_out"]
+    assert all(part_of(document, 0.1) == part for part, documents in ids.items() for document in documents)
+
+
+def test_passages_come_again_with_other_boilerplate_when_they_run_out(small_pool):
+    made = rows(small_pool, rows=2000)
+    assert len(made) == 2000
+    assert len({row["id"] for row in made}) == 2000
+    assert len({row["text"] for row in made}) > 1500
+
+
+def test_the_same_seed_gives_the_same_rows(small_pool):
+    assert rows(small_pool, rows=30) == rows(small_pool, rows=30)
+    assert rows(small_pool, rows=30) != rows(small_pool, rows=30, seed=1)
+
+
+def test_text_rows_say_their_passage_once_or_twice(small_pool):
+    for row in rows(small_pool, rows=40, form="text", repeat_frac=1.0):
+        first, second = row["text"][: len(row["text"]) // 2 - 1], row["text"][len(row["text"]) // 2 + 1 :]
+        assert first == second
+    assert any("\n\n" not in row["text"] for row in rows(small_pool, rows=40, form="text"))
+
+
+def test_scrambled_passages_are_no_sentences(small_pool):
+    plain = {row["clean_text"] for row in rows(small_pool, rows=200)}
+    scrambled = rows(small_pool, rows=40, scrambled_frac=1.0)
+    assert not plain & {row["clean_text"] for row in scrambled}
+
+
+def test_a_pool_without_prose_is_refused(tmp_path):
+    (tmp_path / "a.jsonl").write_text(json.dumps({"text": "Home | News"}) + "\n")
+    with pytest.raises(ValueError, match="no clean passage"):
+        rows(str(tmp_path), rows=1, held_out_frac=0, harvest_pages=0)
+
+
+def test_a_missing_tokenizer_is_one_line_and_exit_code_2(small_pool, tmp_path, capsys):
+    with pytest.raises(SystemExit) as stopped:
+        main([f"pool={small_pool}", f"out={tmp_path / 'rows.jsonl'}", f"tokenizer={tmp_path}"])
+    assert stopped.value.code == 2
+    assert "no tokenizer" in capsys.readouterr().err
+
+
+def test_noise_of_a_row_does_not_depend_on_the_rows_before_it(small_pool):
+    first = rows(small_pool, rows=5, harvest_pages=0)
+    later = {row["id"]: row for row in rows(small_pool, rows=50, harvest_pages=0)}
+    assert all(later[row["id"]] == row for row in first)
+    assert add_noise("A cat.", "x").clean() == "A cat."
