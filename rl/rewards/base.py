@@ -128,6 +128,11 @@ def message_text(completion: str | Sequence[Message]) -> str:
     return "".join(str(message.get("content") or "") for message in completion)
 
 
+def parts(scores: Mapping[str, Scores], row: int) -> dict[str, Any]:
+    """What one completion's rewards were made of, as `reward/part`."""
+    return {f"{name}/{part}": column[row] for name, found in scores.items() for part, column in found.parts.items()}
+
+
 def combine(scores: Mapping[str, Scores], weights: Mapping[str, float]) -> list[Value]:
     """[B] weighted totals; None for a completion that some reward failed to judge, or none judged.
 
@@ -148,6 +153,10 @@ def failure(scores: Mapping[str, Scores], weights: Mapping[str, float], row: int
     return ""
 
 
+class Stopped(RuntimeError):
+    """A run that ended before its last step, for a reason that is not a fault of the program."""
+
+
 class SkipLimit:
     """Stops a run in which too large a share of the completions cannot be scored.
 
@@ -164,13 +173,13 @@ class SkipLimit:
         """Count one batch of `failure` texts.
 
         Raises:
-            RuntimeError: more than the allowed share failed; the message names the most frequent reason.
+            Stopped: more than the allowed share failed; the message names the most frequent reason.
         """
         self.recent = [*self.recent, *failures][-self.window :]
         failed = [reason for reason in self.recent if reason]
         if len(self.recent) * 4 >= self.window and len(failed) > self.max_share * len(self.recent):
             worst = max(set(failed), key=failed.count)
-            raise RuntimeError(
+            raise Stopped(
                 f"{len(failed)} of the last {len(self.recent)} completions could not be scored, mostly {worst}; "
                 f"more than the allowed share of {self.max_share:g} (max_skipped)"
             )

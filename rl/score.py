@@ -1,0 +1,117 @@
+"""Run a config's rewards over recorded completions, without training.
+
+Usage:
+    python -m rl.score configs/rl/rephraser_smoke_cpu.yaml PAIRS.jsonl out=FILE.jsonl
+
+PAIRS holds rows with what the rewards need: `completion`, `text`, and where it matters `prompt`, `reference`,
+`finish_reason`, `completion_tokens` or a base score. A row without `completion` but with `organic_text` is a recycled
+document: its `text` is taken for what the model wrote after the sentinel. Every row comes out with
+`rewards: {name: value or null}`, `parts` and `total`; a table shows means, pass rates and what was skipped.
+"""
+
+import sys
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from statistics import fmean, pstdev
+from typing import Annotated, Any
+
+import orjson
+from pydantic import Field
+
+from common.config import HOW, parse, usage_errors
+from common.documents import read_lines, write_documents
+from rephrase.prompts import SENTINEL
+from rl.rewards.base import Batch, Reward, combine, failure, message_text, parts
+from rl.rewards.kinds import open_rewards
+from rl.train import RLConfig
+
+Row = dict[str, Any]
+
+
+class ScoreConfig(RLConfig):
+    """A run's config, of which the rewards and their weights are used, and what to score."""
+
+    pairs: str
+    """JSONL file (or another shard form) of recorded rows."""
+
+    scores: Annotated[str, HOW] = ""
+    """JSONL file to write, given as `out=FILE`; only the table is printed if empty."""
+
+    batch_rows: Annotated[int, HOW] = Field(64, ge=1)
+    """Rows scored together."""
+
+
+def score_rows(rows: Sequence[Row], rewards: Sequence[Reward], weights: Mapping[str, float]) -> Iterator[Row]:
+    """Rows with `rewards`, `parts`, `total` and, where a reward failed, `skipped`."""
+    batch = read_batch(rows)
+    scores = {reward.__name__: reward.score(batch) for reward in rewards}
+    for index, (row, total) in enumerate(zip(rows, combine(scores, weights), strict=True)):
+        yield {
+            **row,
+            "rewards": {name: found.values[index] for name, found in scores.items()},
+            "parts": parts(scores, index),
+            "total": total,
+            "skipped": failure(scores, weights, index),
+        }
+
+
+def read_batch(rows: Sequence[Row]) -> Batch:
+    """Recorded rows as a reward sees them in training.
+
+    Raises:
+        ValueError: a row holds neither a completion nor a recycled document.
+    """
+    completions, columns = [], {name: [row.get(name) for row in rows] for row in rows for name in row}
+    columns["text"] = list(columns.get("text", []))
+    for number, row in enumerate(rows):
+        if "completion" in row:
+            completions.append(message_text(row["completion"]))
+        elif "organic_text" in row:
+            completions.append(f"{SENTINEL}\n\n{row['text']}")
+            columns["text"][number] = row["organic_text"]
+        else:
+            raise ValueError(f"row {row.get('id', number)!r} has neither 'completion' nor 'organic_text'")
+    prompts = [row.get("prompt", "") for row in rows]
+    return Batch(completions, columns, prompts, [row.get("finish_reason", "stop") for row in rows])
+
+
+def table(rows: Sequence[Row], weights: Mapping[str, float]) -> str:
+    """Mean, deviation, share at 1 and Nones of each reward; then how often each status and each skip occurred."""
+    lines = [f"{'reward':<14}{'weight':>8}{'n':>8}{'mean':>10}{'std':>10}{'at 1':>8}{'none':>8}"]
+    columns = {name: [row["rewards"][name] for row in rows] for name in weights}
+    columns["total"] = [row["total"] for row in rows]
+    for name, column in columns.items():
+        values = [value for value in column if value is not None]
+        spread = f"{fmean(values):>10.4f}{pstdev(values):>10.4f}" if values else f"{'-':>10}{'-':>10}"
+        passed = f"{sum(value == 1 for value in values) / len(values):>8.3f}" if values and name != "total" else " " * 8
+        weight = f"{weights[name]:>8g}" if name in weights else " " * 8
+        lines.append(f"{name:<14}{weight}{len(values):>8}{spread}{passed}{len(column) - len(values):>8}")
+    words = Counter(
+        f"{name}: {part}" for row in rows for name, part in row["parts"].items() if isinstance(part, str) and part
+    )
+    words.update(f"skipped: {row['skipped']}" for row in rows if row["skipped"])
+    return "\n".join([*lines, *(f"{name} {count}" for name, count in sorted(words.items()))])
+
+
+def main(argv: list[str] | None = None) -> None:
+    """Read the command line, score, write the rows, print the table."""
+    arguments = sys.argv[1:] if argv is None else argv
+    # `out` is this command's file, not the run folder that the config names.
+    arguments = [f"scores={word[4:]}" if word.startswith("out=") else word for word in arguments]
+    config = parse(ScoreConfig, __doc__, arguments, positional=("pairs",))
+    with usage_errors():
+        rows = [orjson.loads(line) for line in read_lines(config.pairs) if line.strip()]
+        if not rows:
+            raise ValueError(f"{config.pairs} holds no rows")
+        rewards = open_rewards(config.rewards)
+        weights = {reward.__name__: weight for reward, weight in zip(rewards, config.reward_weights, strict=True)}
+        scored: list[Row] = []
+        for start in range(0, len(rows), config.batch_rows):
+            scored += score_rows(rows[start : start + config.batch_rows], rewards, weights)
+    if config.scores:
+        write_documents(config.scores, scored)
+    print(table(scored, weights))  # noqa: T201
+
+
+if __name__ == "__main__":
+    main()

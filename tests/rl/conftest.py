@@ -1,0 +1,76 @@
+"""A small policy made in seconds: fresh weights, a real tokenizer and chat template."""
+
+import json
+
+import pytest
+
+TEMPLATE = (
+    "{% for message in messages %}<|{{ message.role }}|>{{ message.content }}<|end|>{% endfor %}"
+    "{% if add_generation_prompt %}<|assistant|>{% endif %}"
+)
+SENTENCES = [
+    "The harbour opens at six and the first boats come in before dawn.",
+    "Bakers knead the dough twice, then let it rest under a cloth.",
+    "A narrow bridge crosses the river north of the old mill.",
+    "In 1912 the library moved to a larger house on the square.",
+    "Bees store honey for winter, when no flowers grow outside.",
+    "The train to the coast takes two hours and stops nine times.",
+    "Glass is made from sand, ash and lime heated until they melt.",
+    "Children learn to swim in the lake behind the village school.",
+]
+
+
+def documents(count=60):
+    """Pages of real sentences: enough for passages of every length."""
+    return [
+        {
+            "id": f"d{n}",
+            "text": "\n\n".join(" ".join(SENTENCES[(n * 3 + i + j) % 8] for j in range(3)) for i in range(4)),
+        }
+        for n in range(count)
+    ]
+
+
+@pytest.fixture(scope="session")
+def small_pool(tmp_path_factory):
+    """A pool of one shard."""
+    folder = tmp_path_factory.mktemp("pool")
+    (folder / "shard_0.jsonl").write_text("".join(json.dumps(row) + "\n" for row in documents()), encoding="utf-8")
+    return str(folder)
+
+
+@pytest.fixture(scope="session")
+def small_policy(tmp_path_factory):
+    """A Qwen3-class model of 60 k parameters with random weights."""
+    import torch
+    from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
+    from transformers import PreTrainedTokenizerFast, Qwen3Config, Qwen3ForCausalLM
+
+    folder = tmp_path_factory.mktemp("policy")
+    tokenizer = Tokenizer(models.BPE())
+    tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
+    tokenizer.decoder = decoders.ByteLevel()
+    special = ["<|pad|>", "<|end|>", "<|system|>", "<|user|>", "<|assistant|>"]
+    alphabet = pre_tokenizers.ByteLevel.alphabet()
+    trainer = trainers.BpeTrainer(vocab_size=600, special_tokens=special, initial_alphabet=alphabet)
+    tokenizer.train_from_iterator([row["text"] for row in documents()], trainer)
+    wrapped = PreTrainedTokenizerFast(
+        tokenizer_object=tokenizer, pad_token="<|pad|>", eos_token="<|end|>", chat_template=TEMPLATE
+    )
+    wrapped.save_pretrained(folder)
+    torch.manual_seed(0)
+    config = Qwen3Config(
+        vocab_size=len(wrapped),
+        hidden_size=32,
+        intermediate_size=64,
+        num_hidden_layers=2,
+        num_attention_heads=2,
+        num_key_value_heads=1,
+        head_dim=16,
+        max_position_embeddings=2048,
+        eos_token_id=1,
+        pad_token_id=0,
+        tie_word_embeddings=True,
+    )
+    Qwen3ForCausalLM(config).save_pretrained(folder)
+    return str(folder)

@@ -1,0 +1,109 @@
+"""`rl.train` end to end on a policy of 60 thousand parameters."""
+
+import json
+import shutil
+
+import pytest
+
+from common.run import read_metrics
+from rl.train import main
+
+pytestmark = pytest.mark.integration
+
+YAML = """
+data:
+  rows: 24
+  eval_rows: 4
+  noise: {max_tokens: 48, quality_model: "{out}/data/quality.bin", quality_rows: 100, harvest_pages: 0}
+rewards:
+  - {kind: quality, scale: one_to_five, scorer: {kind: fasttext, model: "{out}/data/quality.bin", field: quality}}
+  - {kind: semantic, measure: lexical, threshold: 0.5}
+  - {kind: repetition, words: 1, times: 2} # something that differs between the random policy's completions
+reward_weights: [3, 1, 1]
+num_generations: 4
+prompts_per_step: 2
+per_device_train_batch_size: 4
+per_device_eval_batch_size: 4
+max_prompt_length: 2000
+max_completion_length: 8
+max_steps: 4
+learning_rate: 1e-3
+precision: fp32
+gradient_checkpointing: false
+eval_steps: 2
+save_steps: 2
+save_total_limit: 4
+samples_every: 1
+"""
+VOLATILE = ("time", "step_time", "runtime", "per_second")
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory, small_pool, small_policy):
+    """Arguments and folder of a finished run."""
+    folder = tmp_path_factory.mktemp("run")
+    (folder / "config.yaml").write_text(YAML)
+    arguments = [str(folder / "config.yaml"), f"model={small_policy}", f"data.pool={small_pool}"]
+    main([*arguments, f"out={folder}/run"])
+    return arguments, folder / "run"
+
+
+def steady(row):
+    return {name: value for name, value in row.items() if not name.endswith(VOLATILE)}
+
+
+def test_the_run_folder_holds_metrics_samples_and_an_export(finished):
+    _, out = finished
+    rows = read_metrics(out)
+    training = [row for row in rows if "reward" in row]
+    assert [row["step"] for row in training] == [1, 2, 3, 4]
+    assert [row["step"] for row in rows if "eval_reward" in row] == [0, 2, 4]
+    for name in ("rewards/quality/mean", "rewards/semantic/std", "kl", "entropy", "completions/clipped_ratio"):
+        assert name in training[0]
+    samples = [json.loads(line) for line in (out / "samples.jsonl").read_text().splitlines()]
+    assert sum(row["mode"] == "train" for row in samples) == 4 * 8
+    first = samples[0]
+    assert first["mode"] == "eval" and first["step"] == 0
+    assert set(first["rewards"]) == {"quality", "semantic", "repetition"} and "quality/base" in first["parts"]
+    total = 3 * first["rewards"]["quality"] + first["rewards"]["semantic"] + first["rewards"]["repetition"]
+    assert first["total"] == pytest.approx(total)
+    assert (out / "export" / "model.safetensors").is_file() and (out / "export" / "tokenizer.json").is_file()
+    assert not list((out / "export").glob("*.bin"))
+
+
+def test_the_export_is_a_stock_folder_and_the_best_of_the_held_out_rewards(finished):
+    from transformers import AutoModelForCausalLM, AutoTokenizer
+
+    _, out = finished
+    AutoModelForCausalLM.from_pretrained(out / "export")
+    assert AutoTokenizer.from_pretrained(out / "export").chat_template
+    done = json.loads((out / "done.json").read_text())
+    saved = {step: reward for step, reward in done["eval_reward"].items() if step != "0"}
+    assert done["eval_reward"][str(done["best_step"])] == max(saved.values())
+
+
+def test_going_on_from_step_2_gives_the_metrics_of_not_stopping(finished, tmp_path):
+    arguments, out = finished
+    copy = tmp_path / "run"
+    shutil.copytree(out, copy)
+    (copy / "done.json").unlink()
+    shutil.rmtree(copy / "checkpoints" / "checkpoint-4")
+    shutil.rmtree(copy / "export")
+    # The config holds the classifier's path, which moves with `out` and does not count for the run's identity.
+    main([*arguments, f"out={copy}"])
+    whole, resumed = read_metrics(out), read_metrics(copy)
+    expected = [steady(row) for row in whole if "reward" in row or "eval_reward" in row]
+    found = [steady(row) for row in resumed if "reward" in row or "eval_reward" in row]
+    assert [row["step"] for row in found] == [row["step"] for row in expected]
+    for mine, theirs in zip(found, expected, strict=True):
+        assert mine == pytest.approx(theirs, rel=1e-5, abs=1e-7), mine["step"]
+
+
+def test_a_finished_run_is_not_repeated_and_another_config_is_refused(finished, capsys):
+    arguments, out = finished
+    before = (out / "metrics.jsonl").read_bytes()
+    main([*arguments, f"out={out}"])
+    assert (out / "metrics.jsonl").read_bytes() == before
+    with pytest.raises(SystemExit, match="2"):
+        main([*arguments, f"out={out}", "seed=7"])
+    assert "another config" in capsys.readouterr().err
