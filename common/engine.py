@@ -198,6 +198,7 @@ class Engine(ABC):
     tokenizer: Any = None
     """A transformers tokenizer, where there is one."""
     chat_template_kwargs: Mapping[str, Any] = {}
+    _busy = False
 
     def stream(self, requests: Iterable[Request | None]) -> Iterator[Completion]:
         """Answer requests as they come, in whatever order they finish.
@@ -211,6 +212,9 @@ class Engine(ABC):
         Yields:
             One completion per request.
         """
+        if self._busy:
+            raise RuntimeError("an engine answers one stream at a time; close the other one")
+        self._busy = True
         source = iter(requests)
         in_flight = 0
         ended = False
@@ -234,6 +238,7 @@ class Engine(ABC):
                     in_flight -= 1
                     yield completion
         finally:
+            self._busy = False
             if in_flight:
                 self._abort()
 
@@ -314,17 +319,17 @@ def check_engine(config: EngineConfig, model: str) -> None:
     """
     if isinstance(config, ServerEngineConfig):
         return
+    if isinstance(config, VLLMEngineConfig):
+        import importlib.util
+
+        if importlib.util.find_spec("vllm") is None:
+            raise ValueError("engine vllm: the vllm package is not installed here (pip install -e .[gpu])")
     looks_like_path = model.startswith((".", "/", "~")) or model.count("/") > 1
     if looks_like_path or Path(model).exists():
         if not (Path(model) / "config.json").is_file():
             raise ValueError(f"no model at {model}: a Hugging Face folder holds config.json")
     elif os.environ.get("HF_HUB_OFFLINE") == "1":
         raise ValueError(f"no model folder {model}, and HF_HUB_OFFLINE=1 keeps the hub out")
-    if isinstance(config, VLLMEngineConfig):
-        import importlib.util
-
-        if importlib.util.find_spec("vllm") is None:
-            raise ValueError("engine vllm: the vllm package is not installed here (pip install -e .[gpu])")
 
 
 def load_tokenizer(folder: str) -> Any:

@@ -88,6 +88,17 @@ def chunk(
     return [Chunk(text[g[0].start : g[-1].end], text[g[-1].end : g[-1].after]) for g in groups]
 
 
+def blind_chunks(text: str, max_chars: int = MAX_CHARS) -> list[Chunk]:
+    """The original's cut, for comparison: every `max_chars` characters, in the middle of a word if need be.
+
+    >>> blind_chunks("abcdefghij", 4)
+    [Chunk(text='abcd', sep=''), Chunk(text='efgh', sep=''), Chunk(text='ij', sep='')]
+    """
+    if not text.strip():
+        return []
+    return [Chunk(text[start : start + max_chars], "") for start in range(0, len(text), max_chars)]
+
+
 def rejoin(texts: Sequence[str], seps: Sequence[str]) -> str:
     r"""Join rephrased chunks: a paragraph break stays one, a line break stays one, other white space is one space.
 

@@ -37,7 +37,10 @@ class Handler(BaseHTTPRequestHandler):
 
     def do_POST(self):
         """A completion."""
-        body = json.loads(self.rfile.read(int(self.headers["content-length"])))
+        try:
+            body = json.loads(self.rfile.read(int(self.headers["content-length"])))
+        except ValueError:
+            return  # the client was killed while it wrote
         with self.lock:
             Handler.in_flight += 1
             Handler.most_in_flight = max(Handler.most_in_flight, Handler.in_flight)

@@ -141,6 +141,14 @@ def test_the_source_is_not_read_ahead_of_the_window(engine):
     assert len(answers(engine, [ask(1)])) == 1  # what was in flight is forgotten
 
 
+def test_one_stream_at_a_time(engine):
+    stream = engine.stream([ask(1), ask(2)])
+    next(stream)
+    with pytest.raises(RuntimeError, match="one stream at a time"):
+        next(engine.stream([ask(3)]))
+    stream.close()
+
+
 def test_raw_prompts_are_not_templated(engine):
     request = Request(id="raw", prompt="the cat", max_tokens=3, temperature=0)
     assert engine.render(request) == engine.tokenizer("the cat")["input_ids"]

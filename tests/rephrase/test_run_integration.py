@@ -1,0 +1,247 @@
+"""The command end to end: shards in, recycled shards out, exactly once through kills, mistakes in one line."""
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from functools import partial
+
+import pytest
+
+from common.config import config_hash, load
+from common.engine import open_engine
+from common.shards import list_shards, process_shard, read_documents, read_stats, write_documents
+from rephrase.config import RephraseConfig
+from rephrase.rephraser import Rephraser
+from rephrase.run import main
+
+pytestmark = pytest.mark.integration
+
+SERVED = ["model=stand-in", "engine.kind=server", "part_docs=4", "health.max_bad=1"]
+
+
+@pytest.fixture
+def pool(tmp_path):
+    """Three shards of documents, with every kind of line that is none."""
+    for number in range(3):
+        write_documents(
+            str(tmp_path / f"in/shard_{number}.jsonl.zst"),
+            [{"id": f"{number}-{n}", "text": f"Shard {number} line {n}.", "extra": [n]} for n in range(10)],
+        )
+    broken = ['{"text": "fine"}', "no json", '{"no": "text"}', '{"text": ""}', '{"text": "[[mute]] last"}']
+    (tmp_path / "in/shard_3.jsonl").write_text("\n".join(broken) + "\n", encoding="utf-8")
+    (tmp_path / "in/shard_4.jsonl").write_text("", encoding="utf-8")
+    return tmp_path
+
+
+def outputs(folder):
+    return {
+        path.name: path.read_bytes()
+        for path in sorted(folder.iterdir())
+        if path.is_file() and not path.name.endswith(".stats.json")
+    }
+
+
+def run(*arguments):
+    main([str(argument) for argument in arguments])
+
+
+def test_start_and_end_are_both_included(pool, server_url, capsys):
+    run(1, 2, f"input={pool / 'in'}", f"output={pool / 'out'}", f"engine.url={server_url}", *SERVED)
+    assert [shard.name for shard in list_shards(str(pool / "out"))] == ["shard_1", "shard_2"]
+    assert "20 documents in, 20 out" in capsys.readouterr().out
+    documents = list(read_documents(str(pool / "out/shard_1.jsonl.zst")))
+    assert [d["id"] for d in documents] == [f"1-{n}" for n in range(10)]
+    assert documents[3]["text"] == "SHARD 1 LINE 3." and documents[3]["extra"] == [3]
+    run_folder = pool / "out/_rephrase"
+    assert (run_folder / "config.yaml").exists() and (run_folder / "run.json").exists()
+    assert json.loads((run_folder / "metrics.jsonl").read_text().splitlines()[-1])["status_frac/ok"] == 1
+
+
+def test_bad_lines_are_counted_and_kept_and_empty_shards_are_done(pool, server_url):
+    run(3, 4, f"input={pool / 'in'}", f"output={pool / 'out'}", f"engine.url={server_url}", *SERVED)
+    broken, empty = read_stats(str(pool / "out"))
+    assert broken["docs_in"] == 5 and broken["docs_out"] == 1
+    assert broken["drops"] == {"not_json": 1, "no_text": 1, "blank": 1, "missing_sentinel": 1}
+    assert empty["docs_in"] == 0
+    rejects = [json.loads(line) for line in (pool / "out/shard_3.rejects.jsonl").read_text().splitlines()]
+    assert [row["reason"] for row in rejects] == ["not_json", "no_text", "blank", "missing_sentinel"]
+
+
+def test_a_second_run_does_nothing_and_another_config_is_refused(pool, server_url, capsys):
+    arguments = [0, 0, f"input={pool / 'in'}", f"output={pool / 'out'}", f"engine.url={server_url}", *SERVED]
+    run(*arguments)
+    before = (pool / "out/shard_0.jsonl.zst").stat().st_mtime_ns
+    run(*arguments, "engine.url=http://127.0.0.1:9/v1")  # nobody there, and nobody asked
+    assert (pool / "out/shard_0.jsonl.zst").stat().st_mtime_ns == before
+    with pytest.raises(SystemExit) as stop:
+        run(*arguments, "seed=7")
+    assert stop.value.code == 2
+    assert "another configuration" in capsys.readouterr().err
+
+
+def test_more_workers_give_the_same_files(pool, server_url):
+    common = [0, 3, f"input={pool / 'in'}", f"engine.url={server_url}", *SERVED]
+    run(*common, f"output={pool / 'one'}", "engine.in_flight=1")
+    run(*common, f"output={pool / 'two'}", "engine.in_flight=64", "workers=2")
+    assert outputs(pool / "one") == outputs(pool / "two")
+
+
+def start(*arguments):
+    command = [sys.executable, "-m", "rephrase.run", *map(str, arguments)]
+    return subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+
+
+def kill_after_a_part(process, parts):
+    """SIGKILL as soon as the first part is committed."""
+    for _ in range(1200):
+        if any(parts.glob("*.json")) or process.poll() is not None:
+            break
+        time.sleep(0.05)
+    assert process.poll() is None, "it ended before it could be killed"
+    process.send_signal(signal.SIGKILL)
+    process.wait()
+
+
+def test_killed_and_run_again_equals_never_killed(tmp_path, server_url):
+    texts = [f"[[slow 0.02]] Number {n}." if n % 5 else f"[[mute]] {n}" for n in range(40)]
+    write_documents(str(tmp_path / "in/s.jsonl.gz"), [{"id": str(n), "text": text} for n, text in enumerate(texts)])
+    common = [0, 0, f"input={tmp_path / 'in'}", f"engine.url={server_url}", *SERVED, "engine.in_flight=2"]
+    run(*common, f"output={tmp_path / 'whole'}")
+    process = start(*common, f"output={tmp_path / 'killed'}")
+    kill_after_a_part(process, tmp_path / "killed/.s.parts")
+    assert not (tmp_path / "killed/s.jsonl.gz").exists()
+    run(*common, f"output={tmp_path / 'killed'}")
+    assert outputs(tmp_path / "killed") == outputs(tmp_path / "whole")
+
+
+def greedy(tiny_model, folder):
+    return [
+        f"input={folder / 'in'}",
+        f"model={tiny_model}",
+        "engine=transformers",
+        "temperature=0",
+        "max_new_tokens=48",
+        "part_docs=8",
+        "health.max_bad=1",
+        "health.max_truncated=1",
+    ]
+
+
+@pytest.fixture
+def sentences(tmp_path):
+    """A pool that the tiny model can answer, with chunks of many lengths."""
+    words = ["The cat sat on the mat.", "Rain fell all day.", "Boil water and add salt.", "The dog ran in the park."]
+    texts = [" ".join(words[(n + i) % 4] for i in range(1 + n * 7 % 11)) for n in range(28)]
+    write_documents(str(tmp_path / "in/s.jsonl"), [{"id": str(n), "text": text} for n, text in enumerate(texts)])
+    return tmp_path
+
+
+class Stop(BaseException):
+    """The end of a process, without the process."""
+
+
+def test_greedy_batches_stopped_anywhere_give_the_same_bytes(tiny_model, sentences):
+    overrides = dict(argument.split("=", 1) for argument in greedy(tiny_model, sentences))
+    numbers = {key: int(value) for key, value in overrides.items() if value.isdigit()}
+    config = load(RephraseConfig, [], {**overrides, **numbers, "output": "unused"})
+    (shard,) = list_shards(str(sentences / "in"))
+    settings = {"config_hash": config_hash(config), "part_docs": 8, "restart_each_part": True}
+    with open_engine(config.engine, config.model) as engine:
+        rephraser = Rephraser(config, engine)
+        stats = process_shard(shard, sentences / "whole", rephraser, **settings)
+        assert stats["docs_in"] == 28 and stats["chunks_ok"] > 0
+        for after in (0, 7, 8, 19, 27):
+
+            def stopping(documents, done):
+                for result in rephraser(documents):
+                    yield result
+                    if next(done, None) is None:
+                        raise Stop
+
+            with pytest.raises(Stop):
+                process_shard(shard, sentences / f"{after}", partial(stopping, done=iter(range(after))), **settings)
+            process_shard(shard, sentences / f"{after}", rephraser, **settings)
+            assert outputs(sentences / "whole") == outputs(sentences / f"{after}")
+
+
+@pytest.mark.slow
+def test_a_killed_greedy_command_gives_the_same_bytes(tiny_model, sentences, root):
+    common = [0, 0, *greedy(tiny_model, sentences)]
+    run(*common, f"output={sentences / 'whole'}")
+    process = start(*common, f"output={sentences / 'killed'}")
+    kill_after_a_part(process, sentences / "killed/.s.parts")
+    command = ["bash", str(root / "scripts/infer.sh"), "0", "0", "engine=transformers", *map(str, common[2:])]
+    config = sentences / "empty.yaml"
+    config.write_text("")
+    environment = {**os.environ, "VIRTUAL_ENV": os.environ.get("VIRTUAL_ENV") or sys.prefix}
+    environment["PATH"] = f"{sys.prefix}/bin:{environment['PATH']}"
+    done = subprocess.run(
+        [*command, str(config), f"output={sentences / 'killed'}"],
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    assert outputs(sentences / "whole") == outputs(sentences / "killed")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["3", "1", "input=IN"], "START 3 is after END 1"),
+        (["0", "9", "input=IN"], "has shards 0 to 4; 0 to 9 were asked for"),
+        (["0", "1", "input=NOWHERE"], "no pool at NOWHERE"),
+        (["0", "1", "input=IN", "max_char=5"], "unknown key 'max_char', did you mean 'max_chars'?"),
+        (["0", "1", "input=IN", "output=IN"], "input's own folder"),
+        (["0", "1", "input=IN", "engine=transformers", "model=./nowhere"], "no model at ./nowhere"),
+        (["0", "1", "input=IN", "engine.url=http://127.0.0.1:9/v1"], "no server at http://127.0.0.1:9/v1"),
+    ],
+)
+def test_a_mistake_is_one_line_and_exit_code_2(pool, capsys, arguments, message):
+    arguments = [a.replace("IN", str(pool / "in"), 1) if a.endswith("=IN") else a for a in arguments]
+    defaults = ["model=stand-in", "engine.kind=server", "engine.start_timeout_s=0", f"output={pool / 'out'}"]
+    with pytest.raises(SystemExit) as stop:
+        main([*defaults, *arguments])
+    error = capsys.readouterr().err
+    assert stop.value.code == 2
+    assert message in error and error.count("\n") == 1
+
+
+def test_a_sick_run_ends_with_code_1_and_goes_on_when_allowed(tmp_path, server_url, capsys):
+    write_documents(str(tmp_path / "in/s.jsonl"), [{"text": "[[cut]] x"}] * 12)
+    common = [f"input={tmp_path / 'in'}", f"output={tmp_path / 'out'}", f"engine.url={server_url}"]
+    common += ["model=stand-in", "health.min_chunks=10"]
+    with pytest.raises(SystemExit) as stop:
+        run(*common)
+    assert stop.value.code == 1 and "cut off at the token limit" in capsys.readouterr().err
+    run(*common, "health.max_truncated=1", "health.max_bad=1")
+    assert read_stats(str(tmp_path / "out"))[0]["drops"] == {"truncated": 12}
+
+
+@pytest.mark.skipif(shutil.which("nvidia-smi") is not None, reason="the default config may run here")
+def test_the_bare_script_says_what_is_missing_and_what_runs_here(root, tmp_path):
+    environment = {**os.environ, "PATH": f"{sys.prefix}/bin:{os.environ['PATH']}", "VIRTUAL_ENV": sys.prefix}
+    done = subprocess.run(
+        ["bash", str(root / "scripts/infer.sh"), "0", "7"],
+        cwd=tmp_path,
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 2
+    assert done.stderr.count("\n") == 1
+    assert "no pool at" in done.stderr and "vllm package is not installed" in done.stderr
+    assert "configs/rephrase/rephrase_tiny_cpu.yaml" in done.stderr
+
+
+def test_dry_run_writes_nothing(pool, capsys):
+    with pytest.raises(SystemExit) as stop:
+        run(0, 1, f"input={pool / 'in'}", f"output={pool / 'out'}", *SERVED, "--dry-run")
+    assert stop.value.code == 0
+    assert "2 shards of" in capsys.readouterr().out and not (pool / "out").exists()
