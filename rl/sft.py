@@ -35,6 +35,9 @@ class SFTRunConfig(RunConfig):
     model: str = "Qwen/Qwen3-4B"
     """Hugging Face folder or name, or a model configuration (`.json`) for fresh weights."""
 
+    init: Literal["random", "copying"] = "random"
+    """Fresh weights: as transformers draws them, or with a circuit that copies (`pretrain.copying_init`)."""
+
     tokenizer: str | None = None
     """Hugging Face folder or name of the tokenizer; the model's if not given."""
 

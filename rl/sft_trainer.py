@@ -23,6 +23,7 @@ from trl import SFTConfig, SFTTrainer
 
 from common.documents import read_lines
 from common.run import Run
+from pretrain.copying_init import copying_init
 from rl.sft import SFTRunConfig
 
 log = logging.getLogger("repro")
@@ -71,7 +72,10 @@ def load_model(config: SFTRunConfig, tokenizer: PreTrainedTokenizerBase) -> PreT
         pad_token_id=tokenizer.pad_token_id,
         bos_token_id=None,
     )
-    return AutoModelForCausalLM.from_config(shape, dtype=dtype)
+    model = AutoModelForCausalLM.from_config(shape, dtype=dtype)
+    if config.init == "copying":
+        copying_init(model, config.seed)
+    return model
 
 
 def encode_file(path: str, tokenizer: PreTrainedTokenizerBase, max_length: int) -> list[Encoded]:
