@@ -193,6 +193,17 @@ def open_encoder(name: EngineName, tokenizer: Tokenizer, special_in_text: Specia
         raise ValueError(f"engine={name} cannot be used with {tokenizer.path}: {error}") from None
 
 
+@functools.lru_cache(maxsize=8)
+def hard_mismatch(name: EngineName, tokenizer: Tokenizer, special_in_text: SpecialInText) -> str | None:
+    """The first of the hard strings that an engine encodes differently, or None."""
+    encoder = open_encoder(name, tokenizer, special_in_text)
+    if isinstance(encoder, ReferenceEncoder):
+        return None
+    texts = [*ADVERSARIAL, *tokenizer.specials]
+    wrong = find_mismatch(encoder, encoder.reference, texts)
+    return None if wrong is None else texts[wrong]
+
+
 def find_mismatch(encoder: Encoder, reference: ReferenceEncoder, texts: Sequence[str]) -> int | None:
     """Index of the first text whose ids differ from the reference's, or None."""
     found, wanted = encoder.encode(texts), reference.encode(texts)

@@ -29,11 +29,11 @@ from common.shards import Shard, add_stats, list_shards
 from common.storage import is_remote, local_path
 from pretrain.encode_shard import Job, ShardFiles, State, encode_shard
 from pretrain.encoders import (
-    ADVERSARIAL,
     EngineMismatch,
     ReferenceEncoder,
     choose_engine,
     find_mismatch,
+    hard_mismatch,
     load_tokenizer,
     open_encoder,
 )
@@ -204,12 +204,14 @@ def _check_engine(config: TokenizeConfig, job: Job, shards: Sequence[Shard]) -> 
     note: dict[str, Any] = {"plan": job.plan, "engine": encoder.name, "checked": 0, "mismatch": None}
     if isinstance(encoder, ReferenceEncoder):
         return note
-    documents = _first(shards, config.check_first)
-    texts = [*ADVERSARIAL, *job.tokenizer.specials, *documents]
-    note["checked"] = len(texts)
-    wrong = find_mismatch(encoder, encoder.reference, texts)
+    wrong = hard_mismatch(name, job.tokenizer, job.special_in_text)
+    if wrong is None:
+        texts = _first(shards, config.check_first)
+        note["checked"] = len(texts)
+        place = find_mismatch(encoder, encoder.reference, texts)
+        wrong = None if place is None else texts[place]
     if wrong is not None:
-        note |= {"engine": "tokenizers", "mismatch": f"{encoder.name} and tokenizers differ on {texts[wrong][:100]!r}"}
+        note |= {"engine": "tokenizers", "mismatch": f"{name} and tokenizers differ on {wrong[:100]!r}"}
         log.warning("%s; encoding with tokenizers", note["mismatch"])
     return note
 
