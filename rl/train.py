@@ -18,6 +18,7 @@ Differs from the paper (arXiv:2510.10681):
 import logging
 import os
 import sys
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -273,6 +274,25 @@ def check(config: RLConfig) -> None:
             "configs/rl/rephraser_smoke_cpu.yaml runs on this machine: bash scripts/rl.sh "
             "configs/rl/rephraser_smoke_cpu.yaml"
         )
+    if config.generation != "transformers" and find_spec("vllm") is None:
+        raise ValueError("this config samples with vLLM, which is not installed: pip install -e .[gpu]")
+
+
+def check_servers(config: RLConfig) -> None:
+    """Ask every server that a reward needs for a sign of life.
+
+    Raises:
+        ValueError: one does not answer.
+    """
+    from eval.judge import healthy
+
+    for reward in config.rewards:
+        for url in reward.needs_servers():
+            if not healthy(url):
+                raise ValueError(
+                    f"reward {reward_name(reward)!r} needs a server at {url} and none answers; "
+                    "start it with scripts/serve.sh NAME, or name it in the config's servers"
+                )
 
 
 def _needs_gpu(config: RLConfig) -> bool:
@@ -305,6 +325,8 @@ def main(argv: list[str] | None = None) -> None:
     if config.check:
         print("\n".join(config.servers))  # noqa: T201
         return
+    with usage_errors():
+        check_servers(config)
     from rl.trainer import train  # not above: --help must not wait for torch
 
     logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stdout)

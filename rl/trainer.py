@@ -350,6 +350,7 @@ def train(config: "RLConfig") -> dict[str, Any]:
     figures |= {"train_rows": len(train_rows), "prompts_over_length": dropped}
     options = trainer_options(config, state.num_processes, cpu=state.device.type == "cpu")
     checkpoint = get_last_checkpoint(options.output_dir) if Path(options.output_dir).is_dir() else None
+    options.eval_on_start = options.eval_on_start and checkpoint is None  # that step was evaluated before it was saved
     if state.is_main_process:
         _prepare_folder(out, fingerprint, checkpoint)
     run = Run(out, config, seed=config.seed) if state.is_main_process else None

@@ -1,0 +1,25 @@
+#!/usr/bin/env bash
+# Usage: scripts/serve.sh NAME [key=value ...] [--wait] [--dry-run]
+#
+# Serve a model on 127.0.0.1 in OpenAI's protocol until stopped; NAME is a file of configs/serve, or a YAML file. Prints
+# the server's URL once it answers. With --wait nothing is started: returns when the server answers.
+#
+#   scripts/serve.sh dataman
+#   scripts/serve.sh structure gpus=1 port=8001
+set -euo pipefail
+
+root=$(dirname "$0")/..
+case "${1:-}" in
+  -h | --help | '') sed -n '2,/^set /{/^#/s/^# \{0,1\}//p;}' "$0"; exit ;;
+  *.yaml) ;;
+  *)
+    if [ ! -f "$root/configs/serve/$1.yaml" ]; then
+      names=$(cd "$root/configs/serve" && echo *.yaml)
+      echo "error: no server is called '$1'; there are: ${names//.yaml/}" >&2
+      exit 2
+    fi
+    set -- "$root/configs/serve/$1.yaml" "${@:2}"
+    ;;
+esac
+[ -n "${VIRTUAL_ENV:-}" ] || PATH="$root/.venv/bin:$PATH" # no environment active: the one quickstart.sh set up
+PYTHONPATH="$(cd "$root" && pwd)${PYTHONPATH:+:$PYTHONPATH}" exec python3 -m eval.serve "$@"

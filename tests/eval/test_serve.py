@@ -1,0 +1,141 @@
+"""Servers: started, waited for, and gone on every way out."""
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+
+import httpx
+import pytest
+
+from common.config import load
+from eval.serve import ServeConfig
+
+FAKE = """
+import http.server, subprocess, sys, time
+subprocess.Popen(["sleep", "600"])  # a worker that must not outlive the server
+time.sleep(float(sys.argv[2]))
+if sys.argv[2] == "0.1":
+    raise SystemExit(7)
+class Handler(http.server.BaseHTTPRequestHandler):
+    def do_GET(self):
+        self.send_response(200 if self.path == "/v1/models" else 404)
+        self.end_headers()
+    def log_message(self, *_):
+        pass
+http.server.HTTPServer(("127.0.0.1", int(sys.argv[1])), Handler).serve_forever()
+"""
+
+
+def free_port():
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
+@pytest.fixture
+def fake(tmp_path):
+    """A config file whose server is a small script that answers after half a second."""
+    port = free_port()
+    (tmp_path / "fake.py").write_text(FAKE)
+    path = tmp_path / "fake.yaml"
+    command = f"[{sys.executable}, {tmp_path}/fake.py, '{{port}}', '0.5']"
+    path.write_text(f"model: m\nport: {port}\nready_timeout_s: 60\ncommand: {command}\n")
+    return path, port
+
+
+def answers(port):
+    try:
+        return httpx.get(f"http://127.0.0.1:{port}/v1/models", timeout=2).status_code == 200
+    except httpx.HTTPError:
+        return False
+
+
+def running(marker):
+    """Whether any process's command line holds the marker."""
+    listing = subprocess.run(["ps", "-eo", "args"], capture_output=True, text=True, check=True).stdout
+    return any(marker in line for line in listing.splitlines() if "ps -eo" not in line)
+
+
+def gone(marker):
+    for _ in range(100):
+        if not running(marker):
+            return True
+        time.sleep(0.1)
+    return False
+
+
+def test_the_command_line_of_vllm():
+    config = load(ServeConfig, [], {"model": "m", "port": 8001, "max_model_len": 100, "arguments": ["--eager"]})
+    expected = "vllm serve m --host 127.0.0.1 --port 8001 --gpu-memory-utilization 0.9 --max-model-len 100 --eager"
+    assert " ".join(config.words()) == expected
+
+
+@pytest.mark.integration
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_server_prints_its_url_and_ends_with_us(fake, root, number):
+    path, port = fake
+    command = ["bash", str(root / "scripts" / "serve.sh"), str(path)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=_environment()) as process:
+        assert process.stdout.readline().strip() == f"http://127.0.0.1:{port}/v1"
+        assert answers(port)
+        waiting = subprocess.run([*command, "--wait"], capture_output=True, text=True, env=_environment(), check=True)
+        assert waiting.stdout.strip().endswith(f"{port}/v1")
+        second = subprocess.run(command, capture_output=True, text=True, env=_environment(), check=False)
+        assert second.returncode == 2 and "answers" in second.stderr
+        process.send_signal(number)
+        assert process.wait(30) == 128 + number
+    assert not answers(port)
+    assert gone(str(path.parent))
+
+
+@pytest.mark.integration
+def test_a_server_that_dies_early_is_one_line(fake, root):
+    path, _ = fake
+    path.write_text(path.read_text().replace("'0.5'", "'0.1'"))
+    command = ["bash", str(root / "scripts" / "serve.sh"), str(path)]
+    done = subprocess.run(command, capture_output=True, text=True, env=_environment(), check=False)
+    assert done.returncode == 1
+    assert "error: the server ended with code 7 before it answered" in done.stderr
+
+
+@pytest.mark.integration
+def test_an_unknown_name_lists_those_there_are(root):
+    command = ["bash", str(root / "scripts" / "serve.sh"), "nobody"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 2 and "dataman" in done.stderr
+
+
+@pytest.mark.integration
+def test_rl_sh_starts_the_servers_and_takes_them_along_when_it_fails(fake, root, tmp_path):
+    path, port = fake
+    config = tmp_path / "run.yaml"
+    judge = f"{{kind: structure, measure: judge, judge: {{url: 'http://127.0.0.1:{free_port()}/v1', model: m}}}}"
+    config.write_text(f"model: m\nout: {tmp_path}/run\nservers: [{path}]\nrewards: [{judge}]\nreward_weights: [1]\n")
+    command = ["bash", str(root / "scripts" / "rl.sh"), str(config)]
+    done = subprocess.run(command, capture_output=True, text=True, env=_environment(), check=False)
+    assert done.returncode == 2
+    assert f"127.0.0.1:{port}/v1" in done.stdout  # it was up
+    assert "needs a server at" in done.stderr and "Traceback" not in done.stderr
+    assert not answers(port) and gone(str(path))
+
+
+@pytest.mark.integration
+def test_rl_sh_bare_says_what_is_missing_and_what_runs_here(root):
+    import torch
+
+    if torch.cuda.is_available():
+        pytest.skip("there is a GPU here")
+    command = ["bash", str(root / "scripts" / "rl.sh")]
+    done = subprocess.run(command, capture_output=True, text=True, env=_environment(), check=False)
+    assert done.returncode == 2
+    assert done.stderr.startswith("error: this config needs an NVIDIA GPU") and "rephraser_smoke_cpu" in done.stderr
+    assert len(done.stderr.splitlines()) == 1
+
+
+def _environment():
+    """The scripts take the environment's Python where one is active."""
+    bin_folder = os.path.dirname(sys.executable)  # noqa: PTH120 - a link must not be resolved
+    return os.environ | {"VIRTUAL_ENV": os.path.dirname(bin_folder), "PATH": f"{bin_folder}:{os.environ['PATH']}"}  # noqa: PTH120

@@ -1,0 +1,117 @@
+"""VR-CLI's reward against the published steps, with a real tokenizer and an exact table of probabilities."""
+
+import math
+
+import numpy as np
+import pytest
+from transformers import AutoTokenizer
+
+from eval.likelihood import TableScorer, open_scorer
+from eval.spans import decode
+from rl.rewards.completion import CompletionGainConfig, CompletionGainReward, extract_plan, with_plan_block
+
+PROMPT = [{"role": "user", "content": "Write the next chapter."}]
+
+
+@pytest.fixture(scope="module")
+def tokenizer(small_policy):
+    return AutoTokenizer.from_pretrained(small_policy)
+
+
+def perplexities(tokenizer, base, planned):
+    """Every token has perplexity `planned` behind a plan, else `base`."""
+    size = len(tokenizer)
+
+    def next_logprobs(context):
+        text = decode(tokenizer, context)
+        with_plan = "Detailed Plan" in text and "No plan is available" not in text
+        return np.full(size, -math.log(planned if with_plan else base))
+
+    return TableScorer(next_logprobs)
+
+
+def reward_of(tokenizer, scorer, **fields):
+    reward = CompletionGainReward(CompletionGainConfig(**fields))
+    reward.bind(scorer, tokenizer)
+    return reward
+
+
+@pytest.mark.parametrize("baseline", ["neutral", "no_plan"])
+@pytest.mark.parametrize(
+    ("planned", "gain", "value"), [(10.5, -5, 0), (9.996, 0.04, 0), (9.98, 0.2, 0.5), (9.85, 1.5, 0.9), (9.7, 3, 1)]
+)
+def test_the_published_steps_over_a_baseline_perplexity_of_10(tokenizer, baseline, planned, gain, value):
+    reward = reward_of(tokenizer, perplexities(tokenizer, 10, planned), baseline=baseline)
+    assert reward([PROMPT], ["I think. In summary: go on."], reference=["The harbour opens at six."]) == [value]
+    assert reward.last.parts["gain"] == [pytest.approx(gain, abs=1e-3)]
+
+
+def test_the_plan_stands_behind_the_last_marker():
+    assert extract_plan("In summary: a. In summary: b ") == "b"
+    assert extract_plan("Detailed Plan: a. In summary, c") == "c"
+    assert extract_plan("no marker at all") is None
+    assert extract_plan("I end with In summary:") == ""
+
+
+def test_an_empty_plan_gains_exactly_0(tokenizer, small_policy):
+    for baseline in ("neutral", "no_plan"):
+        reward = reward_of(tokenizer, open_scorer(small_policy), baseline=baseline)
+        assert reward([PROMPT], ["I think. In summary:"], reference=["Glass is made from sand."]) == [0.0]
+        assert reward.last.parts["gain"] == [0.0]
+
+
+def test_the_neutral_plan_gains_0_under_the_neutral_baseline(tokenizer, small_policy):
+    reward = reward_of(tokenizer, open_scorer(small_policy))
+    reward([PROMPT], ["In summary: No plan is available."], reference=["Glass is made from sand."])
+    assert reward.last.parts["gain"] == [pytest.approx(0, abs=1e-3)]
+
+
+def test_a_completion_without_a_marker_is_all_plan_or_none(tokenizer):
+    scorer = perplexities(tokenizer, 10, 5)
+    assert reward_of(tokenizer, scorer)([PROMPT], ["Go on."], reference=["It does."]) == [1]
+    assert reward_of(tokenizer, scorer, plan_missing="zero")([PROMPT], ["Go on."], reference=["It does."]) == [0]
+
+
+def test_a_row_without_a_gold_text_is_skipped(tokenizer):
+    reward = reward_of(tokenizer, perplexities(tokenizer, 10, 5))
+    assert reward([PROMPT] * 2, ["In summary: a"] * 2, reference=["", "x"]) == [None, 1]
+    assert reward.last.reasons == ["no_reference", ""]
+
+
+@pytest.mark.parametrize("closers", [True, False])
+@pytest.mark.parametrize("words", [1, 2, 12])
+def test_the_gold_and_its_closers_are_scored_and_nothing_else(tokenizer, closers, words):
+    gold = " ".join(["harbour"] * words)
+    seen = []
+
+    class Recorder(TableScorer):
+        def score(self, trunks):
+            seen.extend(trunks)
+            return super().score(trunks)
+
+    scorer = Recorder(lambda context: np.full(len(tokenizer), -1.0))
+    messages = [{"role": "user", "content": "Tell me."}]
+    reward = reward_of(tokenizer, scorer, score_closers=closers)
+    reward(["<policy prompt>"], ["In summary: by the sea"], reference=[gold], messages=[messages])
+    planned, base = seen
+    for trunk, plan in ((planned, "by the sea"), (base, "No plan is available.")):
+        (branch,) = trunk.branches
+        assert decode(tokenizer, trunk.token_ids).endswith(f"Tell me.\n\n### Detailed Plan\n{plan}<|end|><|assistant|>")
+        assert decode(tokenizer, branch.token_ids) == gold + ("<|end|>" if closers else "")
+        assert all(branch.scored)
+
+
+def test_the_plan_joins_the_last_user_turn():
+    talk = [{"role": "user", "content": "a"}, {"role": "assistant", "content": "b"}, {"role": "user", "content": "c"}]
+    assert with_plan_block(talk, "")[2]["content"] == "c"
+    assert with_plan_block(talk, "p")[2]["content"] == "c\n\n### Detailed Plan\np"
+    assert talk[2]["content"] == "c"
+    with pytest.raises(ValueError, match="no place for a plan"):
+        with_plan_block([{"role": "system", "content": "s"}], "p")
+
+
+@pytest.mark.parametrize(("base", "planned"), [(1.0, 1.0), (1.0, math.e**50), (math.e**50, 1.0)])
+def test_extreme_perplexities_give_finite_rewards(tokenizer, base, planned):
+    reward = reward_of(tokenizer, perplexities(tokenizer, base, planned), shape={"kind": "identity"})
+    (value,) = reward([PROMPT], ["In summary: x"], reference=["y"])
+    assert math.isfinite(value)

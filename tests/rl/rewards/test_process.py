@@ -1,0 +1,225 @@
+"""Process rewards against worked numbers, and their cuts with a real tokenizer."""
+
+import math
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from transformers import AutoTokenizer
+
+from eval.likelihood import TableScorer, open_scorer
+from eval.spans import decode
+from rl.rewards.process import (
+    ProcessConfig,
+    ProcessReward,
+    candidates,
+    magnitude,
+    point_scores,
+    process_advantages,
+    segment_rewards,
+    stability,
+)
+
+J_B, J = -2.0, [-1.6, -1.0, -1.2, -0.2]
+LOGPS = st.lists(st.floats(-50, 0), min_size=1, max_size=8)
+PLAIN = ProcessConfig(w=0, first_segment="zero")
+
+
+@pytest.fixture(scope="module")
+def tokenizer(small_policy):
+    return AutoTokenizer.from_pretrained(small_policy)
+
+
+@pytest.mark.parametrize(
+    ("ratio", "expected"), [(0, 1), (0.1, 0.900332), (0.5, 0.537883), (1, 0.238406), (2, 0.035972), (3, 0.004945)]
+)
+def test_magnitude_by_the_ratio_of_the_two_losses(ratio, expected):
+    assert magnitude(-2 * ratio, -2.0) == pytest.approx(expected, abs=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("logps", "expected"),
+    [
+        ((-3, -2, -1, -0.5), 1),
+        ((-0.5, -1, -2, -3), 0),
+        ((-2, -1, -1.5, -0.5), 0.833333),
+        ((-1, -1, -1), 0.5),
+        ((-1,), 0.5),
+    ],
+)
+def test_stability_of_worked_orders(logps, expected):
+    assert stability(logps) == pytest.approx(expected, abs=1e-6)
+
+
+def test_segments_of_the_worked_rollout():
+    np.testing.assert_allclose(point_scores(J_B, J, PLAIN), [0.335963, 0.537883, 0.462950, 0.900332], atol=1e-6)
+    zero = segment_rewards(J_B, J, PLAIN)
+    np.testing.assert_allclose(zero, [0.335963, 0.201920, -0.074932, 0.437382], atol=1e-6)
+    assert segment_rewards(J_B, J, ProcessConfig(w=0))[0] == pytest.approx(0.097557, abs=1e-6)
+    assert [stability([J_B, *J[:n]]) for n in range(1, 5)] == pytest.approx([1, 1, 0.833333, 0.9], abs=1e-6)
+    half = ProcessConfig(w=0.5)
+    np.testing.assert_allclose(point_scores(J_B, J, half), [0.667982, 0.768941, 0.648142, 0.900166], atol=1e-6)
+    np.testing.assert_allclose(segment_rewards(J_B, J, half), [0.298779, 0.100960, -0.120800, 0.252024], atol=1e-6)
+
+
+def test_advantages_of_the_worked_group_of_two():
+    second = segment_rewards(J_B, [-2.2, -1.8], PLAIN)
+    np.testing.assert_allclose(second, [0.199501, 0.084201], atol=1e-6)
+    ends = ([4, 9, 13, 18], [6, 11])
+    paid = [
+        [(end - 1, reward) for end, reward in zip(places, rewards, strict=True)]
+        for places, rewards in zip(ends, (segment_rewards(J_B, J, PLAIN), second), strict=True)
+    ]
+    found = process_advantages(paid, 2, 20, ProcessConfig(w=0, alpha=1.0))
+    np.testing.assert_allclose(found[0, [0, 4, 9, 13, 18]], [0.6131, -0.1528, -0.1781, 1.3262, 0], atol=1e-4)
+    np.testing.assert_allclose(found[1, [0, 6, 11]], [-0.6131, -0.6251, 0], atol=1e-4)
+    combined = 0.707106 + process_advantages(paid, 2, 20, ProcessConfig(w=0))[0]
+    expected = [0.73776] * 4 + [0.69947] * 5 + [0.69820] * 4 + [0.77342] * 5 + [0.70711] * 2
+    np.testing.assert_allclose(combined, expected, atol=1e-5)
+
+
+@given(st.integers(1, 4), st.integers(0, 10**6), st.sampled_from([1.0, 0.9]))
+def test_reward_to_go_equals_a_hand_loop_and_normalised_rewards_sum_to_0(group, seed, gamma):
+    random = np.random.default_rng(seed)
+    paid = [
+        [
+            (int(index), float(random.normal()))
+            for index in sorted(random.choice(12, random.integers(0, 5), replace=False))
+        ]
+        for _ in range(group * 2)
+    ]
+    config = ProcessConfig(alpha=1.0, gamma=gamma)
+    found = process_advantages(paid, group, 12, config)
+    for first in (0, group):
+        rows = paid[first : first + group]
+        values = [value for row in rows for _, value in row]
+        mean = np.mean(values) if values and group > 1 else 0.0
+        std = (np.std(values, ddof=1) if len(values) > 1 else 0.0) if group > 1 else 1.0
+        total = 0.0
+        for number, row in enumerate(rows):
+            normal = {
+                index: 0.0 if std < 1e-6 else (value - mean) / (std + 1e-6 if group > 1 else 1.0)
+                for index, value in row
+            }
+            total += sum(normal.values())
+            for start in range(12):
+                hand = sum(gamma ** (index - start) * value for index, value in normal.items() if index >= start)
+                assert found[first + number, start] == pytest.approx(hand, abs=1e-9)
+        if group > 1:
+            assert total == pytest.approx(0, abs=1e-6)
+
+
+def test_alpha_0_adds_nothing_and_equal_rewards_add_nothing():
+    paid = [[(1, 0.5)], [(3, 0.5)]]
+    assert not process_advantages(paid, 2, 5, ProcessConfig()).any()
+    assert not process_advantages([[(1, 0.5)], [(3, 0.1)]], 2, 5, ProcessConfig(alpha=0)).any()
+
+
+def test_the_gate_spares_wrong_rollouts():
+    paid = [[(1, 0.5)], [(3, 0.1)]]
+    gated = process_advantages(paid, 2, 5, ProcessConfig(gate="correct_only"), [True, False])
+    assert gated[0].any() and not gated[1].any()
+    with pytest.raises(ValueError, match="which rollouts are correct"):
+        process_advantages(paid, 2, 5, ProcessConfig(gate="correct_only"))
+
+
+@given(st.floats(-50, 0), LOGPS, st.floats(0, 1))
+def test_rewards_are_finite_and_sum_to_the_rise(base, logps, w):
+    config = ProcessConfig(w=w)
+    rewards, scores = segment_rewards(base, logps, config), point_scores(base, logps, config)
+    assert all(math.isfinite(reward) for reward in rewards)
+    assert all(-1e-9 <= score <= 1 + 1e-9 for score in scores)
+    assert sum(rewards) == pytest.approx(scores[-1] - ((1 - w) * 0.238406 + w * 0.5), abs=1e-5)
+
+
+@given(LOGPS)
+def test_stability_knows_only_the_order(logps):
+    values = [round(value, 3) for value in logps]
+    assert stability(values) == pytest.approx(stability([value / 3 - 1 for value in values]))
+
+
+def test_lines_begin_after_decoded_line_breaks(tokenizer):
+    text = "Bees store honey.\n\nGlass is made?\n\n\nNo flowers\ngrow"
+    ids = tokenizer.encode(text, add_special_tokens=False)
+    starts = [decode(tokenizer, ids[index:])[:5] for index in candidates(tokenizer, ids, len(ids))]
+    assert starts == ["Glass", "No fl", "grow"]
+
+
+class Rising(TableScorer):
+    """The answer is the likelier, the more lines stand before it; next-token entropy falls along the text."""
+
+    def __init__(self, tokenizer):
+        self.trunks, size = [], len(tokenizer)
+
+        def next_logprobs(context):
+            lines = decode(tokenizer, context).count("\n")
+            flat = np.full(size, -float(size))
+            flat[: max(2, size // len(context))] = 0
+            return (
+                np.full(size, -4 / (1 + lines))
+                if "boxed" in decode(tokenizer, context)
+                else flat - np.logaddexp.reduce(flat)
+            )
+
+        super().__init__(next_logprobs)
+
+    def score(self, trunks):
+        self.trunks += trunks
+        return super().score(trunks)
+
+
+THINKING = "<think>\nBees store honey.\n\nGlass is made.\n\nSo it is.\n</think>\n\n\\boxed{4}"
+
+
+@pytest.mark.parametrize("k", [0, 1, 20])
+def test_points_are_the_start_the_chosen_lines_and_the_end_of_thinking(tokenizer, k):
+    scorer = Rising(tokenizer)
+    reward = ProcessReward(ProcessConfig(k=k))
+    reward.bind(scorer, tokenizer)
+    ids = tokenizer.encode(THINKING, add_special_tokens=False)
+    values = reward([[{"role": "user", "content": "Two and two?"}]], [THINKING], [ids], reference=["4"])
+    (paid,) = reward.token_rewards
+    ends = [decode(tokenizer, ids[: index + 1]) for index, _ in paid]
+    every = ["<think>\n", "honey.\n\n", "made.\n\n", "it is.\n", "</think>"]
+    chosen = {0: every[-1:], 1: [every[0], every[-1]], 20: every}[k]  # the highest entropy is the earliest
+    assert len(ends) == len(chosen) and all(
+        text.rstrip(" \n").endswith(end.strip()) for text, end in zip(ends, chosen, strict=True)
+    )
+    assert values[0] > 0 and all(value > 0 for _, value in paid)
+
+
+def test_one_pass_where_all_candidates_are_cheap_and_the_same_numbers_as_two(tokenizer, small_policy):
+    scorer = open_scorer(small_policy)
+    prompt = [[{"role": "user", "content": "The train to the coast takes two hours. " * 12}]]
+    numbers = []
+    for text in (THINKING, THINKING):
+        reward = ProcessReward(ProcessConfig(k=2))
+        reward.bind(scorer, tokenizer)
+        passes = []
+        original = scorer.score
+        scorer.score = lambda trunks, original=original, passes=passes: passes.append(len(trunks)) or original(trunks)
+        if numbers:  # forbid the short way
+            from rl.rewards import process
+
+            early, process._Plan.early = process._Plan.early, lambda self, branch: []
+        reward(prompt, [text], reference=["4"])
+        scorer.score = original
+        numbers.append((reward.token_rewards, [count for count in passes if count]))
+    process._Plan.early = early
+    assert [len(passes) for _, passes in numbers] == [1, 2]
+    for (a, b), (c, d) in zip(numbers[0][0][0], numbers[1][0][0], strict=True):
+        assert a == c and b == pytest.approx(d, abs=1e-5)
+
+
+def test_unfinished_thinking_ends_with_the_completion(tokenizer, small_policy):
+    reward = ProcessReward(ProcessConfig())
+    reward.bind(open_scorer(small_policy), tokenizer)
+    text = "<think>\nBees store"
+    ids = tokenizer.encode(text, add_special_tokens=False)
+    values = reward(
+        [[{"role": "user", "content": "?"}]] * 3, [text, "", text], [ids, [], ids], reference=["4", "4", ""]
+    )
+    assert reward.token_rewards[0][-1][0] == len(ids) - 1
+    assert values[1] == 0 and reward.token_rewards[1] == []
+    assert values[2] is None and reward.last.reasons[2] == "no_reference"

@@ -1,0 +1,94 @@
+"""Supervised training: what bears loss, how batches form, what the config refuses."""
+
+import random
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from common.config import ConfigError, load
+from rl.sft import SFTRunConfig, main
+
+
+@pytest.fixture(scope="module")
+def tokenizer():
+    from pretrain.tokenizer import TokenizerConfig, train_tokenizer
+
+    return train_tokenizer(["The cat sat on the mat."] * 5, TokenizerConfig(vocab_size=400))
+
+
+def test_only_the_last_assistant_turn_bears_loss(tokenizer):
+    from rl.sft_trainer import IGNORED, encode_rows
+
+    turns = [
+        {"role": "user", "content": "Hi."},
+        {"role": "assistant", "content": "Yes?"},
+        {"role": "user", "content": "The cat"},
+        {"role": "assistant", "content": "sat on the mat."},
+    ]
+    [row] = encode_rows([{"messages": turns}], tokenizer)
+    target = [label for label in row["labels"] if label != IGNORED]
+    assert tokenizer.decode(target) == "sat on the mat.<|end|>"
+    assert row["input_ids"][-len(target) :] == target
+    assert tokenizer.decode(row["input_ids"]) == tokenizer.apply_chat_template(turns, tokenize=False)
+
+
+def test_plain_text_bears_loss_throughout_and_ends(tokenizer):
+    from rl.sft_trainer import encode_rows
+
+    [row] = encode_rows([{"text": "The mat."}], tokenizer)
+    assert row["labels"] == row["input_ids"]
+    assert tokenizer.decode(row["input_ids"]) == "The mat.<|end|>"
+
+
+@pytest.mark.parametrize("row", [{"id": 1}, {"messages": [{"role": "user", "content": "Hi."}]}])
+def test_a_row_without_an_answer_or_text_is_refused(row, tokenizer):
+    from rl.sft_trainer import encode_rows
+
+    with pytest.raises(ValueError, match=r"neither messages nor text|assistant turn"):
+        encode_rows([row], tokenizer)
+
+
+@given(st.lists(st.integers(1, 60), min_size=1, max_size=60), st.integers(20, 300), st.integers(0, 100))
+def test_batches_use_each_row_once_a_round_within_their_size(lengths, batch_tokens, seed):
+    from rl.sft_trainer import batches_of
+
+    batches = batches_of(range(len(lengths)), lengths, batch_tokens, random.Random(seed))
+    seen = []
+    while len(seen) < len(lengths):
+        batch = next(batches)
+        seen += batch
+        assert len(batch) == 1 or len(batch) * max(lengths[row] for row in batch) <= batch_tokens
+    assert sorted(seen) == list(range(len(lengths)))
+
+
+def test_batches_of_mixed_lengths_waste_little_room():
+    from rl.sft_trainer import batches_of
+
+    rng = random.Random(0)
+    lengths = [rng.randint(10, 300) for _ in range(5000)]
+    batches = batches_of(range(5000), lengths, 4096, rng)
+    taken = [next(batches) for _ in range(100)]
+    used = sum(lengths[row] for batch in taken for row in batch)
+    room = sum(len(batch) * max(lengths[row] for row in batch) for batch in taken)
+    assert used > 0.93 * room
+
+
+def test_data_and_stages_exclude_each_other():
+    for values in ({}, {"data": ["a.jsonl"], "stages": [{"data": ["a.jsonl"], "steps": 1}]}):
+        with pytest.raises(ConfigError, match="either data or stages"):
+            load(SFTRunConfig, [], values)
+
+
+def test_missing_rows_are_one_line_and_exit_code_2(capsys):
+    with pytest.raises(SystemExit) as stopped:
+        main(["model=nowhere", "data=nowhere.jsonl"])
+    assert stopped.value.code == 2
+    assert capsys.readouterr().err == "error: no rows at nowhere.jsonl; `python -m rl.data.rephrase` writes them\n"
+
+
+def test_the_paper_arm_has_the_published_numbers(root):
+    config = load(SFTRunConfig, [root / "configs/rl/sft_4b.yaml"])
+    assert (config.learning_rate, config.num_train_epochs, config.max_length) == (5e-5, 1, 8192)
+    assert (config.per_device_train_batch_size, config.gradient_accumulation_steps) == (4, 2)
+    assert (config.warmup_frac, config.max_grad_norm) == (0.03, 0.2)
