@@ -79,6 +79,18 @@ class Trunk:
                 raise ValueError(f"probe row {row} lies outside a trunk of {len(self.token_ids)} tokens")
 
 
+def needed(trunk: Trunk) -> int:
+    """Tokens of a trunk that its branches and probe rows look at."""
+    cuts = [branch.cut for branch in trunk.branches if len(branch.token_ids)]
+    return max([*cuts, *(row + 1 for row in trunk.probe_rows)], default=0)
+
+
+def longest(trunk: Trunk) -> int:
+    """Tokens of the longest text that scoring a trunk feeds to the model: a branch's last one is not fed."""
+    fed = [branch.cut + len(branch.token_ids) - 1 for branch in trunk.branches if len(branch.token_ids)]
+    return max([*fed, needed(trunk)])
+
+
 @dataclass(frozen=True)
 class BranchScores:
     """What the model says about the m tokens of one branch."""
@@ -139,11 +151,11 @@ class ScorerConfig(RunConfig):
     device: Annotated[str, HOW] = "auto"
     """Of a model loaded from a folder; `auto` is the GPU if there is one."""
 
-    max_tokens_per_batch: Annotated[int, HOW] = Field(16384, ge=1)
-    """Padded tokens of one forward pass; a longer row goes alone."""
+    max_tokens_per_batch: Annotated[int | None, HOW] = Field(None, ge=1)
+    """Padded tokens of one forward pass; a longer row goes alone. null: 16384, on a CPU 2048 (more is slower)."""
 
-    max_packed_tokens: Annotated[int, HOW] = Field(8192, ge=1)
-    """Longest packed row: its mask takes the square of this in bytes, 64 MB at 8192."""
+    max_packed_tokens: Annotated[int | None, HOW] = Field(None, ge=1)
+    """Longest packed row, cached beyond. null: 8192 (its mask: 64 MB), on a CPU 1024 (masks are slow there)."""
 
     max_scored_rows: Annotated[int, HOW] = Field(4096, ge=1)
     """Rows of one forward pass that meet the output layer: 2.5 GB in float32 at a vocabulary of 152k."""

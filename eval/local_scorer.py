@@ -19,13 +19,16 @@ from torch import Tensor, nn
 
 from eval.attention_mask import MaskLayout
 from eval.causal_model import CausalModel
-from eval.likelihood import Branch, BranchScores, ScorerConfig, Trunk, TrunkScores
-from eval.packing import PackedRow, batches, longest, pack, separate
+from eval.likelihood import Branch, BranchScores, ScorerConfig, Trunk, TrunkScores, longest
+from eval.packing import PackedRow, batches, pack, separate
 
 log = logging.getLogger(__name__)
 
 PROBE = ((3, 4), (9, 1), (9, 3), (24, 2))
 """(cut, tokens) of the branches that test a mode on a trunk of 24 tokens."""
+
+LONGEST_SHARED = 8192
+"""No trunk joins a row beyond this length; its square, 64 MB as bytes, bounds the mask of a cached chunk too."""
 
 
 @dataclass
@@ -94,6 +97,9 @@ class LocalScorer:
         self.model = CausalModel(module)
         self.config = config
         self.collective = collective
+        on_cpu = self.model.device.type == "cpu"
+        self.batch_tokens = config.max_tokens_per_batch or (2048 if on_cpu else 16384)
+        self.packed_tokens = config.max_packed_tokens or (1024 if on_cpu else 8192)
         self.modes: set[str] | None = None
         """Of `packed` and `cached`, those that the model was seen to allow; None before the first use."""
         self.forwards = 0
@@ -135,20 +141,20 @@ class LocalScorer:
         config, model = self.config, self.model
         maskable = [entry for entry in trunks if modes and longest(entry[1]) <= model.maskable_length]
         taken = {number for number, _ in maskable}
-        rows = pack(maskable, config.max_packed_tokens, model.width)
+        rows = pack(maskable, LONGEST_SHARED, model.width)
         rows += separate([entry for entry in trunks if entry[0] not in taken])
         jobs, whole = [], []
         for row in rows:
             # Without a cache a row is one pass however long it is: right, only larger.
             cacheable = "cached" in modes and row.span <= model.maskable_length
-            large = len(row.read) > config.max_scored_rows or (not row.plain and len(row) > config.max_packed_tokens)
+            large = len(row.read) > config.max_scored_rows or (not row.plain and len(row) > self.packed_tokens)
             if cacheable and (large or (not row.plain and "packed" not in modes)):
                 jobs.append(Job([row], _chunks(row, config)))
             elif model.length_dependent and row.span > model.length_dependent:
                 jobs.append(Job([row]))  # its length scales the positions of all batch mates
             else:
                 whole.append(row)
-        jobs += [Job(batch) for batch in batches(whole, config.max_tokens_per_batch, config.max_scored_rows)]
+        jobs += [Job(batch) for batch in batches(whole, self.batch_tokens, config.max_scored_rows)]
         return jobs
 
     def _lockstep(self, plan: Callable[[], list[Job]]) -> Iterator[Job]:
@@ -265,7 +271,7 @@ class LocalScorer:
 def _chunks(row: PackedRow, config: ScorerConfig) -> list[tuple[int, int]]:
     """Cut a row into cached forward passes: the first segment, then the rest under masks of bounded size."""
     first = int((row.segments == 0).sum())
-    masked = max(1, config.max_packed_tokens**2 // len(row))
+    masked = max(1, LONGEST_SHARED**2 // len(row))
     reads = np.zeros(len(row), np.int64)
     reads[row.read] = 1
     chunks = []

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from eval.likelihood import Branch, Trunk
+from eval.likelihood import Branch, Trunk, needed
 
 ALL = np.iinfo(np.int32).max
 """Sight of a segment on itself: no limit but the order of positions."""
@@ -70,18 +70,6 @@ class PackedRow:
     def span(self) -> int:
         """Tokens of the longest text in the row."""
         return int(self.positions.max()) + 1
-
-
-def needed(trunk: Trunk) -> int:
-    """Tokens of a trunk that its branches and probe rows look at."""
-    cuts = [branch.cut for branch in trunk.branches if len(branch.token_ids)]
-    return max([*cuts, *(row + 1 for row in trunk.probe_rows)], default=0)
-
-
-def longest(trunk: Trunk) -> int:
-    """Tokens of the longest text that scoring a trunk feeds to the model."""
-    fed = [branch.cut + len(branch.token_ids) - 1 for branch in trunk.branches if len(branch.token_ids)]
-    return max([*fed, needed(trunk)])
 
 
 class _Builder:

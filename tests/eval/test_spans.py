@@ -1,0 +1,141 @@
+"""Offsets and continuations with real tokenizers of several kinds, trained here in a moment."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from tokenizers import Tokenizer, decoders, models, normalizers, pre_tokenizers, processors, trainers
+from transformers import PreTrainedTokenizerFast
+
+from eval.spans import (
+    chat_turn,
+    cut_before,
+    decode,
+    encode_continuation,
+    encode_start,
+    overlapping,
+    scored_branch,
+    token_char_spans,
+)
+
+CORPUS = [
+    "<think> The answer is forty two. </think> <answer> 42 </answer>",
+    "</think>\n\n<answer> x = 3 </answer>\nThus we know that the sum is 12, the product 35.",
+    "Ein Käse, zwei Äpfel und die Straße. <answer>",
+]
+TEMPLATE = (
+    "{% for message in messages %}<|{{ message.role }}|>{{ message.content }}<|end|>\n{% endfor %}"
+    "{% if add_generation_prompt %}<|assistant|>{% endif %}"
+)
+SPECIAL = ["<s>", "<|end|>", "<|user|>", "<|assistant|>"]
+
+
+def byte_level(bos):
+    tokenizer = Tokenizer(models.BPE())
+    tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
+    tokenizer.decoder = decoders.ByteLevel()
+    alphabet = pre_tokenizers.ByteLevel.alphabet()
+    tokenizer.train_from_iterator(
+        CORPUS * 4, trainers.BpeTrainer(vocab_size=420, special_tokens=SPECIAL, initial_alphabet=alphabet)
+    )
+    if bos:
+        tokenizer.post_processor = processors.TemplateProcessing(single="<s> $A", special_tokens=[("<s>", 0)])
+    return PreTrainedTokenizerFast(
+        tokenizer_object=tokenizer, bos_token="<s>", eos_token="<|end|>", chat_template=TEMPLATE
+    )
+
+
+def sentencepiece_like():
+    """A dummy space before every text, dropped again in decoding, bytes for what is unknown: as Llama 2 has it."""
+    tokenizer = Tokenizer(models.BPE(byte_fallback=True, unk_token="<unk>", fuse_unk=True))
+    tokenizer.normalizer = normalizers.Sequence([normalizers.Prepend("▁"), normalizers.Replace(" ", "▁")])
+    steps = [decoders.Replace("▁", " "), decoders.ByteFallback(), decoders.Fuse(), decoders.Strip(" ", 1, 0)]
+    tokenizer.decoder = decoders.Sequence(steps)
+    bytes_ = [f"<0x{value:02X}>" for value in range(256)]
+    trainer = trainers.BpeTrainer(vocab_size=700, special_tokens=["<unk>", *SPECIAL, *bytes_], max_token_length=8)
+    tokenizer.train_from_iterator(CORPUS * 4, trainer)
+    return PreTrainedTokenizerFast(
+        tokenizer_object=tokenizer, bos_token="<s>", eos_token="<|end|>", chat_template=TEMPLATE
+    )
+
+
+TOKENIZERS = {
+    "bytes": lambda: byte_level(False),
+    "bytes_bos": lambda: byte_level(True),
+    "dummy_space": sentencepiece_like,
+}
+
+
+@pytest.fixture(scope="module", params=TOKENIZERS)
+def tokenizer(request):
+    return TOKENIZERS[request.param]()
+
+
+@pytest.fixture(scope="module")
+def byte_tokenizer():
+    return byte_level(False)
+
+
+@pytest.mark.parametrize("text", ["42", " 42", "\n\n42", "x = 3", "Käse", "猫", "</answer>", "  two  spaces "])
+def test_a_continuation_is_exactly_its_text(tokenizer, text):
+    head = tokenizer.encode("Thus", add_special_tokens=False)
+    ids = encode_continuation(tokenizer, text)
+    assert decode(tokenizer, [*head, *ids]) == "Thus" + text
+    assert tokenizer.bos_token_id not in ids
+
+
+def test_a_bare_text_begins_with_something(tokenizer):
+    assert encode_start(tokenizer, "") == [tokenizer.bos_token_id]
+    assert decode(tokenizer, encode_start(tokenizer, "Thus")).removeprefix("<s>").strip() == "Thus"
+
+
+@given(text=st.text(st.characters(codec="utf-8", exclude_characters="\ufffd"), max_size=30))
+def test_spans_cover_the_text_in_order(byte_tokenizer, text):
+    ids = byte_tokenizer.encode(text, add_special_tokens=False)
+    spans = token_char_spans(byte_tokenizer, ids)
+    assert len(spans) == len(ids)
+    assert [start for start, _ in spans] == [0, *(end for _, end in spans[:-1])][: len(spans)]
+    assert (spans[-1][1] if spans else 0) == len(text)
+
+
+def test_tokens_inside_a_character_have_empty_spans(byte_tokenizer):
+    ids = byte_tokenizer.encode("猫", add_special_tokens=False)
+    assert token_char_spans(byte_tokenizer, ids) == [(0, 0)] * (len(ids) - 1) + [(0, 1)]
+
+
+def test_a_cut_does_not_keep_half_a_character():
+    # b, then two tokens of one character: a cut before it keeps only b
+    assert cut_before([(0, 1), (1, 1), (1, 2)], 1) == (1, 0)
+    assert cut_before([(0, 1), (1, 1), (1, 2)], 2) == (3, 0)
+    assert cut_before([(0, 2)], 1) == (0, 1)
+
+
+@pytest.mark.parametrize(
+    "reference", ["4", "42", " 42", "x = 3", "Käse", "猫", "the sum is 12, the product 35", "\n12"]
+)
+def test_the_scored_tokens_hold_the_reference_and_little_else(tokenizer, reference):
+    branch = scored_branch(tokenizer, 5, "answer> ", reference, " </answer>")
+    assert branch.cut == 5 and branch.scored[-1]
+    scored = [token for token, flag in zip(branch.token_ids, branch.scored, strict=True) if flag]
+    text = decode(tokenizer, [*encode_continuation(tokenizer, "="), *scored])[1:]
+    assert reference in text
+    assert len(text) <= len(reference) + 8
+
+
+def test_an_empty_reference_is_refused(byte_tokenizer):
+    with pytest.raises(ValueError, match="empty reference"):
+        scored_branch(byte_tokenizer, 1, "x", "")
+
+
+@pytest.mark.parametrize("words", range(1, 13))
+def test_the_gold_span_of_a_chat_is_exact_whatever_its_length(tokenizer, words):
+    text = " ".join(["the", "sum", "is", "12", ",", "the", "product", "is", "35", "and", "so", "on"][:words])
+    turn = chat_turn(tokenizer, [{"role": "user", "content": "Add. "}], text)
+    own = [token for token, flag in zip(turn.ids, turn.is_text, strict=True) if flag]
+    closers = turn.ids[len(own) :]
+    assert decode(tokenizer, [*turn.prefix, *own]).replace("|> ", "|>").endswith("<|assistant|>" + text)
+    assert not turn.is_text[-1] and closers[0] == tokenizer.eos_token_id
+
+
+def test_flags_of_spans():
+    assert overlapping([(0, 2), (2, 4), (4, 6)], 2, 4) == [False, True, False]
+    assert overlapping([(0, 3), (3, 6)], 2, 4) == [True, True]
