@@ -80,39 +80,48 @@ def load_model(config: SFTRunConfig, tokenizer: PreTrainedTokenizerBase) -> PreT
 
 def encode_file(path: str, tokenizer: PreTrainedTokenizerBase, max_length: int) -> list[Encoded]:
     """Token ids and labels of a file's rows; rows over `max_length` are left out and counted in the log."""
-    rows = [json.loads(line) for line in read_lines(path)]
-    encoded = [encode_row(row, tokenizer) for row in rows]
+    encoded = encode_rows([json.loads(line) for line in read_lines(path)], tokenizer)
     kept = [row for row in encoded if len(row["input_ids"]) <= max_length]
     if len(kept) < len(encoded):
-        log.warning("%s: %d of %d rows are longer than %d tokens", path, len(rows) - len(kept), len(rows), max_length)
+        longer = len(encoded) - len(kept)
+        log.warning("%s: %d of %d rows are longer than %d tokens", path, longer, len(encoded), max_length)
     if not kept:
         raise ValueError(f"{path} holds no row of at most {max_length} tokens")
     return kept
 
 
-def encode_row(row: dict[str, Any], tokenizer: PreTrainedTokenizerBase) -> Encoded:
-    """Token ids of one row, and labels that ignore all but the last assistant turn, or nothing in plain text.
+def encode_rows(rows: Sequence[dict[str, Any]], tokenizer: PreTrainedTokenizerBase) -> list[Encoded]:
+    """Token ids of rows, and labels that ignore all but the last assistant turn, or nothing in plain text.
 
     Raises:
-        ValueError: the row has neither `messages` that end in an assistant turn nor `text`, or the template renders a
+        ValueError: a row has neither `messages` that end in an assistant turn nor `text`, or the template renders a
             prompt otherwise than the same prompt with its answer.
     """
+    texts = [_prompt_and_answer(row, tokenizer) for row in rows]
+    # Two parts, so that no token spans the border: at inference the prompt is encoded alone too.
+    prompts, answers = (
+        tokenizer(list(part), add_special_tokens=False)["input_ids"] for part in zip(*texts, strict=True)
+    )
+    return [
+        {"input_ids": prompt + answer, "labels": [IGNORED] * len(prompt) + answer}
+        for prompt, answer in zip(prompts, answers, strict=True)
+    ]
+
+
+def _prompt_and_answer(row: dict[str, Any], tokenizer: PreTrainedTokenizerBase) -> tuple[str, str]:
+    """What bears no loss, and what does."""
     messages = row.get("messages")
     if not messages:
         if "text" not in row:
             raise ValueError(f"row {row.get('id')!r} has neither messages nor text")
-        ids = [*tokenizer(row["text"], add_special_tokens=False)["input_ids"], tokenizer.eos_token_id]
-        return {"input_ids": ids, "labels": ids}
+        return "", row["text"] + tokenizer.eos_token
     if messages[-1]["role"] != "assistant":
         raise ValueError(f"row {row.get('id')!r} does not end in an assistant turn")
     prompt = tokenizer.apply_chat_template(messages[:-1], tokenize=False, add_generation_prompt=True)
     whole = tokenizer.apply_chat_template(messages, tokenize=False)
     if not whole.startswith(prompt):
         raise ValueError("the chat template changes the prompt once its answer follows; give another template")
-    # Two parts, so that no token spans the border: at inference the prompt is encoded alone too.
-    ids = tokenizer(prompt, add_special_tokens=False)["input_ids"]
-    target = tokenizer(whole[len(prompt) :], add_special_tokens=False)["input_ids"]
-    return {"input_ids": ids + target, "labels": [IGNORED] * len(ids) + target}
+    return prompt, whole[len(prompt) :]
 
 
 def batches_of(
@@ -220,7 +229,7 @@ def _arguments(config: SFTRunConfig, staged_steps: int) -> SFTConfig:
         weight_decay=config.weight_decay,
         adam_beta2=config.adam_beta2,
         bf16=config.precision == "bf16" and torch.cuda.is_available(),
-        gradient_checkpointing=config.gradient_checkpointing,
+        activation_checkpointing=config.gradient_checkpointing,
         seed=config.seed,
         logging_steps=config.logging_steps,
         save_steps=config.save_steps,

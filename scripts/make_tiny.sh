@@ -52,7 +52,7 @@ fi
 
 out=runs/tiny
 make $out/tokenizer/tokenizer.json pretrain.tokenizer "$configs/pretrain/tokenizer_tiny.yaml" pool="$pool"
-for name in echo prose short middle long held_out unseen; do
+for name in prose short middle long held_out unseen; do
   make $out/data/$name.jsonl rl.data.rephrase "$configs/rl/data_tiny_$name.yaml" pool="$pool"
 done
 make $out/base/export/model.safetensors rl.sft "$configs/rl/sft_tiny_base.yaml" \
