@@ -6,7 +6,7 @@ Usage:
     python -m eval.faithfulness PAIRS semantic_model=PATH        # adds BERTScore F1
 
 ORGANIC and RECYCLED are shard files or pools, joined by `id`. Writes one row per pair and prints a table. Rows that
-carry `clean_text` and `noise` (made by `rl.data.noise`) also give the share of content kept and of noise removed.
+carry `clean_text` (made by `rl.data.rephrase`) also give the share of content kept and of noise removed.
 
 The measures are those of arXiv:2510.10681 as far as published; the rest, and all that need no model, are ours.
 `score_pair` is the one function behind reward, gate and report.
@@ -241,20 +241,20 @@ def ngrams(text: str, n: int) -> list[tuple[str, ...]]:
     return list(zip(*(tokens[start:] for start in range(n)), strict=False))
 
 
-def novelngrams(organic: str, rephrased: str, n: int = 5) -> float | None:
+def novel_ngrams(organic: str, rephrased: str, n: int = 5) -> float | None:
     """Share of the rephrasing's distinct word n-grams that the organic text lacks; None if it has no n-gram.
 
-    >>> novelngrams("the cat sat", "the cat ran", n=2)
+    >>> novel_ngrams("the cat sat", "the cat ran", n=2)
     0.5
     """
     new = set(ngrams(rephrased, n))
     return len(new - set(ngrams(organic, n))) / len(new) if new else None
 
 
-def duplicatengrams(text: str, n: int = 10) -> float:
+def duplicate_ngrams(text: str, n: int = 10) -> float:
     """`1 - distinct / total` over the word n-grams; 0 for a text without any.
 
-    >>> round(duplicatengrams("a b a b a b", n=2), 6)
+    >>> round(duplicate_ngrams("a b a b a b", n=2), 6)
     0.6
     """
     grams = ngrams(text, n)
@@ -284,8 +284,8 @@ def score_pair(organic: str, rephrased: str) -> dict[str, float | None]:
         "number_precision": numbers.precision,
         "url_recall": urls.recall,
         "word_edit_distance": word_edit_distance(organic, rephrased),
-        "novel_5grams": novelngrams(organic, rephrased),
-        "duplicate_10grams": duplicatengrams(rephrased),
+        "novel_5grams": novel_ngrams(organic, rephrased),
+        "duplicate_10grams": duplicate_ngrams(rephrased),
     }
 
 
@@ -337,14 +337,10 @@ def read_pairs(organic: str, recycled: str, limit: int | None = None) -> Iterato
     Raises:
         ValueError: a recycled document has no organic text on either side.
     """
-    from common.shards import list_shards, read_documents
+    from common.shards import read_pool
 
-    def documents(pool: str) -> Iterator[dict[str, Any]]:
-        for shard in list_shards(pool):
-            yield from read_documents(shard.path, shard.index)
-
-    texts = {str(row["id"]): row["text"] for row in documents(organic)} if recycled else {}
-    for count, row in enumerate(documents(recycled or organic)):
+    texts = {str(row["id"]): row["text"] for row in read_pool(organic)} if recycled else {}
+    for count, row in enumerate(read_pool(recycled or organic)):
         if limit is not None and count >= limit:
             return
         key = str(row["id"])
@@ -361,7 +357,7 @@ def main(argv: list[str] | None = None) -> None:
         pairs = list(read_pairs(config.organic, config.recycled, config.limit))
         if not pairs:
             raise ValueError(f"no pairs in {config.recycled or config.organic}")
-    rows = [{"id": pair["id"], **score_pair(pair["organic_text"], pair["text"])} for pair in pairs]
+    rows = [{"id": pair["id"], **score_pair(pair["organic_text"], pair["text"]), **_cleaned(pair)} for pair in pairs]
     if config.semantic_model:
         from eval.bertscore import BertScorer
 
@@ -377,6 +373,28 @@ def main(argv: list[str] | None = None) -> None:
     print(table(summary))  # noqa: T201
     collisions = opening_collisions(pair["text"] for pair in pairs)
     print(f"pairs {len(rows)}, opening collisions {collisions:.0f} per 1,000 documents")  # noqa: T201
+    if config.recycled:
+        lost = _count(config.organic) - len(rows)
+        print(f"organic documents without a rephrasing (dropped as out of form, or not in the pool): {lost}")  # noqa: T201
+
+
+def _count(pool: str) -> int:
+    from common.shards import read_pool
+
+    return sum(1 for _ in read_pool(pool))
+
+
+def _cleaned(pair: Mapping[str, Any]) -> dict[str, float | None]:
+    """For a page made by putting noise into a clean text: how much of each the rephrasing kept and removed."""
+    if not isinstance(pair.get("clean_text"), str):
+        return {}
+    from eval.cleaning import content_kept, noise_removed  # which builds on this module
+
+    clean = pair["clean_text"]
+    return {
+        "content_kept": content_kept(clean, pair["text"]),
+        "noise_removed": noise_removed(pair["organic_text"], clean, pair["text"]),
+    }
 
 
 def table(summary: Mapping[str, Mapping[str, float]]) -> str:

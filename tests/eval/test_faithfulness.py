@@ -206,3 +206,13 @@ def test_a_pair_without_organic_text_is_a_usage_error(tmp_path, capsys):
     with pytest.raises(SystemExit, match="2"):
         main([write(tmp_path / "r.jsonl", [{"id": "a", "text": "x"}])])
     assert "organic_text" in capsys.readouterr().err
+
+
+def test_rows_with_a_clean_text_give_content_kept_and_noise_removed(tmp_path, capsys):
+    row = {"id": "a", "text": "Home | Shop\nCats purr.", "clean_text": "Cats purr."}
+    organic = write(tmp_path / "organic.jsonl", [row, {**row, "id": "b"}])
+    recycled = write(tmp_path / "recycled.jsonl", [{**row, "text": "Shop cats."}])
+    main([organic, recycled, f"out={tmp_path / 'out.jsonl'}"])
+    found = json.loads((tmp_path / "out.jsonl").read_text())
+    assert found["content_kept"] == 0.5 and found["noise_removed"] == pytest.approx(2 / 3)
+    assert "without a rephrasing (dropped as out of form, or not in the pool): 1" in capsys.readouterr().out
