@@ -1,6 +1,5 @@
 """Write and read checkpoints: sharded torch DCP folders that appear only when complete (see `checkpoint_folder`)."""
 
-import logging
 import shutil
 import warnings
 from concurrent.futures import Future
@@ -15,9 +14,6 @@ from torch.optim import Optimizer
 
 from common.run import write_json
 from pretrain.checkpoint_folder import FOLDER, trainer_state
-
-# DCP logs every internal call at DEBUG, whatever the level of the root logger; a run's log.txt is no place for it.
-logging.getLogger("c10d-NullHandler-dcp_logger").propagate = False
 
 
 class Checkpoints:

@@ -149,7 +149,7 @@ class PretrainConfig(RunConfig):
     """Contexts per step, over all devices."""
 
     acc: Annotated[int, HOW] = Field(1, gt=0)
-    """Micro-batches per step and device; changes memory and speed, not the result."""
+    """Micro-batches per step and device, at least; on a GPU more are made where these would not fit its memory."""
 
     lr: float = Field(3e-3, gt=0)
     """Peak learning rate."""

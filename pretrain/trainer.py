@@ -24,6 +24,7 @@ from pretrain.config import PretrainConfig, flops_per_token, peak_flops
 from pretrain.dataset import TokenisedSet
 from pretrain.job import Job
 from pretrain.loss import LossSums
+from pretrain.memory import fitting_acc
 from pretrain.model import document_layout
 from pretrain.parallel import Devices, blocks_of, distribute, last_micro_batch
 from pretrain.schedule import learning_rate
@@ -69,10 +70,14 @@ class Trainer:
             ValueError: the global batch cannot be split over devices and micro-batches.
         """
         self.config, self.job, self.devices, self.description = config, job, devices, description
-        pieces = devices.world * config.acc
+        self.acc = config.acc
+        if job.model and devices.device.type == "cuda":
+            total = torch.cuda.get_device_properties(devices.device).total_memory / 2**30
+            self.acc = fitting_acc(config, job.model, devices.world, total)
+        pieces = devices.world * self.acc
         if config.global_bs < pieces:
             raise ValueError(
-                f"global_bs={config.global_bs} is less than {devices.world} devices x acc={config.acc}; use acc="
+                f"global_bs={config.global_bs} is less than {devices.world} devices x acc={self.acc}; use acc="
                 f"{max(1, config.global_bs // devices.world)} or global_bs={pieces}"
             )
         self.parameters = sum(parameter.numel() for parameter in model.parameters())
@@ -142,8 +147,8 @@ class Trainer:
         indices = np.arange(step * config.global_bs, (step + 1) * config.global_bs)
         pads = job.cursor.pads(indices) if config.mask_pad else np.zeros_like(indices)
         targets = int((job.seq_len - np.minimum(pads, job.seq_len)).sum())
-        pieces = np.array_split(np.arange(len(indices)), devices.world * config.acc)
-        mine = pieces[devices.rank * config.acc : (devices.rank + 1) * config.acc]
+        pieces = np.array_split(np.arange(len(indices)), devices.world * self.acc)
+        mine = pieces[devices.rank * self.acc : (devices.rank + 1) * self.acc]
         return Batch([contexts(job.cursor.rows(indices[piece]), pads[piece]) for piece in mine], targets)
 
     def step(self, step: int, batch: Batch, waited: float = 0.0) -> StepResult:
@@ -184,7 +189,7 @@ class Trainer:
         """Nats per token and bits per byte on each validation set."""
         self.model.eval()
         values = {}
-        batch = max(1, self.config.global_bs // (self.devices.world * self.config.acc))
+        batch = max(1, self.config.global_bs // (self.devices.world * self.acc))
         for path in self.config.val:
             values |= validate(self.loss, self.devices, TokenisedSet(path), self.config.val_sequences, batch)
         self.model.train()
