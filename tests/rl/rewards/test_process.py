@@ -10,6 +10,7 @@ from transformers import AutoTokenizer
 
 from eval.likelihood import TableScorer, open_scorer
 from eval.spans import decode
+from rl.rewards import process
 from rl.rewards.process import (
     ProcessConfig,
     ProcessReward,
@@ -175,7 +176,7 @@ THINKING = "<think>\nBees store honey.\n\nGlass is made.\n\nSo it is.\n</think>\
 @pytest.mark.parametrize("k", [0, 1, 20])
 def test_points_are_the_start_the_chosen_lines_and_the_end_of_thinking(tokenizer, k):
     scorer = Rising(tokenizer)
-    reward = ProcessReward(ProcessConfig(k=k))
+    reward = ProcessReward(ProcessConfig(k=k, w=0))
     reward.bind(scorer, tokenizer)
     ids = tokenizer.encode(THINKING, add_special_tokens=False)
     values = reward([[{"role": "user", "content": "Two and two?"}]], [THINKING], [ids], reference=["4"])
@@ -186,30 +187,25 @@ def test_points_are_the_start_the_chosen_lines_and_the_end_of_thinking(tokenizer
     assert len(ends) == len(chosen) and all(
         text.rstrip(" \n").endswith(end.strip()) for text, end in zip(ends, chosen, strict=True)
     )
-    assert values[0] > 0 and all(value > 0 for _, value in paid)
+    assert values[0] > 0 and all(value >= 0 for _, value in paid)
 
 
-def test_one_pass_where_all_candidates_are_cheap_and_the_same_numbers_as_two(tokenizer, small_policy):
+def test_one_pass_where_all_candidates_are_cheap_and_the_same_numbers_as_two(tokenizer, small_policy, monkeypatch):
     scorer = open_scorer(small_policy)
     prompt = [[{"role": "user", "content": "The train to the coast takes two hours. " * 12}]]
-    numbers = []
-    for text in (THINKING, THINKING):
-        reward = ProcessReward(ProcessConfig(k=2))
-        reward.bind(scorer, tokenizer)
-        passes = []
-        original = scorer.score
-        scorer.score = lambda trunks, original=original, passes=passes: passes.append(len(trunks)) or original(trunks)
-        if numbers:  # forbid the short way
-            from rl.rewards import process
-
-            early, process._Plan.early = process._Plan.early, lambda self, branch: []
-        reward(prompt, [text], reference=["4"])
-        scorer.score = original
-        numbers.append((reward.token_rewards, [count for count in passes if count]))
-    process._Plan.early = early
-    assert [len(passes) for _, passes in numbers] == [1, 2]
-    for (a, b), (c, d) in zip(numbers[0][0][0], numbers[1][0][0], strict=True):
-        assert a == c and b == pytest.approx(d, abs=1e-5)
+    numbers, passes = [], []
+    original = scorer.score
+    monkeypatch.setattr(scorer, "score", lambda trunks: passes.append(len(trunks)) or original(trunks))
+    reward = ProcessReward(ProcessConfig(k=2))
+    reward.bind(scorer, tokenizer)
+    for count in (1, 2):
+        passes.clear()
+        reward(prompt, [THINKING], reference=["4"])
+        assert sum(map(bool, passes)) == count
+        numbers += reward.token_rewards
+        monkeypatch.setattr(process._Plan, "early", lambda self, branch: [])  # forbid the short way
+    for (index, value), (other_index, other) in zip(*numbers, strict=True):
+        assert index == other_index and value == pytest.approx(other, abs=1e-5)
 
 
 def test_unfinished_thinking_ends_with_the_completion(tokenizer, small_policy):

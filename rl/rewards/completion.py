@@ -1,0 +1,147 @@
+"""VR-CLI (arXiv:2503.22828): percent by which a rollout's plan lowers a frozen model's perplexity of the gold text.
+
+    I = 100 (ppl_base - ppl_plan) / ppl_base = 100 (1 - exp(J_base - J_plan))
+
+with J the mean log-probability per token of the gold, after a conversation that holds the plan and after one that does
+not. Only the reward ever sees the gold. Any conversation whose last turn is the gold will do.
+
+Differs from the released code:
+    1. The gold's span comes from the chat template, so it is exact for a gold of one token and for any template.
+    2. An empty plan is scored as no plan: I is exactly 0.
+"""
+
+from collections.abc import Sequence
+from typing import Literal
+
+import numpy as np
+
+from eval.likelihood import Branch, Trunk
+from eval.spans import chat_turn
+from rl.rewards.base import Batch, Message, RewardConfig, Scores
+from rl.rewards.likelihood import LikelihoodReward, references, scored_logprobs
+from rl.rewards.shaping import Shape, Steps, perplexity_gain, reduce
+
+MARKERS = ("In summary:", "In summary,", "Detailed Plan:")
+"""The plan stands behind the last of each, looked for in this order."""
+
+NEUTRAL_PLAN = "No plan is available."
+
+
+class CompletionGainConfig(RewardConfig):
+    """Gain in the likelihood of the gold continuation (VR-CLI, arXiv:2503.22828)."""
+
+    kind: Literal["completion_gain"] = "completion_gain"
+
+    role: Literal["frozen", "initial", "policy"] = "frozen"
+    """Whose perplexity; published: the initial policy, frozen."""
+
+    baseline: Literal["neutral", "no_plan"] = "neutral"
+    """Conversation without the plan: with a fixed sentence in its place, or without its heading (published)."""
+
+    shape: Shape = Steps(edges=[0.05, 1.0, 2.0], values=[0.0, 0.5, 0.9, 1.0])
+    """From percent to reward; the published steps are for chapters, short texts need larger edges."""
+
+    score_closers: bool = True
+    """Score the tokens that end the gold's turn too (published)."""
+
+    plan_missing: Literal["whole", "zero"] = "whole"
+    """A completion without a marker: all of it is the plan (published), or it gains 0."""
+
+    column: str = "reference"
+    """The row's gold text."""
+
+    context: str = "messages"
+    """Column of the conversation before the gold; the prompt itself where rows have none."""
+
+
+class CompletionGainReward(LikelihoodReward):
+    """See `CompletionGainConfig`."""
+
+    kind = "completion_gain"
+
+    def __init__(self, config: CompletionGainConfig) -> None:
+        super().__init__(config.name)
+        self.config = config
+
+    def score(self, batch: Batch) -> Scores:
+        """Reward by completion; None without a gold text, or where a likelihood could not be had."""
+        size = len(batch.completions)
+        reasons, gains = [""] * size, [0.0] * size
+        plans = [self._plan(text) for text in batch.completions]
+        rows: list[int] = []
+        planned: list[Trunk] = []
+        bases: list[Trunk] = []
+        for row, (plan, gold) in enumerate(zip(plans, batch.column(self.config.column), strict=True)):
+            texts = references(gold)
+            if not texts:
+                reasons[row] = "no_reference"
+            elif plan:  # an empty plan is scored with the baseline's own conversation: it gains exactly 0
+                rows.append(row)
+                planned.append(self._trunk(self._context(batch, row), plan, texts[0]))
+                bases += self.baseline_trunks(batch, row)
+        parts: dict[str, list[float | None]] = {"j_base": [None] * size, "j_plan": [None] * size}
+        found = zip(rows, scored_logprobs(self.scorer, planned), self.baselines.logprobs(bases), strict=True)
+        for row, with_plan, without in found:
+            if isinstance(with_plan, str) or isinstance(without, str):
+                reasons[row] = with_plan if isinstance(with_plan, str) else f"baseline_{without}"
+                continue
+            parts["j_plan"][row], parts["j_base"][row] = reduce(with_plan, "mean_logp"), reduce(without, "mean_logp")
+            gains[row] = gain_of(without, with_plan)
+        values = [None if reason else self.config.shape(gain) for reason, gain in zip(reasons, gains, strict=True)]
+        shown = [None if reason else gain for reason, gain in zip(reasons, gains, strict=True)]
+        return Scores(list(values), reasons, {**parts, "gain": shown, "plan_words": [len(p.split()) for p in plans]})
+
+    def baseline_trunks(self, batch: Batch, row: int) -> list[Trunk]:
+        """A row's gold text without a plan; nothing where there is no gold."""
+        neutral = NEUTRAL_PLAN if self.config.baseline == "neutral" else ""
+        texts = references(batch.column(self.config.column)[row])[:1]
+        return [self._trunk(self._context(batch, row), neutral, text) for text in texts]
+
+    def _plan(self, completion: str) -> str:
+        plan = extract_plan(completion)
+        if plan is None:
+            return completion.strip() if self.config.plan_missing == "whole" else ""
+        return plan
+
+    def _context(self, batch: Batch, row: int) -> list[Message]:
+        column = batch.columns.get(self.config.context)
+        found = column[row] if column is not None and column[row] is not None else batch.prompts[row]
+        return [{"role": "user", "content": found}] if isinstance(found, str) else list(found)
+
+    def _trunk(self, context: Sequence[Message], plan: str, gold: str) -> Trunk:
+        turn = chat_turn(self._tokenizer, with_plan_block(context, plan), gold)
+        flags = [self.config.score_closers or text for text in turn.is_text]
+        last = max(index for index, flag in enumerate(flags) if flag)
+        return Trunk(turn.prefix, [Branch(len(turn.prefix), turn.ids[: last + 1], flags[: last + 1])])
+
+
+def extract_plan(completion: str) -> str | None:
+    """The plan that a completion ends in; None if nothing marks one.
+
+    >>> extract_plan("First I think. In summary: go. In summary: stay "), extract_plan("I think.")
+    ('stay', None)
+    """
+    plan = completion
+    for marker in MARKERS:
+        plan = plan.rpartition(marker)[2]
+    return plan.strip() if any(marker in completion for marker in MARKERS) else None
+
+
+def with_plan_block(messages: Sequence[Message], plan: str) -> list[Message]:
+    """The conversation with a plan under a heading at the end of its last user turn; unchanged for an empty plan."""
+    if not plan:
+        return list(messages)
+    users = [index for index, message in enumerate(messages) if message["role"] == "user"]
+    if not users:
+        raise ValueError("a conversation without a user turn has no place for a plan")
+    changed = [dict(message) for message in messages]
+    changed[users[-1]]["content"] += f"\n\n### Detailed Plan\n{plan}"
+    return changed
+
+
+def gain_of(base: np.ndarray, found: np.ndarray) -> float:
+    """Percent by which the perplexity falls, from the scored log-probabilities of both sides."""
+    return perplexity_gain(reduce(base, "mean_logp"), reduce(found, "mean_logp"))
+
+
+REWARDS = (CompletionGainReward,)

@@ -1,0 +1,187 @@
+"""RLPR (arXiv:2506.18254): how much likelier the policy's reasoning makes the reference answer, per token.
+
+The rollout's answer is replaced by the reference, `... <answer> y* </answer>`, and the reference's tokens are scored
+where they stand; the same is done without reasoning. With r and r' the reduced probabilities:
+
+    reward = (1 - w_f) clip(r - r', 0, 1) + w_f f          (published: w_f = 0.1, f = 1 for the right tags)
+
+plus a penalty for repetition. A rollout without an answer tag has r = 0; a row without a reference is skipped.
+
+Differs from the released code:
+    1. The cut comes from the tokens the policy wrote, never from searching decoded text for the reference.
+    2. One missing baseline skips its own row, not the batch; numbers are reduced in float64, not rounded to bf16.
+    3. The repetition penalty is added whatever the reward is.
+"""
+
+from collections.abc import Sequence
+from typing import Any, Literal
+
+import numpy as np
+from pydantic import Field
+
+from eval.likelihood import Trunk
+from eval.spans import cut_before, decode, scored_branch, token_char_spans
+from rl.rewards.base import Batch, RewardConfig, Scores
+from rl.rewards.general import RepetitionConfig, RepetitionReward, TagsConfig, TagsReward
+from rl.rewards.likelihood import LikelihoodReward, references, scored_logprobs
+from rl.rewards.shaping import Clip, Shape, reduce
+
+OPEN, CLOSE, THOUGHT = "<answer>", "</answer>", "</think>"
+
+LONGEST_FOR_PROBABILITY = 32
+"""Reference tokens up to which `reduce: auto` takes probabilities; on longer ones they hardly differ."""
+
+
+class ReferenceProbabilityConfig(RewardConfig):
+    """Gain in the probability of the reference answer (RLPR, arXiv:2506.18254)."""
+
+    kind: Literal["reference_probability"] = "reference_probability"
+
+    role: Literal["policy", "initial", "frozen"] = "policy"
+    """Whose probabilities: the weights that wrote the rollout (published), those of step 0, or a named model's."""
+
+    reduce: Literal["mean_p", "mean_logp", "seq_p", "geo_p", "auto"] = "mean_p"
+    """`mean_p` is published: a product jumps fivefold on one token. `auto`: mean_p up to 32 tokens, then mean_logp."""
+
+    shape: Shape = Clip()
+    """From gain to reward."""
+
+    baseline: Literal["bare", "tags", "none"] = "bare"
+    """Context of the reference without reasoning: the prompt (published), prompt and answer tag, or no baseline."""
+
+    format: TagsConfig = TagsConfig()
+    """The tags wanted."""
+
+    format_weight: float = Field(0.1, ge=0, le=1)
+    """Share of the format in the reward."""
+
+    strict: bool = False
+    """Without the right tags -1, with them the gain alone."""
+
+    require_close: bool = False
+    """An answer without `</answer>` counts as none; the released code pays it."""
+
+    repetition: RepetitionConfig | None = RepetitionConfig()
+    """Penalty that is added; null: none."""
+
+    column: str = "reference"
+    """The row's reference answer; a list is several, of which the best counts."""
+
+
+class ReferenceProbabilityReward(LikelihoodReward):
+    """See `ReferenceProbabilityConfig`."""
+
+    kind = "reference_probability"
+
+    def __init__(self, config: ReferenceProbabilityConfig) -> None:
+        super().__init__(config.name)
+        self.config = config
+        self.tags = TagsReward(config.format)
+        self.repetition = RepetitionReward(config.repetition) if config.repetition else None
+
+    def score(self, batch: Batch) -> Scores:
+        """Reward by completion; None without a reference, or where a likelihood could not be had."""
+        config = self.config
+        size = len(batch.completions)
+        wanted = [references(value) for value in batch.column(config.column)]
+        trunks: list[Trunk] = []
+        owners: list[int] = []
+        baselines: list[Trunk] = []
+        reasons = [""] * size
+        answered = [True] * size
+        for row, texts in enumerate(wanted):
+            if not texts:
+                reasons[row] = "no_reference"
+                continue
+            rollout = self._rollout_trunks(self.prompt_ids(batch, row), self.completion_ids(batch, row), texts)
+            answered[row] = bool(rollout)
+            trunks += rollout
+            owners += [row] * len(rollout)
+            # Without an answer r is 0 and so is the clipped gain: no baseline is needed.
+            baselines += self.baseline_trunks(batch, row) if rollout else []
+        reasoned = scored_logprobs(self.scorer, trunks)
+        unreasoned = self.baselines.logprobs(baselines) if config.baseline != "none" else [np.zeros(0)] * len(trunks)
+        best: dict[int, tuple[float, float, float, int]] = {}
+        for row, found, base in zip(owners, reasoned, unreasoned, strict=True):
+            if isinstance(found, str) or isinstance(base, str):
+                reasons[row] = found if isinstance(found, str) else f"baseline_{base}"
+                continue
+            r, without = self._reduced(found), self._reduced(base) if len(base) else 0.0
+            best[row] = max(best.get(row, (-np.inf, 0.0, 0.0, 0)), (r - without, r, without, len(found)))
+        return self._scores(batch, best, reasons, answered)
+
+    def _scores(
+        self,
+        batch: Batch,
+        best: dict[int, tuple[float, float, float, int]],
+        reasons: list[str],
+        answered: Sequence[bool],
+    ) -> Scores:
+        config = self.config
+        size = len(batch.completions)
+        formats = [float(value or 0) for value in self.tags.score(batch).values]
+        penalties = self.repetition.score(batch).values if self.repetition else [0.0] * size
+        values: list[float | None] = []
+        parts: dict[str, list[Any]] = {
+            name: [None] * size for name in ("r", "baseline", "gain", "shaped", "reference_tokens")
+        }
+        for row in range(size):
+            if reasons[row]:
+                values.append(None)
+                continue
+            gain, r, baseline, tokens = best[row] if answered[row] else (0.0, 0.0, None, None)
+            shaped = config.shape(gain) if answered[row] else 0.0
+            for name, part in zip(parts, (r, baseline, gain, shaped, tokens), strict=True):
+                parts[name][row] = part
+            if config.strict:
+                value = shaped if formats[row] else -1.0
+            else:
+                value = (1 - config.format_weight) * shaped + config.format_weight * formats[row]
+            values.append(value + (penalties[row] or 0.0))
+        parts |= {"format": list(formats), "repetition": list(penalties)}
+        return Scores(values, reasons, parts)
+
+    def _reduced(self, logprobs: np.ndarray) -> float:
+        how = self.config.reduce
+        if how == "auto":
+            how = "mean_p" if len(logprobs) <= LONGEST_FOR_PROBABILITY else "mean_logp"
+        return reduce(logprobs, how)
+
+    def baseline_trunks(self, batch: Batch, row: int) -> list[Trunk]:
+        """A row's references without reasoning, one trunk each."""
+        if self.config.baseline == "none":
+            return []
+        prompt = self.prompt_ids(batch, row)
+        lead, tail = (f"{OPEN} ", f" {CLOSE}") if self.config.baseline == "tags" else (" ", " ")
+        return [
+            Trunk(prompt, [scored_branch(self._tokenizer, len(prompt), lead, text, tail)])
+            for text in references(batch.column(self.config.column)[row])
+        ]
+
+    def _rollout_trunks(self, prompt: list[int], completion: list[int], texts: Sequence[str]) -> list[Trunk]:
+        """One trunk per reference: the rollout up to its answer, and the reference there; none without an answer."""
+        text = decode(self._tokenizer, completion)
+        start = answer_start(text)
+        if start is None or (self.config.require_close and CLOSE not in text[start:]):
+            return []
+        space = len(text[start:]) - len(text[start:].lstrip())
+        spans = token_char_spans(self._tokenizer, completion)
+        kept, again = cut_before(spans, start + space)
+        lead = text[start + space - again : start + space] + ("" if space else " ")
+        cut = len(prompt) + kept
+        branches = [scored_branch(self._tokenizer, cut, lead, reference, f" {CLOSE}") for reference in texts]
+        return [Trunk([*prompt, *completion[:kept]], [branch]) for branch in branches]
+
+
+def answer_start(text: str) -> int | None:
+    """Where the answer begins: behind the first `<answer>` after the last `</think>`; None without one.
+
+    >>> answer_start("<think> a <answer> tag </think> so <answer> 4"), answer_start("4")
+    (43, None)
+    """
+    thought = text.rfind(THOUGHT)
+    found = text.find(OPEN, max(thought, 0))
+    return None if found < 0 else found + len(OPEN)
+
+
+REWARDS = (ReferenceProbabilityReward,)

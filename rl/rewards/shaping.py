@@ -1,0 +1,134 @@
+"""The arithmetic that all likelihood rewards share: reduce log-probabilities, compare, squash to a reward.
+
+Notation: l_j = log p of the reference's token j, J = mean l_j (at most 0), V = -J, ppl = exp V. Reducing takes the
+scored tokens only. Everything is finite for l = 0 and for l = -50.
+"""
+
+import math
+from collections.abc import Callable, Sequence
+from typing import Annotated, Literal
+
+import numpy as np
+from pydantic import Field, model_validator
+
+from common.config import RunConfig
+
+REDUCERS: dict[str, Callable[[np.ndarray], float]] = {
+    "mean_logp": lambda logprobs: float(logprobs.mean()),
+    "mean_p": lambda logprobs: float(np.exp(logprobs).mean()),
+    "geo_p": lambda logprobs: float(np.exp(logprobs.mean())),
+    "seq_p": lambda logprobs: float(np.exp(logprobs.sum())),
+    "ppl": lambda logprobs: float(np.exp(-logprobs.mean())),
+}
+"""J, mean p, exp J, product of p, exp(-J) over the scored tokens."""
+
+
+def reduce(logprobs: Sequence[float] | np.ndarray, how: str) -> float:
+    """One number for a reference.
+
+    Args:
+        logprobs: [m] of the scored tokens, in nats.
+        how: a key of `REDUCERS`.
+
+    Raises:
+        ValueError: there is no token: such a sample is invalid, not 0.
+
+    >>> [round(reduce(np.log([0.01, 0.7, 0.9]), how), 6) for how in ("mean_p", "seq_p", "geo_p", "mean_logp")]
+    [0.536667, 0.0063, 0.184691, -1.689069]
+    """
+    values = np.asarray(logprobs, np.float64)
+    if not len(values):
+        raise ValueError("no scored token to reduce")
+    return REDUCERS[how](values)
+
+
+def perplexity_gain(base: float, found: float) -> float:
+    """Percent by which a text lowers the perplexity of what follows: `100 (1 - exp(J_base - J))`; at most 100.
+
+    Source: VR-CLI (arXiv:2503.22828), without the original's + 1e-10.
+    """
+    # expm1, because the first step of the reward table is a gain of 0.05 percent: 1 - exp(x) cancels there.
+    return -100 * math.expm1(min(base - found, 700.0))
+
+
+class Clip(RunConfig):
+    """`min(max(x, 0), 1)`."""
+
+    kind: Literal["clip01"] = "clip01"
+
+    def __call__(self, x: float) -> float:
+        """The shaped value."""
+        return min(max(x, 0.0), 1.0)
+
+
+class Threshold(RunConfig):
+    """x, but 0 (or `leak * x`) below `at`."""
+
+    kind: Literal["threshold"] = "threshold"
+
+    at: float
+    """Smallest value that counts in full."""
+
+    leak: float = Field(0.0, ge=0, le=1)
+    """Share of a smaller value that remains; 0.01 is RLPR's `leaky`."""
+
+    def __call__(self, x: float) -> float:
+        """The shaped value."""
+        return x if x >= self.at else self.leak * x
+
+
+class Squash(RunConfig):
+    """A smooth step around 1/2: `sigmoid(k (2x - 1))` or `(tanh(kx - k/2) + 1) / 2`."""
+
+    kind: Literal["sigmoid", "tanh"]
+
+    k: float = Field(6.0, gt=0)
+    """Steepness."""
+
+    def __call__(self, x: float) -> float:
+        """The shaped value."""
+        if self.kind == "tanh":
+            return (math.tanh(self.k * x - self.k / 2) + 1) / 2
+        return (math.tanh(self.k * (2 * x - 1) / 2) + 1) / 2  # the sigmoid, without overflow
+
+
+class Steps(RunConfig):
+    """A staircase: `values[i]` between `edges[i - 1]` and `edges[i]`; an edge belongs to the upper step."""
+
+    kind: Literal["steps"] = "steps"
+
+    edges: list[float]
+    """Rising."""
+
+    values: list[float]
+    """One more than edges."""
+
+    @model_validator(mode="after")
+    def _fit(self) -> "Steps":
+        if len(self.values) != len(self.edges) + 1 or sorted(self.edges) != self.edges:
+            raise ValueError(
+                f"{len(self.edges)} rising edges need {len(self.edges) + 1} values, not {len(self.values)}"
+            )
+        return self
+
+    def __call__(self, x: float) -> float:
+        """The shaped value."""
+        return self.values[sum(x >= edge for edge in self.edges)]
+
+
+class Plain(RunConfig):
+    """`identity`: x; `relu`: max(x, 0); `binary`: 0 below 0, else 1; `one_minus`: 1 - x."""
+
+    kind: Literal["identity", "relu", "binary", "one_minus"]
+
+    def __call__(self, x: float) -> float:
+        """The shaped value."""
+        if self.kind == "relu":
+            return max(x, 0.0)
+        if self.kind == "binary":
+            return float(x >= 0)
+        return 1 - x if self.kind == "one_minus" else x
+
+
+Shape = Annotated[Clip | Threshold | Squash | Steps | Plain, Field(discriminator="kind")]
+"""How a gain becomes a reward."""
