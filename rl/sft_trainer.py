@@ -177,6 +177,30 @@ class StagedTrainer(SFTTrainer):
             return super().get_train_dataloader()
         return DataLoader(self.train_dataset, batch_sampler=self.batches, collate_fn=self.data_collator)
 
+    def compute_loss(
+        self,
+        model: PreTrainedModel,
+        inputs: dict[str, Any],
+        return_outputs: bool = False,
+        num_items_in_batch: Any = None,
+    ) -> Any:
+        """Mean loss over the tokens that bear it; in a curriculum, logits are made for these alone.
+
+        TRL's head makes them for all positions, in chunks and again in the backward pass: it saves memory where the
+        vocabulary is large, and takes 2.3 times as long for a small model on CPU.
+        """
+        if not self.batches or return_outputs or not model.training:
+            return super().compute_loss(model, inputs, return_outputs, num_items_in_batch)
+        decoded = model.get_decoder()(inputs["input_ids"], attention_mask=inputs["attention_mask"], use_cache=False)
+        labels = inputs["labels"][:, 1:]  # [B, T - 1]
+        bearing = labels != IGNORED
+        logits = model.get_output_embeddings()(decoded.last_hidden_state[:, :-1][bearing])  # [N, V]
+        wanted = labels[bearing]  # [N]
+        right = (logits.detach().argmax(-1) == wanted).float().mean().item()
+        self._metrics["train"]["mean_token_accuracy"].append(right)
+        loss = torch.nn.functional.cross_entropy(logits, wanted, reduction="sum")
+        return loss / (len(wanted) if num_items_in_batch is None else num_items_in_batch)
+
 
 class _Metrics(TrainerCallback):
     """Writes what the trainer logs to the run folder."""
@@ -225,6 +249,7 @@ def _arguments(config: SFTRunConfig, staged_steps: int) -> SFTConfig:
         per_device_train_batch_size=config.per_device_train_batch_size,
         gradient_accumulation_steps=config.gradient_accumulation_steps,
         max_length=config.max_length,
+        dataset_kwargs={"skip_prepare_dataset": True},  # rows are ids and labels already
         max_grad_norm=config.max_grad_norm,
         weight_decay=config.weight_decay,
         adam_beta2=config.adam_beta2,
