@@ -17,6 +17,7 @@ from common.run import Run, run_folder, write_json
 from common.shards import Document, Result, Shard, list_shards, process_shard
 from common.storage import exists, is_remote, join, make_folder, read_bytes
 from filter.decontaminate import open_index
+from filter.heuristics import check, judge_all
 from filter.histogram import Histogram, linear_bins
 from filter.mix import (
     MixJob,
@@ -95,6 +96,11 @@ class SelectJob:
     cut: Cut
 
 
+def heuristics_shard(shard: Shard, folder: str, hash_: str, rules: Sequence[Any]) -> Stats:
+    """Write what the heuristics leave of one shard."""
+    return process_shard(shard, folder, partial(judge_all, rules=rules), config_hash=hash_)
+
+
 def score_shard(shard: Shard, job: ScoreJob) -> Stats:
     """Write the score records of one shard."""
 
@@ -164,6 +170,7 @@ class Recipe:
         for scorer in self.config.scorers:
             open_scorer(scorer)
         open_counter(self.config.token_count())
+        check(self.config.heuristics)
         if self.config.decontaminate:
             open_index(self.config.decontaminate)
         for rule in self.config.used():
@@ -206,7 +213,10 @@ class Recipe:
         sources: list[dict[str, Any]] = []
         pools: list[Pool] = []
         for rule, path in zip(self.config.used(), self.config.source_ref_paths, strict=False):
-            scored = self._score(rule, path)
+            content = path
+            if self.config.heuristics and rule.heuristics:
+                content = self._heuristics(rule, path)
+            scored = self._score(rule, content)
             pool, figures = self._select(rule, path, scored, sources)
             pools.append(pool)
             sources.append(figures)
@@ -218,13 +228,22 @@ class Recipe:
         write_json(join(self.config.output_dir, "dataset.json"), dataset)
         return dataset
 
-    def _score(self, rule: "SourceRule", path: str) -> Pool:
-        """Score records of one source, in its shards' order."""
+    def _heuristics(self, rule: "SourceRule", path: str) -> str:
+        """Send one source through the heuristic rules; what is left is its input from here on. Gives its hash."""
+        hash_ = step_hash("heuristics", path, [config_hash(one) for one in self.config.heuristics])
+        folder = self._folder("heuristics", hash_, rule.name)
+        work = partial(heuristics_shard, folder=folder, hash_=hash_, rules=self.config.heuristics)
+        self._step("heuristics", rule.name, self.inputs[rule.name], work)
+        self.inputs[rule.name] = list_shards(folder)
+        return hash_
+
+    def _score(self, rule: "SourceRule", content: str) -> Pool:
+        """Score records of one source, in its shards' order; `content` names what is in them."""
         fields = [scorer.field for scorer in self.config.scorers]
         if rule.field and rule.field not in fields:
             fields.append(rule.field)
         scorers = [scores_hash(scorer, [scorer]) for scorer in self.config.scorers]
-        hash_ = step_hash("score", path, scorers, fields, config_hash(self.config.token_count()))
+        hash_ = step_hash("score", content, scorers, fields, config_hash(self.config.token_count()))
         pool = Pool(rule.name, self._folder("score", hash_, rule.name), hash_)
         job = ScoreJob(pool.folder, hash_, tuple(self.config.scorers), tuple(fields), self.config.token_count())
         self._step("score", rule.name, self.inputs[rule.name], partial(score_shard, job=job))

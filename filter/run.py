@@ -27,6 +27,7 @@ from common.config import HOW, CommaList, RunConfig, parse, usage_errors
 from common.documents import FORMS
 from filter.decontaminate import DecontaminateConfig
 from filter.dedup import AnyDedup
+from filter.heuristics import AnyHeuristic
 from filter.mix import AnyMix, Union
 from filter.quality import AnyScorerConfig
 from filter.select import All, AnyRule, Budget
@@ -45,6 +46,9 @@ class SourceRule(RunConfig):
     field: str | None = None
     """The score to select by; None takes the first scorer's."""
 
+    heuristics: bool = True
+    """Whether the recipe's heuristics apply to this source; rephrasings of filtered pages may go without."""
+
 
 class FilterConfig(RunConfig):
     """A filter recipe."""
@@ -60,6 +64,9 @@ class FilterConfig(RunConfig):
 
     sources: list[SourceRule] = [SourceRule(name="organic"), SourceRule(name="recycled")]
     """A rule for each source, in order; rules beyond the pools given are not used."""
+
+    heuristics: list[AnyHeuristic] = []
+    """Rules that every document passes before it is scored, in order; none for a pool that was filtered already."""
 
     scorers: list[AnyScorerConfig] = []
     """Scores to compute, all in one pass; without any, the documents already hold the fields that the rules name."""
