@@ -113,7 +113,8 @@ for name in {[module_name(path) for path in entry_points()]}:
         with contextlib.redirect_stdout(io.StringIO()) as out, contextlib.redirect_stderr(io.StringIO()) as err:
             try:
                 module.main(arguments)
-                print("no exit", name, file=sys.__stderr__)
+                if arguments != ["--help"]:
+                    print("took a mistake", name, file=sys.__stderr__)
             except SystemExit as stop:
                 if stop.code != (0 if arguments == ["--help"] else 2):
                     print("exit", stop.code, name, arguments, err.getvalue(), file=sys.__stderr__)
