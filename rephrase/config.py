@@ -79,6 +79,9 @@ class RephraseConfig(RunConfig):
     max_chars: int = Field(MAX_CHARS, ge=1)
     """Longest chunk in characters."""
 
+    max_chunk_tokens: int | None = Field(None, ge=1)
+    """Longest chunk in tokens; null: what a rephrasing 1.25 times as long can hold within `max_new_tokens`."""
+
     min_tail: int = Field(MIN_TAIL, ge=0)
     """A last chunk shorter than this borrows from the one before."""
 

@@ -37,7 +37,7 @@ class Rephraser:
         watch: called with a document's counts when it is done, for progress and rates.
 
     Raises:
-        ValueError: the prompt and the completion leave no room for a text.
+        ValueError: the prompt and the completion leave no room for a text, or a token budget has no tokenizer.
     """
 
     def __init__(self, config: RephraseConfig, engine: Engine, watch: Watch | None = None) -> None:
@@ -55,8 +55,10 @@ class Rephraser:
         """Tokens a chunk may have so that its prompt and a rephrasing at the length limit fit; None if not known."""
         engine, new = self.engine, self.config.max_new_tokens
         if engine.tokenizer is None:
+            if self.config.max_chunk_tokens is not None:
+                raise ValueError("max_chunk_tokens needs a tokenizer; name a folder that holds one (engine.tokenizer)")
             return None
-        budget = int(new / LENGTHS[1])
+        budget = self.config.max_chunk_tokens or int(new / LENGTHS[1])
         if engine.max_model_len is not None:
             overhead = len(engine.render(self.request("", "", None, 0))) + SLACK_TOKENS
             if self.config.carry != "none":

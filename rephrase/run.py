@@ -15,6 +15,7 @@ Differs from the original code (arXiv:2510.10681):
     3. One unbroken stream of requests, parts committed on the way, all fields of a document kept.
 """
 
+import hashlib
 import multiprocessing
 import os
 import shutil
@@ -56,12 +57,20 @@ def work(shard: Shard, config: RephraseConfig, gpus: list[str]) -> Stats:
         shard,
         config.output,
         transform,
-        config_hash=config_hash(config),
+        config_hash=run_hash(config),
         part_docs=config.part_docs,
         restart_each_part=isinstance(config.engine, TransformersEngineConfig),
     )
     meter.report()
     return stats
+
+
+def run_hash(config: RephraseConfig) -> str:
+    """The config's hash, and that of the prompt file's text if there is one: an edited prompt is another run."""
+    if config.prompt_file is None:
+        return config_hash(config)
+    text = Path(config.prompt_file).read_bytes()
+    return hashlib.sha256(config_hash(config).encode() + text).hexdigest()[:16]
 
 
 class Meter:
@@ -106,14 +115,17 @@ class Meter:
 
 def _rephraser(config: RephraseConfig, gpus: list[str]) -> Rephraser:
     if "rephraser" not in _OPEN:
-        if gpus and multiprocessing.parent_process() is not None:
-            # One process per GPU (group); a pool numbers its processes from 1.
-            size = config.engine.tensor_parallel_size if isinstance(config.engine, VLLMEngineConfig) else 1
-            number = int(multiprocessing.current_process().name.rpartition("-")[2]) - 1
-            first = number * size % len(gpus)
-            os.environ["CUDA_VISIBLE_DEVICES"] = ",".join(gpus[first : first + size])
+        number = multiprocessing.current_process().name.rpartition("-")[2]
+        if gpus and config.cluster == "local" and number.isdigit():
+            # One process per GPU (group); a pool of processes numbers them from 1, and the main one has no number.
+            first = (int(number) - 1) * _gpus_per_engine(config) % len(gpus)
+            os.environ["CUDA_VISIBLE_DEVICES"] = ",".join(gpus[first : first + _gpus_per_engine(config)])
         _OPEN["rephraser"] = Rephraser(config, open_engine(config.engine, config.model))
     return _OPEN["rephraser"]
+
+
+def _gpus_per_engine(config: RephraseConfig) -> int:
+    return config.engine.tensor_parallel_size if isinstance(config.engine, VLLMEngineConfig) else 1
 
 
 def _run(config: RephraseConfig) -> Run:
@@ -160,6 +172,7 @@ def check(config: RephraseConfig) -> list[Shard]:
     if not is_remote(config.output) and any(Path(shard.path).parent == Path(config.output) for shard in shards):
         raise ValueError(f"output={config.output} is the input's own folder; the recycled pool needs another one")
     _logs(config)
+    run_hash(config)
     return shards
 
 
@@ -170,7 +183,7 @@ def plan(config: RephraseConfig) -> dict[str, Any]:
         reads = f"{len(shards)} shards of {config.input}, {shards[0].name} to {shards[-1].name}"
     except ValueError as error:
         reads = f"nothing yet: {error}"
-    return {"reads": reads, "writes": config.output, "config_hash": config_hash(config)}
+    return {"reads": reads, "writes": config.output, "config_hash": run_hash(config)}
 
 
 def main(argv: list[str] | None = None) -> None:
@@ -179,8 +192,7 @@ def main(argv: list[str] | None = None) -> None:
     with usage_errors():
         shards = check(config)
         gpus = [] if config.engine.kind == "server" else find_gpus()
-        size = config.engine.tensor_parallel_size if isinstance(config.engine, VLLMEngineConfig) else 1
-        workers = config.workers or max(1, len(gpus) // size)
+        workers = config.workers or max(1, len(gpus) // _gpus_per_engine(config))
         try:
             with _run(config):
                 function = partial(work, config=config, gpus=gpus)

@@ -194,6 +194,11 @@ def test_a_server_without_a_tokenizer_reports_no_tokens_of_texts(engines):
     assert "tokens_kept" not in result.counts and "tokens_organic" not in result.counts
 
 
+def test_a_token_budget_needs_a_tokenizer(engines):
+    with pytest.raises(ValueError, match=r"engine\.tokenizer"):
+        run(engines[8], [], max_chunk_tokens=100)
+
+
 def test_results_are_json(engines):
     for result in run(engines[8], documents_of("One.", "[[refuse]]")):
         json.dumps(result.document or result.source)
@@ -214,5 +219,6 @@ def test_a_real_model_gets_chunks_that_fit_it(tiny_model):
         results = list(rephraser(iter(documents_of("The cat sat on the mat. " * 30, "Rain fell all day."))))
         assert len(results[0].counts) and all("engine_error" not in r.counts["chunk_statuses"] for r in results)
         assert results[0].counts["chunks_in"] > 2 and results[1].counts["tokens_organic"] > 0
+        assert Rephraser(config_of(max_chunk_tokens=20, model=tiny_model, max_new_tokens=64), engine).max_tokens == 20
         with pytest.raises(ValueError, match="leave no room"):
             Rephraser(config_of(max_new_tokens=500, model=tiny_model), engine)

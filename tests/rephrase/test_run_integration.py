@@ -240,6 +240,21 @@ def test_the_bare_script_says_what_is_missing_and_what_runs_here(root, tmp_path)
     assert "configs/rephrase/rephrase_tiny_cpu.yaml" in done.stderr
 
 
+def test_an_edited_prompt_is_another_run(pool, server_url, capsys):
+    prompt = pool / "prompt.txt"
+    prompt.write_text("Rewrite.\n\nText:\n{text}\n\nNow.")
+    common = [0, 0, f"input={pool / 'in'}", f"output={pool / 'out'}", f"engine.url={server_url}", *SERVED]
+    run(*common, f"prompt_file={prompt}")
+    assert next(read_documents(str(pool / "out/shard_0.jsonl.zst")))["text"] == "SHARD 0 LINE 0."
+    prompt.write_text("Please rewrite.\n\nText:\n{text}\n\nNow.")
+    with pytest.raises(SystemExit):
+        run(*common, f"prompt_file={prompt}")
+    assert "another configuration" in capsys.readouterr().err
+    with pytest.raises(SystemExit) as stop:
+        run(*common, "prompt_file=nowhere.txt")
+    assert stop.value.code == 2
+
+
 def test_dry_run_writes_nothing(pool, capsys):
     with pytest.raises(SystemExit) as stop:
         run(0, 1, f"input={pool / 'in'}", f"output={pool / 'out'}", *SERVED, "--dry-run")

@@ -1,0 +1,88 @@
+"""The shipped tiny rephraser: small, the prompt cheap in tokens, and pages cleaned as its card says."""
+
+import json
+
+import pytest
+
+from rephrase.prompts import messages
+
+LIMIT_BYTES = 16 * 2**20
+PAGES = [
+    (
+        "Home | About Us | Contact | Shop\n\nThe river rises in the hills north of the town and runs for sixty miles "
+        "to the sea. In spring the water is high, and the old mill turns day and night.",
+        "The river rises in the hills north of the town and runs for sixty miles to the sea. In spring the water is "
+        "high, and the old mill turns day and night.",
+    ),
+    (
+        "The museum opened in 1931 and holds a large collection of early maps.\n\nShare this: Facebook Twitter "
+        "Pinterest",
+        "The museum opened in 1931 and holds a large collection of early maps.",
+    ),
+]
+
+
+@pytest.fixture(scope="module")
+def folder(root):
+    return root / "rephrase" / "tiny"
+
+
+def test_the_folder_is_complete_and_small(folder):
+    names = {path.name for path in folder.iterdir()}
+    assert {"README.md", "config.json", "model.safetensors", "tokenizer.json"} <= names
+    assert sum(path.stat().st_size for path in folder.iterdir()) <= LIMIT_BYTES
+
+
+def test_the_whole_request_costs_few_tokens_and_reads_back(folder):
+    from transformers import AutoTokenizer
+
+    tokenizer = AutoTokenizer.from_pretrained(folder)
+    for system in ("assistant", "paraphraser", "none"):
+        request = messages("", system=system)
+        text = tokenizer.apply_chat_template(request, tokenize=False, add_generation_prompt=True)
+        ids = tokenizer(text, add_special_tokens=False)["input_ids"]
+        assert len(ids) <= 16
+        assert tokenizer.decode(ids) == text
+        for turn in request:
+            assert turn["content"] in text
+
+
+def test_pages_no_one_trained_on_come_out_clean(folder, tmp_path):
+    from eval.cleaning import CleaningConfig, clean_pages, cleaning_figures
+    from rephrase.prompts import answer
+
+    rows = tmp_path / "rows.jsonl"
+    with rows.open("w", encoding="utf-8") as target:
+        for number, (page, clean) in enumerate(PAGES):
+            row = {"id": str(number), "text": page, "clean_text": clean, "messages": [*messages(page), answer(clean)]}
+            target.write(json.dumps(row) + "\n")
+    figures = cleaning_figures(clean_pages(CleaningConfig(model=str(folder), rows=str(rows))))
+    assert figures["form_right_frac"] == 1
+    assert figures["content_kept_frac"] >= 0.8
+    assert figures["noise_removed_frac"] >= 0.8
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("unseen", "least_removed"), [(False, 0.8), (True, 0.6)])
+def test_held_out_pages_of_the_pool_come_out_clean(folder, shared_data, tmp_path, unseen, least_removed):
+    from eval.cleaning import CleaningConfig, clean_pages, cleaning_figures
+    from rl.data.rephrase import main
+
+    rows = tmp_path / "rows.jsonl"
+    main(
+        [
+            f"pool={shared_data / 'web' / 'pool'}",
+            f"out={rows}",
+            f"tokenizer={folder}",
+            "part=held_out",
+            "held_out_frac=0.05",
+            "rows=200",
+            "min_tokens=24",
+            "seed=11",
+            f"unseen={unseen}".lower(),
+        ]
+    )
+    figures = cleaning_figures(clean_pages(CleaningConfig(model=str(folder), rows=str(rows))))
+    assert figures["form_right_frac"] >= 0.95
+    assert figures["content_kept_frac"] >= 0.9
+    assert figures["noise_removed_frac"] >= least_removed
