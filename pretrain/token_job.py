@@ -11,10 +11,9 @@ import logging
 import os
 import shutil
 import time
-import uuid
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict, replace
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -26,7 +25,6 @@ from common.documents import read_documents
 from common.launch import run_shards
 from common.run import Run, run_folder, write_json
 from common.shards import Shard, add_stats, list_shards
-from common.storage import is_remote, local_path
 from pretrain.encode_shard import Job, ShardFiles, State, encode_shard
 from pretrain.encoders import (
     EngineMismatch,
@@ -37,9 +35,10 @@ from pretrain.encoders import (
     load_tokenizer,
     open_encoder,
 )
-from pretrain.shuffle import Piece, Runs, gather_piece, plan_pieces
 from pretrain.stream_cut import cut_runs, cut_shard
-from pretrain.token_set import DESCRIPTION, MANIFEST, Pads, describe, pads_of, shard_name, write_manifest
+from pretrain.token_finish import finish
+from pretrain.token_place import place_contexts
+from pretrain.token_set import DESCRIPTION, MANIFEST
 from pretrain.tokenize import TokenizeConfig
 
 log = logging.getLogger("repro")
@@ -101,7 +100,7 @@ def pool_shards(pools: Sequence[str]) -> list[Shard]:
 
 def sizes(shards: Sequence[Shard]) -> list[tuple[str, int]]:
     """(name, bytes) of each shard."""
-    return [(shard.name, int(_info(shard.path)["size"])) for shard in shards]
+    return [(shard.name, _size(shard.path)) for shard in shards]
 
 
 def plan_digest(config: TokenizeConfig, tokenizer_sha256: str, shards: Sequence[Shard]) -> str:
@@ -145,19 +144,7 @@ def _alone(work: Path) -> Iterator[None]:
 def _make(config: TokenizeConfig, job: Job, shards: list[Shard], output: Path) -> dict[str, Any]:
     workers = config.workers or _workers_for(shards)
     launch = partial(run_shards, workers=workers, cluster=config.cluster)
-    note = _read_plan(job)
-    if note is None:
-        note = _check_engine(config, job, shards)
-        write_json(Path(job.work) / "plan.json", note)
-    try:
-        states: list[State] = launch(
-            partial(encode_shard, job=replace(job, engine=note["engine"])), shards, label="encode"
-        )
-    except EngineMismatch as mismatch:
-        log.warning("%s; all is encoded again with tokenizers", mismatch)
-        note = {**note, "engine": "tokenizers", "mismatch": str(mismatch)}
-        write_json(Path(job.work) / "plan.json", note)  # from here on work of the fast engine does not count
-        states = launch(partial(encode_shard, job=replace(job, engine="tokenizers")), shards, label="encode")
+    states, note = _encode_all(config, job, shards, launch)
     job = replace(job, engine=note["engine"])
     runs = [ShardFiles(job.work, shard.index).runs(state) for shard, state in zip(shards, states, strict=True)]
     if job.pack == "stream":
@@ -172,8 +159,26 @@ def _make(config: TokenizeConfig, job: Job, shards: list[Shard], output: Path) -
             f"no text in {', '.join(config.input)}: {sum(state.stats['docs_in'] for state in states)} lines or rows, "
             f"none of them a document with text ({_drops(states)})"
         )
-    pads = _shuffle(config, job, runs, total, workers, output, launch)
-    return _finish(config, job, shards, states, note, pads, total, output)
+    buffer_bytes = (config.buffer_mib << 20) // workers
+    pads = place_contexts(job, runs, output, shard_rows=config.shard_rows, buffer_bytes=buffer_bytes, launch=launch)
+    return finish(config, job, shards, states, note, pads)
+
+
+def _encode_all(
+    config: TokenizeConfig, job: Job, shards: list[Shard], launch: Callable[..., list[Any]]
+) -> tuple[list[State], dict[str, Any]]:
+    """Pass one over all shards with one engine: the fast one, or, once that has erred, the reference for everything."""
+    note = _read_plan(job)
+    if note is None:
+        note = _check_engine(config, job, shards)
+        write_json(Path(job.work) / "plan.json", note)
+    try:
+        return launch(partial(encode_shard, job=replace(job, engine=note["engine"])), shards, label="encode"), note
+    except EngineMismatch as mismatch:
+        log.warning("%s; all is encoded again with tokenizers", mismatch)
+        note = {**note, "engine": "tokenizers", "mismatch": str(mismatch)}
+    write_json(Path(job.work) / "plan.json", note)  # from here on work of the fast engine does not count
+    return launch(partial(encode_shard, job=replace(job, engine="tokenizers")), shards, label="encode"), note
 
 
 def _workers_for(shards: Sequence[Shard]) -> int:
@@ -226,147 +231,6 @@ def _first(shards: Sequence[Shard], count: int) -> list[str]:
     return texts
 
 
-def _shuffle(
-    config: TokenizeConfig, job: Job, runs: list[Runs], total: int, workers: int, output: Path, launch: Any
-) -> list[Pads]:
-    """Pass two: every piece of the key range to its place in the shards; returns each shard's pads."""
-    row_bytes = job.width * job.dtype.itemsize
-    pieces = _pieces(Path(job.work), runs, max(1, (config.buffer_mib << 20) // workers // row_bytes))
-    count = -(-total // config.shard_rows)
-    for number in range(count):
-        if (output / f"{shard_name(number)}.bin").exists():
-            continue  # a killed run had all pieces done and was naming the shards
-        rows = min(config.shard_rows, total - number * config.shard_rows)
-        with (Path(job.work) / f"{shard_name(number)}.bin").open("ab") as target:
-            target.truncate(rows * row_bytes)
-    tasks = [Shard(number, job.work, f"piece_{number:06d}") for number in range(len(pieces))]
-    place = partial(_place_piece, pieces=pieces, runs=runs, job=job, shard_rows=config.shard_rows)
-    pads: list[Pads] = [[] for _ in range(count)]
-    for piece_pads in launch(place, tasks, label="shuffle"):
-        for row, number in piece_pads:
-            pads[row // config.shard_rows].append((row % config.shard_rows, number))
-    return pads
-
-
-def _pieces(work: Path, runs: list[Runs], capacity: int) -> list[Piece]:
-    """The pieces of the shuffle; kept, so that a run that goes on with other workers or memory knows what is done."""
-    path = work / "pieces.json"
-    if not path.exists():
-        write_json(path, [asdict(piece) for piece in plan_pieces(runs, capacity)])
-    return [Piece(**piece) for piece in json.loads(path.read_text(encoding="utf-8"))]
-
-
-def _place_piece(task: Shard, pieces: list[Piece], runs: list[Runs], job: Job, shard_rows: int) -> Pads:
-    """Write one piece's contexts to their final rows; returns (row in the whole set, pads). Doing it twice is safe."""
-    piece = pieces[task.index]
-    marker = Path(job.work) / f"piece_{task.index:06d}.json"
-    if marker.exists():
-        return json.loads(marker.read_text(encoding="utf-8"))
-    blocks, pads = gather_piece(piece, runs, job.width, job.dtype)
-    row = piece.first_row
-    touched: dict[int, int] = {}
-    try:
-        for block in blocks:
-            while len(block):
-                number, inside = divmod(row, shard_rows)
-                part = block[: shard_rows - inside]
-                if number not in touched:
-                    touched[number] = os.open(Path(job.work) / f"{shard_name(number)}.bin", os.O_WRONLY)
-                _write_all(touched[number], part.data.cast("B"), inside * job.width * job.dtype.itemsize)
-                row, block = row + len(part), block[len(part) :]
-    finally:
-        for handle in touched.values():
-            os.fsync(handle)
-            os.close(handle)
-    placed = pads_of(pads, piece.first_row)
-    write_json(marker, placed)
-    return placed
-
-
-def _write_all(handle: int, data: memoryview, offset: int) -> None:
-    while len(data):
-        written = os.pwrite(handle, data, offset)
-        data, offset = data[written:], offset + written
-
-
-def _finish(
-    config: TokenizeConfig,
-    job: Job,
-    shards: list[Shard],
-    states: list[State],
-    note: dict[str, Any],
-    pads: list[Pads],
-    total: int,
-    output: Path,
-) -> dict[str, Any]:
-    """Name the shards, then the manifest, then the stats; `dataset.json` comes last and makes the set count."""
-    counts = [min(config.shard_rows, total - first) for first in range(0, total, config.shard_rows)]
-    work = Path(job.work)
-    for number in range(len(counts)):
-        source, target = work / f"{shard_name(number)}.bin", output / f"{shard_name(number)}.bin"
-        if source.exists():
-            source.replace(target)
-    write_manifest(output, zip(map(shard_name, range(len(counts))), counts, pads, strict=True))
-    sums: dict[str, Any] = {}
-    for shard, state in zip(shards, states, strict=True):
-        stats = {"shard": shard.name, **state.stats, "engine": note["engine"], "config_hash": job.plan}
-        stats["seconds"] = round(stats["seconds"], 3)
-        if shard.index == 0:
-            stats["checked_at_start"] = note["checked"]
-        if note["mismatch"]:
-            stats["mismatch"] = note["mismatch"]
-        rejects = ShardFiles(job.work, shard.index).rejects
-        if rejects.exists() and rejects.stat().st_size:
-            rejects.replace(output / f"{shard.name}.rejects.jsonl")
-        write_json(output / f"{shard.name}.stats.json", stats)
-        sums = add_stats(sums, stats)
-    description = _description(config, job, shards, sums, total)
-    if config.export == "dclm":
-        from pretrain.tar_form import export_tars
-
-        export_tars(output, output / "dclm", description)
-    write_json(output / DESCRIPTION, description)
-    shutil.rmtree(work)
-    return {**description, "documents": sums["docs_out"], "shards": len(counts), "engine": note["engine"]}
-
-
-def _description(
-    config: TokenizeConfig, job: Job, shards: list[Shard], sums: dict[str, Any], total: int
-) -> dict[str, Any]:
-    """The content of `dataset.json`: a function of input and settings, the date that of the newest input file."""
-    layout = {
-        "seq_len": config.seq_len,
-        "dtype": job.dtype.name,
-        "vocab_size": job.vocab_size,
-        "eot_id": job.tokenizer.eot,
-        "bos_id": job.tokenizer.bos,
-        "pad_id": job.tokenizer.pad,
-        "tokenizer": config.tokenizer,
-        "tokenizer_sha256": job.tokenizer.sha256,
-        "num_sequences": total,
-        "num_tokens": sums["tokens"] - sums.get("tokens_dropped", 0),
-        "num_pads": sums["pads"],
-        "size": total * job.width * job.dtype.itemsize,
-        "text_bytes": sums["text_bytes"],
-        "seed": config.seed,
-        "pack": config.pack,
-        "tail": config.tail,
-        "sources": [
-            {"uuid": str(uuid.uuid5(uuid.NAMESPACE_URL, pool)), "name": Path(pool).name, "path": pool}
-            for pool in config.input
-        ],
-        "config_hash": job.plan,
-    }
-    newest = max(_modified(shard.path) for shard in shards)
-    return describe(
-        layout,
-        name=config.name or Path(config.output).resolve().name,
-        uuid=str(uuid.uuid5(uuid.NAMESPACE_OID, job.plan)),
-        created=time.strftime("%Y_%m_%d-%H_%M_%S", time.gmtime(newest)),
-        data_key="bin",
-    )
-
-
 def _drops(states: Sequence[State]) -> str:
     drops: dict[str, int] = {}
     for state in states:
@@ -374,17 +238,6 @@ def _drops(states: Sequence[State]) -> str:
     return ", ".join(f"{reason} {count}" for reason, count in sorted(drops.items())) or "all shards are empty"
 
 
-def _info(path: str) -> dict[str, Any]:
+def _size(path: str) -> int:
     files, inside = fsspec.core.url_to_fs(path)
-    return files.info(inside)
-
-
-def _modified(path: str) -> float:
-    """When a file was last changed, in seconds; 0 where a remote store does not say."""
-    if not is_remote(path):
-        return local_path(path).stat().st_mtime
-    files, inside = fsspec.core.url_to_fs(path)
-    try:
-        return files.modified(inside).timestamp()
-    except (NotImplementedError, KeyError):
-        return 0.0
+    return int(files.info(inside)["size"])

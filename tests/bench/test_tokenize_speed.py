@@ -1,0 +1,116 @@
+"""How fast a pool becomes shuffled contexts on disk: ours against datatrove and against the bare engine.
+
+All sides are timed in processor seconds, so that other work on the machine counts little, and with the same tokenizer.
+Ours is the whole command, from the start of Python to the last rename, the identity check and its 1,000 documents
+included; the others are timed without their start. datatrove may live in an environment of its own:
+
+    REPRO_PEERS_PYTHON=PATH/bin/python python -m pytest tests/bench/test_tokenize_speed.py -m bench -s
+"""
+
+import json
+import os
+import resource
+import shutil
+import subprocess
+import sys
+import time
+
+import pytest
+
+pytestmark = [pytest.mark.bench, pytest.mark.slow]
+
+COPIES = 20
+"""Of the shared pool: a start of a few seconds is nothing at the size of one real shard (about 400 MB of text)."""
+
+MB = 21.883806  # of text in one copy
+
+DATATROVE = """
+import os, sys
+from datatrove.executor import LocalPipelineExecutor
+from datatrove.pipeline.readers import JsonlReader
+from datatrove.pipeline.tokens import DocumentTokenizer
+from datatrove.pipeline.tokens.context_shuffler import DocumentTokenizerContextShuffler
+pool, out, tokenizer = sys.argv[1:]
+began = sum(os.times()[:4])
+LocalPipelineExecutor([
+    JsonlReader(pool),
+    DocumentTokenizer(out + "/tokens", tokenizer, eos_token="<|endoftext|>", shuffle_documents=False),
+], tasks=1, logging_dir=out + "/log1").run()
+LocalPipelineExecutor([
+    DocumentTokenizerContextShuffler(out + "/tokens", out + "/shuffled", window_size=2049, seed=1),
+], tasks=1, logging_dir=out + "/log2").run()
+print(sum(os.times()[:4]) - began)
+"""
+
+BARE = """
+import sys, time
+import gigatoken
+from common.shards import read_pool
+texts = [document["text"] for document in read_pool(sys.argv[1])]
+encode = gigatoken.Tokenizer(sys.argv[2]).backend.encode
+began = time.process_time()
+for _ in range(int(sys.argv[3])):
+    for text in texts:
+        encode(text)
+print(time.process_time() - began)
+"""
+
+
+@pytest.fixture(scope="module")
+def neox(shared_data):
+    return str(shared_data / "tokenizers/gpt-neox-20b/tokenizer.json")
+
+
+@pytest.fixture(scope="module")
+def ours(shared_data, neox, root, tmp_path_factory):
+    """Text per processor second of the whole command, in MB/s."""
+    folder = tmp_path_factory.mktemp("ours")
+    (folder / "pool").mkdir()
+    for copy in range(COPIES):
+        for path in sorted((shared_data / "web/pool").glob("*.zst")):
+            shutil.copy(path, folder / "pool" / f"copy_{copy:02d}_{path.name}")
+    before, began = resource.getrusage(resource.RUSAGE_CHILDREN), time.monotonic()
+    arguments = [f"input={folder}/pool", f"output={folder}/set", f"tokenizer={neox}", "engine=gigatoken"]
+    subprocess.run([sys.executable, "-m", "pretrain.tokenize", *arguments], cwd=root, check=True)
+    wall = time.monotonic() - began
+    after = resource.getrusage(resource.RUSAGE_CHILDREN)
+    seconds = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+    assert json.loads((folder / "set/dataset.json").read_text())["num_tokens"] == COPIES * 5_120_233
+    rate = COPIES * MB / seconds
+    print(
+        f"\nours: {COPIES * MB:.0f} MB in {seconds:.1f} processor seconds, {rate:.1f} MB/s ({wall:.1f} s of wall time)"
+    )
+    return rate
+
+
+def test_at_least_twenty_times_datatrove(ours, shared_data, neox, tmp_path):
+    python = os.environ.get("REPRO_PEERS_PYTHON", sys.executable)
+    if subprocess.run([python, "-c", "import datatrove"], capture_output=True, check=False).returncode:
+        pytest.skip("no datatrove here; set REPRO_PEERS_PYTHON to the Python of an environment that has it")
+    (tmp_path / "pool").mkdir()
+    for number in (0, 1):  # a quarter of the pool: its rate does not depend on the size
+        shutil.copy(shared_data / f"web/pool/shard_{number:08d}_processed.jsonl.zst", tmp_path / "pool")
+    done = subprocess.run(
+        [python, "-c", DATATROVE, str(tmp_path / "pool"), str(tmp_path), neox],
+        capture_output=True,
+        text=True,
+        check=True,
+        env={**os.environ, "TOKENIZERS_PARALLELISM": "true"},
+    )
+    # The text of these two shards, of 8, by their tokens (specification 4.4).
+    rate = MB * (647_591 + 638_669) / 5_120_233 / float(done.stdout.split()[-1])
+    print(f"datatrove: {rate:.2f} MB/s; ours is {ours / rate:.1f} times as fast")  # noqa: T201
+    assert ours >= 20 * rate
+
+
+def test_at_least_sixty_percent_of_the_bare_engine(ours, shared_data, neox, root):
+    done = subprocess.run(
+        [sys.executable, "-c", BARE, str(shared_data / "web/pool"), neox, str(COPIES)],
+        cwd=root,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    rate = COPIES * MB / float(done.stdout)
+    print(f"bare engine: {rate:.1f} MB/s; ours has {100 * ours / rate:.0f} % of it")  # noqa: T201
+    assert ours >= 0.6 * rate
