@@ -25,6 +25,7 @@ from common.documents import read_documents
 from common.launch import run_shards
 from common.run import Run, run_folder, write_json
 from common.shards import Shard, add_stats, list_shards
+from common.storage import exists
 from pretrain.encode_shard import Job, ShardFiles, State, encode_shard
 from pretrain.encoders import (
     EngineMismatch,
@@ -89,6 +90,12 @@ def tokenize(config: TokenizeConfig) -> dict[str, Any]:
 
 def pool_shards(pools: Sequence[str]) -> list[Shard]:
     """The shards of all pools, numbered through; where two have one name, the pool's number is put before it."""
+    for pool in pools:
+        if not any(mark in pool for mark in "*?") and not exists(pool):
+            raise ValueError(
+                f"no pool at {pool}; give input=POOL, or use configs/pretrain/tokenize_local.yaml, which runs on what "
+                "this machine holds"
+            )
     found = [(number, shard) for number, pool in enumerate(pools) for shard in list_shards(pool)]
     names = [shard.name for _, shard in found]
     clash = len(set(names)) < len(names)
