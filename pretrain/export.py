@@ -66,7 +66,7 @@ def main(argv: list[str] | None = None) -> None:
                 export_tars(source, out)
         print(out)  # noqa: T201 - the command's output
         return
-    from pretrain import convert
+    from pretrain import convert, open_lm
 
     with usage_errors():
         *sources, out = _paths(config)
@@ -83,10 +83,10 @@ def main(argv: list[str] | None = None) -> None:
         elif config.command == "from-hf":
             report = convert.from_hf(sources[0], out)
         elif config.command == "to-open-lm":
-            report = convert.to_open_lm(sources[0], out, step=config.step, averaged=config.averaged)
+            report = open_lm.to_open_lm(sources[0], out, step=config.step, averaged=config.averaged)
         else:
             described = sources[1] if len(sources) > 1 else None
-            report = convert.from_open_lm(sources[0], described, out, unsafe=config.unsafe, text=config.text)
+            report = open_lm.from_open_lm(sources[0], described, out, unsafe=config.unsafe, text=config.text)
     print(f"{out}: {report}")  # noqa: T201 - the command's output
 
 

@@ -146,3 +146,9 @@ def rope_parameters(config: ModelConfig, inv_freq: Tensor) -> dict[str, Any]:
         "factor": 1.0,
         "original_max_position_embeddings": config.seq_len,
     }
+
+
+def add_frequencies(weights: Weights, config: ModelConfig, inv_freq: Tensor) -> None:
+    """Put the rotary frequencies, which open_lm keeps in every layer, beside the weights."""
+    for layer in range(config.layers):
+        weights[f"layers.{layer}.attention.pos_embed.inv_freq"] = inv_freq.clone()

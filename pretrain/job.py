@@ -84,6 +84,8 @@ def prepare(config: PretrainConfig) -> Job:
         raise ValueError(f"document_mask needs eot_id, which {data.name} does not give in its dataset.json")
     if model is None and config.tokens is None:
         raise ValueError("a transformers model needs a budget: give tokens=N")
+    if config.pretrained and model and not Path(config.pretrained, ".metadata").is_file():
+        raise ValueError(f"pretrained={config.pretrained} is no checkpoint folder (RUN/checkpoints/step_...)")
     counts = count_parameters(model) if model else None
     tokens = training_tokens(config, counts.published if counts else 0)
     steps = total_steps(tokens, first.seq_len, config.global_bs, config.num_checkpoints)

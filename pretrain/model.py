@@ -140,6 +140,10 @@ class Decoder(nn.Module):
         if config.tied:
             self.output.weight = self.tok_embeddings.weight
 
+    def get_output_embeddings(self) -> nn.Linear:
+        """The output layer, by transformers' name for it."""
+        return self.output
+
     def hidden_states(
         self, input_ids: Tensor, position_ids: Tensor | None = None, attention_mask: Tensor | None = None
     ) -> Tensor:

@@ -41,14 +41,14 @@ def check_device(config: PretrainConfig) -> None:
 
 
 @contextmanager
-def open_devices(kind: str) -> Iterator[Devices]:
-    """Join the process group that torchrun describes, or form one alone; kind: auto | cpu | cuda."""
-    cuda = kind != "cpu" and torch.cuda.is_available()
+def open_devices(config: PretrainConfig) -> Iterator[Devices]:
+    """Join the process group that torchrun describes, or form one alone."""
+    cuda = config.device != "cpu" and torch.cuda.is_available()
     local = int(os.environ.get("LOCAL_RANK", 0))
     device = torch.device("cuda", local) if cuda else torch.device("cpu")
     if cuda:
         torch.cuda.set_device(device)
-        torch.set_float32_matmul_precision("high")
+        torch.set_float32_matmul_precision("highest" if config.precision == "fp32" else "high")
     backend = "cpu:gloo,cuda:nccl" if cuda else "gloo"  # background checkpoints need gloo on a GPU machine too
     if "RANK" in os.environ:
         dist.init_process_group(backend)

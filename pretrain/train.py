@@ -13,11 +13,13 @@ Differs from DCLM and open_lm (arXiv:2406.11794):
     3. Weights and optimizer states are fp32 in every precision; the rotary frequencies are exact.
 """
 
+import importlib.util
 import json
 import os
 import shutil
 import sys
 import traceback
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -63,21 +65,23 @@ def run_job(config: PretrainConfig, job: Job) -> None:
 
     with usage_errors():
         check_device(config)
+        if config.report_to_wandb and importlib.util.find_spec("wandb") is None:
+            raise ValueError("report-to-wandb needs the wandb package: pip install wandb")
     if config.benchmark:
-        _print_benchmark(config, job, _train(config, job, None))
+        _print_benchmark(config, job, train_job(config, job, None))
         return
     with usage_errors():
         begun = _begun(config, job)
     if begun == job.steps and read_record(job).get("status") == "finished":
         print(f"{job.name}: already trained to step {job.steps}")  # noqa: T201 - the command's output
     elif int(os.environ.get("RANK", 0)):
-        _train(config, job, None)
+        train_job(config, job, None)
     else:
         _open_folder(config, job, begun)
         print(f"{job.name}: step {begun} of {job.steps}", flush=True)  # noqa: T201 - the command's output
         with Run(job.folder, config, seed=config.seed) as run:
             try:
-                outcome = _train(config, job, run)
+                outcome = train_job(config, job, run)
             except Exception:
                 write_record(config, job, {"status": "failed"}, error=traceback.format_exc())
                 raise
@@ -89,16 +93,38 @@ def run_job(config: PretrainConfig, job: Job) -> None:
             to_hf(str(job.folder), str(job.folder / "export"))
 
 
-def _train(config: PretrainConfig, job: Job, run: Run | None) -> dict[str, Any]:
+def train_job(config: PretrainConfig, job: Job, run: Run | None = None) -> dict[str, Any]:
+    """Train on the devices there are, without checks and records; status, step, speed, memory, and the losses' path.
+
+    Args:
+        config: the run.
+        job: its numbers and data.
+        run: where the first process logs; None logs nothing.
+    """
     from pretrain.build import build_model
     from pretrain.parallel import open_devices
     from pretrain.trainer import Trainer
 
-    with open_devices(config.device) as devices:
+    with open_devices(config) as devices:
         model, description = build_model(config, job, devices.device)
         trainer = Trainer(config, job, model, description, devices)
-        status = trainer.train(run)
+        status = trainer.train(_log_line(config, job, run) if run else None)
         return {"status": status, "step": trainer.next_step, **trainer.totals()}
+
+
+def _log_line(config: PretrainConfig, job: Job, run: Run) -> Callable[[dict[str, Any], int], None]:
+    """Where metrics go: the run folder, and Weights & Biases if asked."""
+    if not config.report_to_wandb:
+        return run.log
+    import wandb
+
+    sink = wandb.init(project="repro-pretrain", name=job.name, config=config.model_dump(), resume="allow")
+
+    def both(metrics: dict[str, Any], step: int) -> None:
+        run.log(metrics, step)
+        sink.log(metrics, step=step)
+
+    return both
 
 
 def _begun(config: PretrainConfig, job: Job) -> int:

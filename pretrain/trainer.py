@@ -2,29 +2,27 @@
 
 import logging
 import math
-import resource
 import signal
 import time
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
-from common.run import Run
 from pretrain.batches import Batch, contexts
 from pretrain.checkpoint import Checkpoints, restore
 from pretrain.checkpoint_folder import latest
-from pretrain.config import PretrainConfig, flops_per_token, peak_flops
+from pretrain.config import PretrainConfig, flops_per_token
 from pretrain.dataset import TokenisedSet
 from pretrain.job import Job
 from pretrain.loss import LossSums
 from pretrain.memory import fitting_acc
+from pretrain.meter import Meter, StepResult
 from pretrain.model import document_layout
 from pretrain.parallel import Devices, blocks_of, distribute, last_micro_batch
 from pretrain.schedule import learning_rate
@@ -32,24 +30,13 @@ from pretrain.validation import validate
 
 log = logging.getLogger("repro.pretrain")
 
+LogLine = Callable[[dict[str, Any], int], None]
+
 SPIKE_WINDOW = 128
 """Steps whose losses tell what a spike is."""
 
 SMALL = 2_000_000_000
 """Parameters up to which micro-batch gradients pile up unsharded (fp32, 8 GB) instead of being reduced each time."""
-
-
-@dataclass
-class StepResult:
-    """What one step did; means over its targets, in nats per token."""
-
-    loss: float
-    z: float
-    logit: float
-    grad_norm: float
-    skipped: bool
-    data_wait_s: float
-    stop: bool
 
 
 class Trainer:
@@ -81,29 +68,29 @@ class Trainer:
                 f"{max(1, config.global_bs // devices.world)} or global_bs={pieces}"
             )
         self.parameters = sum(parameter.numel() for parameter in model.parameters())
-        embedding = max(parameter.numel() for parameter in model.parameters() if parameter.ndim == 2)
-        no_embed = job.counts.no_embed if job.counts else self.parameters - embedding
-        width = job.model.dim if job.model else embedding // model.get_output_embeddings().weight.shape[0]
-        self.flops_per_token = flops_per_token(no_embed, len(blocks_of(model)), width, job.seq_len)
+        output = model.get_output_embeddings().weight  # [V, d]
+        no_embed = job.counts.no_embed if job.counts else self.parameters - output.numel()
+        self.flops_per_token = flops_per_token(no_embed, len(blocks_of(model)), output.shape[1], job.seq_len)
         distribute(model, config, devices)
         self.model = model
         self.optimizer = torch.optim.AdamW(
             _groups(model, config), lr=config.lr, betas=(config.beta1, config.beta2), eps=config.eps, fused=True
         )
         self.average = (
-            {name: value.detach().clone() for name, value in model.named_parameters()} if config.ema else None
+            {_plain(name): value.detach().clone() for name, value in model.named_parameters()} if config.ema else None
         )
-        self.meter = Meter(self)
+        self.meter = Meter(config.global_bs * job.seq_len, self.flops_per_token, devices)
         self.next_step = 0
         self.skipped = {"nonfinite": 0, "spike": 0}
         self.recent: deque[float] = deque(maxlen=SPIKE_WINDOW)
+        self.losses: list[float] = []
         self.stopping = False
 
-    def train(self, run: Run | None) -> str:
+    def train(self, log_line: LogLine | None) -> str:
         """Train from the latest checkpoint to the end; returns `finished`, `preempted` or `benchmarked`.
 
         Args:
-            run: the run folder's log; None on all processes but the first.
+            log_line: takes a line of metrics and its step; None on all processes but the first.
 
         Raises:
             FloatingPointError: more steps than allowed had a loss or gradient that is not finite.
@@ -125,13 +112,14 @@ class Trainer:
                 result = self.step(step, batch, waited)
                 self.next_step = step + 1
                 self.meter.add(result)
-                if run and (self.next_step % config.log_every == 0 or step == 0 or self.next_step == end):
-                    run.log(self.meter.metrics(), self.next_step)
+                self.losses.append(result.loss)
+                if log_line and (self.next_step % config.log_every == 0 or step == 0 or self.next_step == end):
+                    log_line(self._metrics(), self.next_step)
                 if checkpoints:
                     checkpoints.poll()
                     self._save_if_due(checkpoints, result.stop)
                 if self._due(config.val_every_steps) or (self.next_step == end and not config.benchmark):
-                    self.validate(run)
+                    self.validate(log_line)
                 if result.stop:
                     break
                 self.meter.go_on()
@@ -185,7 +173,7 @@ class Trainer:
             positions, mask = document_layout(inputs, self.job.eot_id)
         return self.model(inputs, positions, mask, targets=targets, z_loss=self.config.z_loss)
 
-    def validate(self, run: Run | None) -> dict[str, float]:
+    def validate(self, log_line: LogLine | None) -> dict[str, float]:
         """Nats per token and bits per byte on each validation set."""
         self.model.eval()
         values = {}
@@ -193,13 +181,24 @@ class Trainer:
         for path in self.config.val:
             values |= validate(self.loss, self.devices, TokenisedSet(path), self.config.val_sequences, batch)
         self.model.train()
-        if run and values:
-            run.log(values, self.next_step)
+        if log_line and values:
+            log_line(values, self.next_step)
         return values
 
     def totals(self) -> dict[str, Any]:
-        """Speed of the whole run so far, without its first step, and its last losses."""
-        return self.meter.totals()
+        """Speed of this process's steps but the first, memory, and the loss of each of its steps."""
+        return {**self.meter.totals(), "losses": self.losses}
+
+    def _metrics(self) -> dict[str, Any]:
+        """The line to log: the last step, speed since the last line."""
+        config = self.config
+        return {
+            "tokens": self.next_step * config.global_bs * self.job.seq_len,
+            "lr": self.optimizer.param_groups[0]["lr"],
+            **self.meter.line(config.z_loss),
+            "passes": max(self.job.cursor.passes(self.next_step * config.global_bs)),
+            **{f"skipped/{reason}": count for reason, count in self.skipped.items()},
+        }
 
     def _refuse(self, loss: float, norm: float) -> bool:
         config = self.config
@@ -271,82 +270,6 @@ class Trainer:
             yield
         finally:
             signal.signal(signal.SIGTERM, previous)
-
-
-class Meter:
-    """Speed, without the time that validation and checkpoints take."""
-
-    def __init__(self, trainer: Trainer) -> None:
-        self.trainer = trainer
-        self.peak = peak_flops(torch.cuda.get_device_name()) if trainer.devices.device.type == "cuda" else None
-        self.results: list[StepResult] = []
-        self.line_s = self.total_s = 0.0
-        self.steps = 0
-        self._since: float | None = None
-
-    def add(self, result: StepResult) -> None:
-        """Count a step; the first one, which sets things up, does not count in the total."""
-        self.pause()
-        self.results.append(result)
-        self.steps += 1
-        if self.steps == 1:
-            self.total_s = 0.0
-
-    def pause(self) -> None:
-        """Stop the clock."""
-        if self._since is not None:
-            elapsed = time.perf_counter() - self._since
-            self.line_s += elapsed
-            self.total_s += elapsed
-            self._since = None
-
-    def go_on(self) -> None:
-        """Start the clock."""
-        self._since = time.perf_counter()
-
-    def metrics(self) -> dict[str, Any]:
-        """The line to log: state of the last step, speed since the last line."""
-        trainer, last = self.trainer, self.results[-1]
-        config, job = trainer.config, trainer.job
-        per_step = config.global_bs * job.seq_len
-        values = {
-            "tokens": trainer.next_step * per_step,
-            "loss": last.loss,
-            "z_loss": config.z_loss * last.z,
-            "lr": trainer.optimizer.param_groups[0]["lr"],
-            "grad_norm": last.grad_norm,
-            "mean_logit": last.logit,
-            **self._speed(len(self.results), self.line_s),
-            "data_wait_s": sum(result.data_wait_s for result in self.results),
-            "memory_gib": memory_gib(trainer.devices.device),
-            "passes": max(job.cursor.passes(trainer.next_step * config.global_bs)),
-            **{f"skipped/{reason}": count for reason, count in trainer.skipped.items()},
-        }
-        self.results, self.line_s = [], 0.0
-        return values
-
-    def totals(self) -> dict[str, Any]:
-        """Speed over all steps of this process but the first, and memory."""
-        return {
-            **self._speed(self.steps - 1, self.total_s),
-            "memory_gib": memory_gib(self.trainer.devices.device),
-            "world": self.trainer.devices.world,
-            "flops_per_token": self.trainer.flops_per_token,
-        }
-
-    def _speed(self, steps: int, seconds: float) -> dict[str, float | None]:
-        trainer = self.trainer
-        tok_s = steps * trainer.config.global_bs * trainer.job.seq_len / max(seconds, 1e-9)
-        each = tok_s / trainer.devices.world
-        mfu = each * trainer.flops_per_token / self.peak if self.peak else None
-        return {"tok_s": tok_s, "tok_s_per_gpu": each, "mfu": mfu}
-
-
-def memory_gib(device: torch.device) -> float:
-    """Most memory ever held: the GPU's allocator, or this process's resident set."""
-    if device.type == "cuda":
-        return torch.cuda.max_memory_allocated(device) / 2**30
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
 
 
 def _groups(model: nn.Module, config: PretrainConfig) -> list[dict[str, Any]]:

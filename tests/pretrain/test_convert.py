@@ -7,7 +7,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pretrain import convert
+from pretrain import convert, open_lm
 from pretrain.checkpoint import save_weights
 from pretrain.config import ModelConfig
 from pretrain.folding import centre, from_hf_weights, to_hf_weights
@@ -146,7 +146,7 @@ def open_lm_file(path, model, prefix="", **more):
 def test_open_lm_files_come_in_with_equal_logits(tmp_path, prefix):
     model = shaken(SMALL.model_copy(update={"rope_freqs": "bf16"}))
     file = open_lm_file(tmp_path / "epoch_5.pt", model, prefix, evaluation_metrics=[{"loss": 1.5}])
-    assert "rounded to bf16" in convert.from_open_lm(str(file), None, str(tmp_path / "ours"))
+    assert "rounded to bf16" in open_lm.from_open_lm(str(file), None, str(tmp_path / "ours"))
     loaded, _ = convert.load_checkpoint(tmp_path / "ours")
     assert loaded.config == model.config.model_copy(update={"ffn_hidden": 256, "seq_len": 2048})
     with torch.no_grad():
@@ -155,9 +155,9 @@ def test_open_lm_files_come_in_with_equal_logits(tmp_path, prefix):
 
 def test_to_open_lm_and_back_keeps_every_bit(tmp_path):
     model = shaken(SMALL)
-    convert.to_open_lm(str(saved(model, tmp_path / "ours")), str(tmp_path / "olm"))
+    open_lm.to_open_lm(str(saved(model, tmp_path / "ours")), str(tmp_path / "olm"))
     file, described = tmp_path / "olm" / "checkpoints" / "epoch_0.pt", tmp_path / "olm" / "model.json"
-    convert.from_open_lm(str(file), str(described), str(tmp_path / "back"))
+    open_lm.from_open_lm(str(file), str(described), str(tmp_path / "back"))
     back, _ = convert.load_checkpoint(tmp_path / "back")
     for name, value in model.state_dict().items():
         assert torch.equal(back.state_dict()[name], value)
@@ -175,10 +175,10 @@ def test_without_frequencies_the_text_decides(tmp_path, make_set):
     torch.save({"state_dict": weights}, file)
     described = tmp_path / "small.yaml"
     described.write_text("dim: 64\nlayers: 2\nheads: 2\nvocab_size: 300\nseq_len: 32\n")
-    said = convert.from_open_lm(str(file), str(described), str(tmp_path / "a"), text=str(text))
+    said = open_lm.from_open_lm(str(file), str(described), str(tmp_path / "a"), text=str(text))
     assert "bf16 by the loss" in said
     with pytest.raises(ValueError, match="number of heads is unknown"):
-        convert.from_open_lm(str(file), None, str(tmp_path / "b"))
+        open_lm.from_open_lm(str(file), None, str(tmp_path / "b"))
 
 
 def test_bad_open_lm_files_are_one_clear_error(tmp_path):
@@ -188,10 +188,10 @@ def test_bad_open_lm_files_are_one_clear_error(tmp_path):
     file = tmp_path / "epoch_1.pt"
     torch.save({"state_dict": {**weights, "layers.1.moe.weight": torch.zeros(2)}}, file)
     with pytest.raises(ValueError, match=r"missing \['layers.1.ffn_norm.weight'\], unknown \['layers.1.moe.weight'\]"):
-        convert.from_open_lm(str(file), None, str(tmp_path / "out"))
+        open_lm.from_open_lm(str(file), None, str(tmp_path / "out"))
     torch.save({"state_dict": {}, "danger": pytest.raises}, file)
     with pytest.raises(ValueError, match="unsafe=true"):
-        convert.from_open_lm(str(file), None, str(tmp_path / "out"))
+        open_lm.from_open_lm(str(file), None, str(tmp_path / "out"))
 
 
 def test_a_folder_that_is_no_export_is_left_alone(tmp_path):

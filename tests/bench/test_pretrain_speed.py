@@ -1,0 +1,169 @@
+"""Training on CPU: our trainer against Hugging Face's Trainer and plain eager code, same shape, same batches, fp32."""
+
+import statistics
+import time
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+from torch.nn import functional as F
+
+from pretrain.config import ModelConfig, PretrainConfig
+from pretrain.job import prepare
+from pretrain.train import train_job
+
+pytestmark = [pytest.mark.bench, pytest.mark.slow]
+
+SEQ_LEN, BATCH, STEPS, VOCAB = 256, 8, 6, 8192
+SHAPE = ModelConfig(dim=256, layers=4, heads=4, vocab_size=VOCAB, seq_len=SEQ_LEN)
+
+
+class Plain(nn.Module):
+    """The same decoder as eager code usually is: a module for each step, all logits at once."""
+
+    def __init__(self, config):
+        super().__init__()
+        self.heads, dim, hidden = config.heads, config.dim, config.hidden
+        self.embed = nn.Embedding(config.vocab_size, dim)
+        make = lambda: nn.ModuleDict(  # noqa: E731
+            {
+                "n1": nn.LayerNorm(dim, bias=False),
+                "qkv": nn.Linear(dim, 3 * dim, bias=False),
+                "qn": nn.LayerNorm(dim, bias=False),
+                "kn": nn.LayerNorm(dim, bias=False),
+                "out": nn.Linear(dim, dim, bias=False),
+                "n2": nn.LayerNorm(dim, bias=False),
+                "gate": nn.Linear(dim, hidden, bias=False),
+                "up": nn.Linear(dim, hidden, bias=False),
+                "down": nn.Linear(hidden, dim, bias=False),
+            }
+        )
+        self.blocks = nn.ModuleList(make() for _ in range(config.layers))
+        self.norm = nn.LayerNorm(dim, bias=False)
+        self.head = nn.Linear(dim, config.vocab_size, bias=False)
+        size = dim // config.heads
+        angles = torch.outer(torch.arange(SEQ_LEN).float(), 10000 ** (-torch.arange(0, size, 2).float() / size))
+        self.register_buffer("cos", torch.cat([angles, angles], -1).cos())
+        self.register_buffer("sin", torch.cat([angles, angles], -1).sin())
+
+    def rotary(self, x):
+        first, second = x.chunk(2, -1)
+        return x * self.cos + torch.cat([-second, first], -1) * self.sin
+
+    def forward(self, ids, targets):
+        x = self.embed(ids)
+        batch, length, dim = x.shape
+        for block in self.blocks:
+            q, k, v = block["qkv"](block["n1"](x)).split(dim, -1)
+            q, k = block["qn"](q), block["kn"](k)
+            q, k, v = (part.view(batch, length, self.heads, -1).transpose(1, 2) for part in (q, k, v))
+            mixed = F.scaled_dot_product_attention(self.rotary(q), self.rotary(k), v, is_causal=True)
+            x = x + block["out"](mixed.transpose(1, 2).reshape(batch, length, dim))
+            y = block["n2"](x)
+            x = x + block["down"](F.silu(block["gate"](y)) * block["up"](y))
+        logits = self.head(self.norm(x))
+        return F.cross_entropy(logits.view(-1, logits.shape[-1]), targets.view(-1))
+
+
+def plain_speed(rows):
+    """Tokens per second of a plain loop: whole logits, AdamW as it comes, clipping."""
+    model = Plain(SHAPE)
+    optimizer = torch.optim.AdamW(model.parameters(), lr=1e-3, betas=(0.9, 0.95), weight_decay=0.033)
+    times = []
+    for step in range(STEPS):
+        batch = torch.from_numpy(rows[step * BATCH : (step + 1) * BATCH])
+        began = time.perf_counter()
+        model(batch[:, :-1], batch[:, 1:]).backward()
+        nn.utils.clip_grad_norm_(model.parameters(), 1.0)
+        optimizer.step()
+        optimizer.zero_grad(set_to_none=True)
+        times.append(time.perf_counter() - began)
+    return BATCH * SEQ_LEN / statistics.median(times[1:])
+
+
+def trainer_speed(rows, folder):
+    """Tokens per second of transformers' Trainer on the stock class that our export uses without q/k norm."""
+    from transformers import LlamaConfig, LlamaForCausalLM, Trainer, TrainerCallback, TrainingArguments
+
+    model = LlamaForCausalLM(
+        LlamaConfig(
+            vocab_size=VOCAB,
+            hidden_size=SHAPE.dim,
+            intermediate_size=SHAPE.hidden,
+            num_hidden_layers=SHAPE.layers,
+            num_attention_heads=SHAPE.heads,
+            num_key_value_heads=SHAPE.heads,
+        )
+    )
+    ends = []
+
+    class Clock(TrainerCallback):
+        def on_step_end(self, *args, **kwargs):
+            ends.append(time.perf_counter())
+
+    arguments = TrainingArguments(
+        folder,
+        per_device_train_batch_size=BATCH,
+        max_steps=STEPS,
+        use_cpu=True,
+        report_to=[],
+        save_strategy="no",
+        logging_strategy="no",
+        disable_tqdm=True,
+    )
+    data = [{"input_ids": row[:-1], "labels": row[:-1]} for row in torch.from_numpy(rows)]
+    Trainer(model, arguments, train_dataset=data, callbacks=[Clock()]).train()
+    return BATCH * SEQ_LEN / statistics.median(np.diff(ends))
+
+
+def our_speed(data, shape_file, compiled):
+    """Tokens per second of our trainer, its first step left out."""
+    config = PretrainConfig(
+        model=str(shape_file),
+        data_config=str(data),
+        tokens=STEPS * BATCH * SEQ_LEN,
+        num_checkpoints=1,
+        global_bs=BATCH,
+        precision="fp32",
+        benchmark=STEPS,
+        compile=compiled,
+        device="cpu",
+    )
+    return train_job(config, prepare(config))["tok_s"]
+
+
+@pytest.mark.parametrize("compiled", [False, True])
+def test_training_is_at_least_a_tenth_faster(tmp_path, make_token_set, compiled):
+    rows = np.random.default_rng(0).integers(0, VOCAB, (STEPS * BATCH, SEQ_LEN + 1))
+    data = make_token_set(tmp_path / "data", rows)
+    shape_file = tmp_path / "shape.yaml"
+    shape_file.write_text("\n".join(f"{key}: {value}" for key, value in SHAPE.model_dump(exclude_none=True).items()))
+    speeds = {"plain": [], "trainer": [], "ours": []}
+    for _ in range(3):  # in turns, for other work on the machine comes and goes
+        speeds["plain"].append(plain_speed(rows))
+        speeds["trainer"].append(trainer_speed(rows, tmp_path / "hf"))
+        speeds["ours"].append(our_speed(data, shape_file, compiled))
+    best = {name: max(values) for name, values in speeds.items()}
+    print({name: f"{value:,.0f} tok/s" for name, value in best.items()}, f"compiled={compiled}")  # noqa: T201
+    if compiled:
+        assert best["ours"] >= 1.1 * max(best["plain"], best["trainer"])
+
+
+@pytest.fixture
+def make_token_set():
+    """Writes contexts as a tokenised set."""
+    import json
+
+    from pretrain.token_set import describe, id_dtype, shard_name, write_manifest
+
+    def write(folder, rows):
+        folder.mkdir()
+        rows.astype(id_dtype(VOCAB)).tofile(folder / f"{shard_name(0)}.bin")
+        write_manifest(folder, [(shard_name(0), len(rows), [])])
+        layout = {"seq_len": SEQ_LEN, "dtype": id_dtype(VOCAB).name, "vocab_size": VOCAB, "eot_id": 0}
+        values = describe(layout, name="random", uuid="r", created="2026_01_01-00_00_00", data_key="bin")
+        (folder / "dataset.json").write_text(json.dumps(values))
+        return folder
+
+    return write

@@ -1,0 +1,57 @@
+"""The plan's figures, memory estimates, and the GPU check's path on a CPU."""
+
+import json
+
+import pytest
+
+from pretrain.config import load_model_config, load_scale
+from pretrain.gpu_check import main as gpu_check
+from pretrain.memory import USABLE, device_gib, fitting_acc
+from pretrain.plan import PlanConfig, main, plan
+
+
+def test_dclm_hours_come_out():  # 26 H100-hours at 400M-1x: specification, section 6
+    values = plan(PlanConfig(scale="411m_1x", gpus=1))
+    assert values["steps"].startswith("7,850 ")
+    assert "26 GPU-hours" in values["hours"]
+    assert "2.764e+09 per token" in values["FLOPs"]
+
+
+def test_a_given_rate_and_data_are_used(token_set, tmp_path):
+    values = plan(PlanConfig(scale="smoke", gpus=2, tok_s_per_gpu=64.0, data_config=str(token_set)))
+    assert values["passes"] == "20" and values["hours"].startswith("0.1 on 2 GPUs")  # 40,960 / 64 / 3600 / 2
+    (tmp_path / "metrics.jsonl").write_text("".join(f'{{"tok_s_per_gpu": {n}}}\n' for n in (1, 128, 9999)))
+    values = plan(PlanConfig(scale="smoke", gpus=1, run=str(tmp_path), data_config=str(token_set)))
+    assert "128 tok/s per GPU" in values["rate"]
+
+
+def test_a_scale_without_vocabulary_asks_for_data(capsys):
+    with pytest.raises(SystemExit) as stop:
+        main(["quickstart"])
+    assert stop.value.code == 2 and "give data-config" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(("scale", "devices", "size"), [("411m_1x", 1, 80), ("1b_1x", 1, 141), ("7b_1x", 8, 80)])
+def test_micro_batches_fit_and_no_fewer_would(scale, devices, size):
+    config = load_scale(scale)
+    model = load_model_config(config.model)
+    acc = fitting_acc(config, model, devices, size)
+    assert device_gib(config, model, devices, acc) <= USABLE * size
+    assert acc == config.acc or device_gib(config, model, devices, acc - 1) > USABLE * size
+
+
+def test_gpu_check_says_that_there_is_no_gpu(tmp_path, capsys):
+    import torch
+
+    if torch.cuda.is_available():
+        pytest.skip("this machine has a CUDA device")
+    gpu_check([f"out={tmp_path}"])
+    assert "no CUDA device" in capsys.readouterr().out
+
+
+@pytest.mark.integration
+def test_gpu_check_measures(tmp_path, token_set):
+    arguments = ["scales=smoke", "steps=3", "global_bs=2", "curve_steps=20", "device=cpu", f"data-config={token_set}"]
+    gpu_check([f"out={tmp_path}", *arguments])
+    report = json.loads((tmp_path / "gpu_check.json").read_text())
+    assert report["speed"]["smoke"]["tok_s"] > 0 and len(report["curve"]["amp_bf16"]) == 20
