@@ -7,7 +7,7 @@ import os
 import random
 import re
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, Any
@@ -101,21 +101,31 @@ class Judge:
         """Close the connections."""
         self.client.close()
 
-    def ask(self, conversations: Sequence[list[Message]], choices: Sequence[str] = (), seed: int = 0) -> list[Reply]:
+    def ask(
+        self,
+        conversations: Sequence[list[Message]],
+        choices: Sequence[str] = (),
+        schemas: Sequence[Mapping[str, Any]] = (),
+        seed: int = 0,
+    ) -> list[Reply]:
         """Ask for one answer to each conversation, in order.
 
         Args:
             conversations: chat messages.
             choices: the only allowed answers, for servers that can be held to them.
+            schemas: JSON schemas of the answers, likewise; none, or one for each conversation.
             seed: added to the configured seed, so that a second try can differ.
         """
         if not conversations:
             return []
-        bodies = [self._body(conversation, choices, seed) for conversation in conversations]
+        each = schemas or [None] * len(conversations)
+        bodies = [self._body(*row, choices, seed) for row in zip(conversations, each, strict=True)]
         with ThreadPoolExecutor(min(self.config.concurrency, len(bodies))) as pool:
             return list(pool.map(self._ask, bodies))
 
-    def _body(self, conversation: list[Message], choices: Sequence[str], seed: int) -> dict[str, Any]:
+    def _body(
+        self, conversation: list[Message], schema: Mapping[str, Any] | None, choices: Sequence[str], seed: int
+    ) -> dict[str, Any]:
         config = self.config
         body: dict[str, Any] = {
             "model": config.model,
@@ -126,6 +136,8 @@ class Judge:
         }
         if choices and config.choice:
             body["structured_outputs"] = {"choice": list(choices)}
+        if schema:
+            body["response_format"] = {"type": "json_schema", "json_schema": {"name": "answer", "schema": schema}}
         return body
 
     def _ask(self, body: dict[str, Any]) -> Reply:

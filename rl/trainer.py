@@ -4,7 +4,7 @@ What this subclass adds to TRL 1.16's `GRPOTrainer`:
     1. A completion that one reward could not judge is left out as a whole, not scored 0 in that part.
     2. Groups whose rewards are all equal get advantages of exactly 0.
     3. Rewards know how each completion ended; every part of every reward goes to `metrics.jsonl` and `samples.jsonl`.
-    4. Evaluation samples with a seed of its own: it does not disturb training, and only the weights differ between two.
+    4. Completions are sampled by `rl.rollout`: the same ones on any number of processes, and in every evaluation.
 """
 
 import json
@@ -28,16 +28,21 @@ from transformers import (
 from transformers.trainer_utils import get_last_checkpoint
 from transformers.utils import logging as transformers_logging
 from trl import GRPOConfig, GRPOTrainer
+from trl.models.utils import unwrap_model_for_generation
 
 from common.config import config_hash
 from common.run import Run, write_json
 from rl.rewards.base import Reward, SkipLimit, Stopped, combine, failure, message_text, parts
 from rl.rewards.kinds import open_rewards
+from rl.rollout import sample, uniforms
 
 if TYPE_CHECKING:
     from rl.train import RLConfig
 
 log = logging.getLogger("repro.rl")
+
+GENERATION_OPTIONS = {"min_p", "repetition_penalty", "generation_kwargs", "cache_implementation"}
+"""TRL's options that only its own way of sampling knows."""
 
 
 def group_advantages(rewards: torch.Tensor, group: int, eps: float = 1e-4) -> torch.Tensor:
@@ -148,11 +153,31 @@ class RewardTrainer(GRPOTrainer):
         output["advantages"] = advantages[first : first + len(inputs)].to(output["advantages"].dtype)
         return output
 
-    def evaluate(self, *args: Any, **kwargs: Any) -> dict[str, float]:
-        """Held-out rewards, sampled with the run's seed each time; training's random numbers are left alone."""
-        with torch.random.fork_rng():
-            torch.manual_seed(self.config.seed + self.accelerator.process_index)
-            return super().evaluate(*args, **kwargs)
+    def _generate_single_turn(self, prompt_ids: list[list[int]], *args: Any, **kwargs: Any) -> tuple[Any, Any]:
+        """Completions of local prompts: by `rl.rollout`, or as TRL samples where that cannot be used."""
+        # FSDP gathers weights layer by layer: all processes must take the same number of steps, as TRL's way does.
+        if self.use_vllm or self.is_fsdp_enabled or GENERATION_OPTIONS & self.config.trl.keys():
+            return super()._generate_single_turn(prompt_ids, *args, **kwargs)
+        training = self.model.training
+        group = self.num_generations if training else self.num_generations_eval
+        step = self.state.global_step if training else "eval"  # evaluations at any step draw the same numbers
+        first = self.accelerator.process_index * len(prompt_ids)
+        keys = [
+            f"{self.config.seed}:{step}:{(first + row) % group}:{','.join(map(str, ids))}"
+            for row, ids in enumerate(prompt_ids)
+        ]
+        with unwrap_model_for_generation(self.model_wrapped, self.accelerator) as model:
+            model.eval()  # activation checkpointing would switch the cache off
+            completion_ids = sample(
+                model,
+                prompt_ids,
+                uniforms(keys, self.max_completion_length),
+                self.eos_token_ids,
+                self.config.temperature,
+                self.config.top_p,
+            )
+            model.train(training)
+        return completion_ids, None
 
 
 def batch_metrics(rows: Sequence[dict[str, Any]]) -> dict[str, float]:

@@ -12,7 +12,7 @@
 # POLICY_GPUS  GPUs for the policy where servers have their own, such as 2,3,4,5,6,7 (default: all)
 # SERVERS      `none`: the config's servers run already (default: start them here)
 # NPROC        processes on each node (default: one for each of its GPUs)
-# NNODES, NODE_RANK, MASTER_ADDR, MASTER_PORT  several nodes: the same command on each; servers start on rank 0
+# NNODES, NODE_RANK, MASTER_ADDR, MASTER_PORT  several nodes: the same command on each; each starts its servers
 set -euo pipefail
 
 root=$(dirname "$0")/..
@@ -29,30 +29,36 @@ nnodes=${NNODES:-1} rank=${NODE_RANK:-0}
 case " $* " in *" --dry-run "* | *" --help "*) exec python3 -m rl.train "$@" ;; esac
 servers=$(python3 -m rl.train "$@" --check) # a mistake ends here with code 2, before a server or a launcher starts
 
-if [ -n "$servers" ] && [ "${SERVERS:-}" != none ] && [ "$rank" = 0 ]; then
-  pids=()
-  # shellcheck disable=SC2329 # called by the trap
-  stop_servers() {
-    for pid in "${pids[@]}"; do kill "$pid" 2>/dev/null || true; done # serve.sh takes its server along
-    for pid in "${pids[@]}"; do wait "$pid" 2>/dev/null || true; done
-  }
-  trap stop_servers EXIT
-  trap 'exit 130' INT
-  trap 'exit 143' TERM
-  for name in $servers; do
-    bash "$root/scripts/serve.sh" "$name" &
-    pids+=("$!")
-  done
-  for name in $servers; do bash "$root/scripts/serve.sh" "$name" --wait; done
-fi
-
-[ -z "${POLICY_GPUS:-}" ] || export CUDA_VISIBLE_DEVICES=$POLICY_GPUS
+[ -z "${POLICY_GPUS:-}" ] || policy=(env "CUDA_VISIBLE_DEVICES=$POLICY_GPUS")
+policy=("${policy[@]:-env}")
 if [ -n "${ACCELERATE:-}" ]; then
   gpus=$(nvidia-smi -L 2>/dev/null | wc -l || true)
-  [ -z "${CUDA_VISIBLE_DEVICES:-}" ] || gpus=$(tr ',' '\n' <<<"$CUDA_VISIBLE_DEVICES" | wc -l)
-  accelerate launch --config_file "$ACCELERATE" --num_processes $((${NPROC:-$((gpus > 0 ? gpus : 1))} * nnodes)) \
-    --num_machines "$nnodes" --machine_rank "$rank" ${MASTER_ADDR:+--main_process_ip "$MASTER_ADDR"} \
-    --main_process_port "${MASTER_PORT:-29500}" -m rl.train "$@"
+  visible=${POLICY_GPUS:-${CUDA_VISIBLE_DEVICES:-}}
+  [ -z "$visible" ] || gpus=$(tr ',' '\n' <<<"$visible" | wc -l)
+  command=("${policy[@]}" accelerate launch --config_file "$ACCELERATE" --num_machines "$nnodes" --machine_rank "$rank"
+    --num_processes $((${NPROC:-$((gpus > 0 ? gpus : 1))} * nnodes)) --main_process_port "${MASTER_PORT:-29500}"
+    ${MASTER_ADDR:+--main_process_ip "$MASTER_ADDR"} -m rl.train "$@")
 else
-  python3 -m rl.train "$@"
+  command=("${policy[@]}" python3 -m rl.train "$@")
 fi
+if [ -z "$servers" ] || [ "${SERVERS:-}" = none ]; then
+  exec "${command[@]}"
+fi
+
+pids=()
+# shellcheck disable=SC2329 # called by the trap
+stop_all() {
+  for pid in "${pids[@]}"; do kill "$pid" 2>/dev/null || true; done # serve.sh takes its server along
+  for pid in "${pids[@]}"; do wait "$pid" 2>/dev/null || true; done
+}
+trap stop_all EXIT
+trap 'exit 130' INT
+trap 'exit 143' TERM
+for name in $servers; do
+  bash "$root/scripts/serve.sh" "$name" &
+  pids+=("$!")
+done
+for name in $servers; do bash "$root/scripts/serve.sh" "$name" --wait >/dev/null; done
+"${command[@]}" & # in the background: a shell that waits hears signals at once
+pids+=("$!")
+wait "$!"

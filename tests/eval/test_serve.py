@@ -123,6 +123,21 @@ def test_rl_sh_starts_the_servers_and_takes_them_along_when_it_fails(fake, root,
 
 
 @pytest.mark.integration
+def test_rl_sh_stopped_from_outside_leaves_nothing_running(fake, root, tmp_path):
+    path, port = fake
+    config = tmp_path / "run.yaml"
+    judge = f"{{kind: structure, measure: judge, judge: {{url: 'http://127.0.0.1:{port}/v1', model: m}}}}"
+    config.write_text(f"model: m\nout: {tmp_path}/run\nservers: [{path}]\nrewards: [{judge}]\nreward_weights: [1]\n")
+    command = ["bash", str(root / "scripts" / "rl.sh"), str(config)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=_environment()) as process:
+        assert process.stdout.readline().strip() == f"http://127.0.0.1:{port}/v1"
+        time.sleep(1)
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(60) == 143
+    assert not answers(port) and gone(str(config)) and gone(str(path))
+
+
+@pytest.mark.integration
 def test_rl_sh_bare_says_what_is_missing_and_what_runs_here(root):
     import torch
 

@@ -1,0 +1,113 @@
+"""Sample completions with the policy itself: small policies, a CPU, or a GPU without vLLM.
+
+Differs from transformers' `generate`, which TRL would call:
+    1. A prompt is read once for its whole group, not once per completion.
+    2. Completions that have ended leave the batch.
+    3. The random numbers of a completion come from the run's seed, the step, its prompt and its place in the group, so
+       neither the number of processes nor the batch it is in decides what is sampled.
+"""
+
+from collections.abc import Collection, Sequence
+from hashlib import blake2b
+from typing import Any
+
+import numpy as np
+import torch
+
+DROPPED_SHARE = 0.25
+"""The batch is made smaller when at least this share of it has ended: that copies the cache."""
+
+
+def uniforms(keys: Sequence[str], count: int) -> torch.Tensor:
+    """[B, count] random numbers in [0, 1), a stream of its own for each key."""
+    seeds = [int.from_bytes(blake2b(key.encode(), digest_size=8).digest(), "big") for key in keys]
+    return torch.from_numpy(np.stack([np.random.default_rng(seed).random(count) for seed in seeds]))
+
+
+def choose(logits: torch.Tensor, numbers: torch.Tensor, temperature: float, top_p: float) -> torch.Tensor:
+    """Draw a token for each row by inverting the cumulative distribution, likeliest tokens first.
+
+    Args:
+        logits: [B, V].
+        numbers: [B] in [0, 1).
+        temperature: of the softmax.
+        top_p: the likeliest tokens that together reach this probability can be drawn (the one that reaches it too).
+
+    Returns:
+        [B] token ids.
+    """
+    probabilities, tokens = (logits.float() / temperature).softmax(-1).sort(dim=-1, descending=True, stable=True)
+    cumulative = probabilities.double().cumsum(-1)
+    kept = cumulative - probabilities < top_p
+    mass = torch.where(kept, probabilities, 0.0).double().sum(-1)
+    drawn = torch.searchsorted(cumulative, (numbers.to(cumulative) * mass)[:, None], right=True)  # [B, 1]
+    last = kept.sum(-1, keepdim=True) - 1  # rounding must not reach past the kept tokens
+    return tokens.gather(-1, torch.minimum(drawn, last)).squeeze(-1)
+
+
+@torch.no_grad()
+def sample(
+    model: Any,
+    prompts: Sequence[Sequence[int]],
+    numbers: torch.Tensor,
+    end_tokens: Collection[int],
+    temperature: float = 1.0,
+    top_p: float = 1.0,
+) -> list[list[int]]:
+    """Continue each prompt until an end token or for T tokens.
+
+    Args:
+        model: a causal language model of transformers, in evaluation mode.
+        prompts: B prompts as token ids; equal ones are read once.
+        numbers: [B, T] random numbers, one for each token to draw.
+        end_tokens: ids that end a completion.
+        temperature: of the softmax.
+        top_p: see `choose`.
+
+    Returns:
+        B completions as token ids, the end token included where there is one.
+    """
+    device = model.device
+    numbers = numbers.to(device)
+    ends = torch.tensor(sorted(end_tokens), device=device)
+    distinct = list(dict.fromkeys(tuple(prompt) for prompt in prompts))
+    index = torch.tensor([distinct.index(tuple(prompt)) for prompt in prompts], device=device)
+    ids, mask = _pad_left(distinct, device)
+    positions = (mask.cumsum(-1) - 1).clamp(min=0)
+    output = model(input_ids=ids, attention_mask=mask, position_ids=positions, use_cache=True, logits_to_keep=1)
+    cache = output.past_key_values
+    cache.batch_select_indices(index)
+    logits, mask, position = output.logits[index, -1], mask[index], positions[index, -1]
+    rows = torch.arange(len(prompts), device=device)  # which completion each row of the batch is
+    ended = torch.zeros(len(prompts), dtype=torch.bool, device=device)
+    drawn = torch.full((len(prompts), numbers.size(1)), -1, device=device)
+    for step in range(numbers.size(1)):
+        tokens = choose(logits, numbers[rows, step], temperature, top_p)
+        drawn[rows[~ended], step] = tokens[~ended]
+        ended = ended | torch.isin(tokens, ends)
+        if ended.all() or step + 1 == numbers.size(1):
+            break
+        if ended.float().mean() >= DROPPED_SHARE:
+            kept = (~ended).nonzero().squeeze(-1)
+            cache.batch_select_indices(kept)
+            rows, tokens, mask, position, ended = (each[kept] for each in (rows, tokens, mask, position, ended))
+        position = position + 1
+        mask = torch.cat([mask, mask.new_ones(len(rows), 1)], 1)
+        output = model(
+            input_ids=tokens[:, None],
+            attention_mask=mask,
+            position_ids=position[:, None],
+            past_key_values=cache,
+            use_cache=True,
+            logits_to_keep=1,
+        )
+        logits = output.logits[:, -1]
+    return [[token for token in row if token >= 0] for row in drawn.tolist()]
+
+
+def _pad_left(prompts: Sequence[Sequence[int]], device: torch.device) -> tuple[torch.Tensor, torch.Tensor]:
+    """[B, T] ids and mask; which id fills up does not matter, it is never seen."""
+    length = max(len(prompt) for prompt in prompts)
+    ids = [[0] * (length - len(prompt)) + list(prompt) for prompt in prompts]
+    mask = [[0] * (length - len(prompt)) + [1] * len(prompt) for prompt in prompts]
+    return torch.tensor(ids, device=device), torch.tensor(mask, device=device)

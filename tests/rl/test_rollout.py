@@ -1,0 +1,72 @@
+"""Sampling: the distribution, the ends, and that neighbours in a batch change nothing."""
+
+import pytest
+import torch
+
+from rl.rollout import choose, sample, uniforms
+
+LOGITS = torch.tensor([[0.5, 0.3, 0.15, 0.05]]).log()
+
+
+@pytest.mark.parametrize(
+    ("number", "top_p", "token"),
+    [(0.0, 1.0, 0), (0.49, 1.0, 0), (0.51, 1.0, 1), (0.81, 1.0, 2), (0.96, 1.0, 3), (0.999, 0.75, 1), (0.9999, 0.1, 0)],
+)
+def test_a_number_picks_the_token_its_probability_covers(number, top_p, token):
+    assert choose(LOGITS, torch.tensor([number]), 1.0, top_p).item() == token
+
+
+def test_top_p_keeps_the_token_that_reaches_it_and_renormalizes():
+    numbers = (torch.arange(10_000) + 0.5) / 10_000
+    drawn = choose(LOGITS.expand(10_000, -1), numbers, 1.0, 0.9)  # 0.5 + 0.3 + 0.15 reach 0.9
+    shares = torch.bincount(drawn, minlength=4) / 10_000
+    torch.testing.assert_close(shares, torch.tensor([0.5, 0.3, 0.15, 0]) / 0.95, atol=2e-4, rtol=0)
+
+
+def test_a_low_temperature_takes_the_likeliest():
+    assert choose(LOGITS, torch.tensor([0.999]), 1e-3, 1.0).item() == 0
+
+
+@pytest.fixture(scope="module")
+def policy(small_policy):
+    """The small policy with livelier logits."""
+    from transformers import AutoModelForCausalLM
+
+    model = AutoModelForCausalLM.from_pretrained(small_policy, dtype=torch.float32).eval()
+    model.get_input_embeddings().weight.data.mul_(20)  # tied: logits grow too
+    return model
+
+
+PROMPTS = [[5, 6, 7, 8], [9, 10], [5, 6, 7, 8], [11, 12, 13, 14, 15, 16], [9, 10]]
+KEYS = [f"k{n}" for n in range(5)]
+
+
+def test_a_completion_does_not_depend_on_its_batch(policy):
+    ends = set(range(100, 200))  # ends come soon and at different times
+    whole = sample(policy, PROMPTS, uniforms(KEYS, 12), ends)
+    alone = [sample(policy, [p], uniforms([k], 12), ends)[0] for p, k in zip(PROMPTS, KEYS, strict=True)]
+    assert whole == alone
+    assert len({len(ids) for ids in whole}) > 1
+    for ids in whole:
+        assert ids and not ends.intersection(ids[:-1]) and (len(ids) == 12 or ids[-1] in ends)
+
+
+def test_the_likeliest_tokens_are_those_of_generate(policy):
+    numbers = torch.zeros(len(PROMPTS), 6)
+    found = sample(policy, PROMPTS, numbers, {599})
+    for prompt, completion in zip(PROMPTS, found, strict=True):
+        ids = torch.tensor([prompt])
+        expected = policy.generate(
+            ids,
+            attention_mask=torch.ones_like(ids),
+            max_new_tokens=6,
+            do_sample=False,
+            eos_token_id=599,
+            pad_token_id=0,
+        )
+        assert completion == expected[0, len(prompt) :].tolist()
+
+
+def test_streams_belong_to_their_keys():
+    torch.testing.assert_close(uniforms(["a", "b"], 3)[1], uniforms(["b"], 3)[0])
+    assert not torch.equal(uniforms(["a"], 3), uniforms(["b"], 3))
