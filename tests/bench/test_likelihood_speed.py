@@ -13,7 +13,7 @@ import transformers
 
 from eval.likelihood import Branch, ScorerConfig, Trunk, open_scorer
 
-pytestmark = [pytest.mark.bench, pytest.mark.slow]
+pytestmark = [pytest.mark.bench, pytest.mark.slow, pytest.mark.timeout(3600)]
 
 VOCAB = 8192
 
