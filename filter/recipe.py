@@ -4,7 +4,7 @@ import itertools
 import json
 import logging
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -94,6 +94,9 @@ class SelectJob:
     source: str
     field: str | None
     cut: Cut
+    rephrase: tuple[float, float] | None
+    routed: bool = False
+    """Write the documents that go to rephrasing, in place of those that are kept."""
 
 
 def heuristics_shard(shard: Shard, folder: str, hash_: str, rules: Sequence[Any]) -> Stats:
@@ -122,16 +125,25 @@ def select_shard(shard: Shard, job: SelectJob) -> Stats:
             if document.get("id") != record.get("id"):
                 raise RuntimeError(f"{shard.path} changed since it was scored: delete {job.records}")
             counts = {"tokens_in": record.get("tokens", 0)}
-            if kept[number]:
+            route = _route(float(columns.scores[number]), bool(kept[number]), job)
+            if route == ("to_rephrase" if job.routed else "kept"):
                 counts["tokens_out"] = counts["tokens_in"]
                 yield Result(_selected(document, record, job.source), counts=counts)
             else:
-                reason = "no_score" if np.isnan(columns.scores[number]) else "below_threshold"
-                if columns.scores[number] == job.cut.threshold:
-                    reason = "tied_over_budget"
-                yield Result(reason=reason, counts=counts)
+                yield Result(reason=route, counts=counts)
 
     return rewrite_shard(shard, job.folder, work, job.hash)
+
+
+def _route(score: float, kept: bool, job: SelectJob) -> str:
+    """Where a document goes: `kept`, `to_rephrase`, or the reason why it is discarded."""
+    if kept:
+        return "kept"
+    if np.isnan(score):
+        return "no_score"
+    if job.rephrase and job.rephrase[0] <= score < job.rephrase[1]:
+        return "to_rephrase"
+    return "tied_over_budget" if score == job.cut.threshold else "below_threshold"
 
 
 def _selected(document: Document, record: Document, source: str) -> Document:
@@ -264,10 +276,14 @@ class Recipe:
             cut = solve(rule.select, columns, spent)
         except ValueError as error:
             raise ValueError(f"{rule.name}: {error}") from None
-        hash_ = step_hash("select", scored.hash, rule.name, field, repr(cut))
+        hash_ = step_hash("select", scored.hash, rule.name, field, repr(cut), rule.rephrase)
         pool = Pool(rule.name, self._folder("select", hash_, rule.name), hash_)
-        job = SelectJob(pool.folder, scored.folder, hash_, rule.name, field, cut)
+        job = SelectJob(pool.folder, scored.folder, hash_, rule.name, field, cut, rule.rephrase)
         stats = self._step("select", rule.name, shards, partial(select_shard, job=job))
+        if rule.rephrase:
+            target = join(self.config.output_dir, f"to_rephrase/{rule.name}")
+            routed = replace(job, folder=target, hash=step_hash(hash_, "to_rephrase"), routed=True)
+            self._run_shards(partial(select_shard, job=routed), shards, f"route {rule.name}")
         figures = {
             "name": rule.name,
             "path": path,

@@ -46,6 +46,10 @@ class SourceRule(RunConfig):
     field: str | None = None
     """The score to select by; None takes the first scorer's."""
 
+    rephrase: tuple[float, float] | None = None
+    """Documents that are not kept and score from the first number to below the second are routed to rephrasing: they
+    become the pool `<output_dir>/to_rephrase/<source>`. All others are discarded."""
+
     heuristics: bool = True
     """Whether the recipe's heuristics apply to this source; rephrasings of filtered pages may go without."""
 

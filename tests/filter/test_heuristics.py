@@ -6,6 +6,7 @@ from filter.heuristics import (
     Address,
     Characters,
     CountWords,
+    Gate,
     Length,
     Letters,
     LineMarks,
@@ -181,6 +182,26 @@ def test_addresses(url, why, tmp_path):
     (tmp_path / "domains").write_text("bad.org\n")
     words = {"strict_words": ["strict"], "hard_words": ["hard"], "soft_words": ["soft", "mild"]}
     assert reason(Address(kind="url", domains=str(tmp_path / "domains"), **words), "", url=url) == why
+
+
+@pytest.mark.parametrize(
+    ("fields", "why"),
+    [
+        ({"rephrase": {"semantic": 0.65}}, None),
+        ({"rephrase": {"semantic": 0.64}}, "gate_semantic"),
+        ({"rephrase": {"semantic": None}}, "gate_semantic_missing"),
+        ({"rephrase": {}}, "gate_semantic_missing"),
+        ({}, None),
+    ],
+)
+def test_a_rephrasing_passes_a_gate_by_its_own_figures(fields, why):
+    assert reason(Gate(kind="gate", field="rephrase.semantic", low=0.65), "", **fields) == why
+
+
+def test_a_gate_may_have_an_upper_end():
+    rule = Gate(kind="gate", field="rephrase.length_ratio", low=0.2, high=1.25)
+    found = [reason(rule, "", rephrase={"length_ratio": ratio}) for ratio in (0.19, 0.2, 1.25, 1.26)]
+    assert found == ["gate_length_ratio", None, None, "gate_length_ratio"]
 
 
 def test_a_missing_list_is_named_before_work_starts():

@@ -201,6 +201,21 @@ def test_the_recycled_version_replaces_the_page(pools, capsys):
 
 
 @pytest.mark.integration
+def test_documents_are_kept_routed_to_rephrasing_or_discarded(pools, capsys):
+    rules = [{"name": "organic", "select": {"kind": "threshold", "threshold": 0.7}, "rephrase": [0.3, 0.7]}]
+    main([write_config(pools, sources=rules), f"source_ref_paths={pools}/organic", f"output_dir={pools}/out"])
+    dataset = json.loads((pools / "out" / "dataset.json").read_text())
+    shares = [one["text"].count("the") / 30 for one in read_pool(f"{pools}/organic")]
+    routed = list(read_pool(f"{pools}/out/to_rephrase/organic"))
+    assert sorted(one["q"] for one in routed) == sorted(share for share in shares if 0.3 <= share < 0.7)
+    assert all(one["source"] == "organic" and one["url"] for one in routed)
+    drops = dataset["steps"][1]["drops"]
+    assert drops == {"to_rephrase": len(routed), "below_threshold": sum(share < 0.3 for share in shares)}
+    assert dataset["documents"] + sum(drops.values()) == 120
+    capsys.readouterr()
+
+
+@pytest.mark.integration
 def test_a_dclm_reference_stands_for_its_pool(pools, capsys):
     (pools / "ref.json").write_text(json.dumps({"name": "x", "uuid": "1", "dataset_url": f"{pools}/organic/"}))
     main([write_config(pools), f"source_ref_paths={pools}/ref.json", f"output_dir={pools}/out"])
