@@ -22,6 +22,7 @@ class Page:
 
     @text.setter
     def text(self, value: str) -> None:
+        """Replace the text; the words are split anew when they are next asked for."""
         if value != self._text:
             self._text, self._words = value, None
 
