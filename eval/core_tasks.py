@@ -110,13 +110,14 @@ def find_files(entries: Sequence[Entry], data: str | Path) -> tuple[dict[str, Ta
 
     Args:
         entries: what will be scored.
-        data: folder with `<file>.jsonl`, at any depth (LLM Foundry keeps them in a folder per category).
+        data: folder with `<file>.jsonl` at any depth: LLM Foundry keeps them in a folder per category, and variants for
+            other metrics one level below. The one nearest to the top counts.
 
     Returns:
         The files by name, and the names of those that are not there.
 
     Raises:
-        ValueError: the folder or all of the files are missing, one is there twice, or a row does not fit.
+        ValueError: the folder or all files are missing, one is twice at the same depth, or a row does not fit.
     """
     folder = Path(data)
     if not folder.is_dir():
@@ -126,8 +127,8 @@ def find_files(entries: Sequence[Entry], data: str | Path) -> tuple[dict[str, Ta
     for entry in entries:
         if entry.file in found or entry.file in missing:
             continue
-        paths = sorted(folder.rglob(f"{entry.file}.jsonl"))
-        if len(paths) > 1:
+        paths = sorted(folder.rglob(f"{entry.file}.jsonl"), key=lambda path: (len(path.parts), path))
+        if len(paths) > 1 and len(paths[0].parts) == len(paths[1].parts):
             raise ValueError(f"{entry.file}.jsonl is in {data} twice: {paths[0]} and {paths[1]}")
         if paths:
             found[entry.file] = _read_file(paths[0], entry)

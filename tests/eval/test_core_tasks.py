@@ -240,14 +240,22 @@ def test_a_folder_without_task_files_is_one_clear_line(tmp_path):
         find_files([ENTRIES["copa"]], tmp_path)
 
 
-def test_llm_foundrys_folders_are_found_but_not_two_of_one_name(tmp_path):
-    good = '{"query": "q", "choices": ["a", "b"], "gold": 1}\n'
-    (tmp_path / "commonsense_reasoning").mkdir()
-    (tmp_path / "commonsense_reasoning/copa.jsonl").write_text(good)
-    assert find_files([ENTRIES["copa"]], tmp_path)[0]["copa"].rows[0]["gold"] == 1
-    (tmp_path / "copa.jsonl").write_text(good)
+def test_llm_foundrys_folders_are_found_and_the_nearest_file_counts(tmp_path):
+    def put(folder, gold):
+        (tmp_path / folder).mkdir(parents=True, exist_ok=True)
+        row = {"query": "q", "choices": ["a", "b", "c"], "gold": gold}
+        (tmp_path / folder / "copa.jsonl").write_text(json.dumps(row) + "\n")
+
+    def gold():
+        return find_files([ENTRIES["copa"]], tmp_path)[0]["copa"].rows[0]["gold"]
+
+    put("variants/commonsense_reasoning", 0)
+    assert gold() == 0
+    put("commonsense_reasoning", 1)
+    assert gold() == 1
+    put("another", 2)
     with pytest.raises(ValueError, match="twice"):
-        find_files([ENTRIES["copa"]], tmp_path)
+        gold()
 
 
 def test_page_separators_inside_a_row_do_not_end_it(tmp_path):
