@@ -7,6 +7,8 @@
 #   scripts/test.sh tests/common -x      only these tests
 #   scripts/test.sh -m slow              the long forms of proofs and the benchmarks
 #   scripts/test.sh vllm=true            also the tests that drive vLLM's CPU build, in an environment of its own
+#
+# TEST_WORKERS  test processes (default: 2; 0 runs everything in one, as a debugger wants it)
 set -euo pipefail
 
 case "${1:-}" in
@@ -26,7 +28,8 @@ ruff check .
 ruff format --check --quiet .
 mapfile -t scripts < <(find scripts .ci -type f \( -name '*.sh' -o -name '*.sbatch' -o -name run \) | sort)
 if command -v shellcheck >/dev/null 2>&1; then shellcheck --severity=warning "${scripts[@]}"; fi
-python -m pytest "$@"
+# one thread per process: two OpenMP threads in each of two processes stall each other
+OMP_NUM_THREADS=1 python -m pytest -n "${TEST_WORKERS:-2}" --dist loadfile "$@"
 if [ "$vllm" = true ]; then
   bash scripts/setup_vllm.sh
   .venv-vllm/bin/python -m pytest -m vllm tests
