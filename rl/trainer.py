@@ -10,6 +10,7 @@ What this subclass adds to TRL 1.16's `GRPOTrainer`:
 import json
 import logging
 import math
+import warnings
 from collections import Counter, defaultdict
 from collections.abc import Sequence
 from pathlib import Path
@@ -361,6 +362,7 @@ def train(config: "RLConfig") -> dict[str, Any]:
     out = Path(config.out)
     fingerprint = run_hash(config)
     transformers_logging.disable_progress_bar()
+    warnings.filterwarnings("ignore", "`is_gradient_checkpointing` is deprecated")  # transformers' own use of it
     state = PartialState(cpu=not torch.cuda.is_available())
     finished = _finished(out, fingerprint)
     if finished:
