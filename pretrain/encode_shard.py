@@ -5,10 +5,12 @@ one. After a kill the files are cut back to what the state counts and reading go
 """
 
 import base64
+import fcntl
 import json
 import os
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
@@ -88,6 +90,7 @@ class ShardFiles:
 
     def __init__(self, work: str, index: int) -> None:
         stem = f"{index:08d}"
+        self.lock = Path(work) / f"{stem}.lock"
         self.state = Path(work) / f"{stem}.json"
         self.rows = Path(work) / f"{stem}.rows"
         self.index = Path(work) / f"{stem}.index"
@@ -114,10 +117,23 @@ def encode_shard(shard: Shard, job: Job) -> State:
         EngineMismatch: a sampled document has other ids than `tokenizers` gives.
         ValueError: an id is outside the vocabulary.
     """
-    work = _ShardWork(shard, job)
-    if not work.state.done:
-        work.run()
-    return work.state
+    with held(ShardFiles(job.work, shard.index).lock):
+        work = _ShardWork(shard, job)
+        if not work.state.done:
+            work.run()
+        return work.state
+
+
+@contextmanager
+def held(lock: Path) -> Iterator[None]:
+    """Wait until no other process works on the same files.
+
+    When the main process of a run is killed, its workers live on until their task is done; the next run must not write
+    beside them.
+    """
+    with lock.open("wb") as handle:
+        fcntl.flock(handle, fcntl.LOCK_EX)
+        yield
 
 
 class _ShardWork:

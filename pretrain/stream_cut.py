@@ -15,7 +15,7 @@ import numpy.typing as npt
 
 from common.run import write_json
 from common.shards import Shard
-from pretrain.encode_shard import RUN_TOKENS, Job, ShardFiles
+from pretrain.encode_shard import RUN_TOKENS, Job, ShardFiles, held
 from pretrain.packing import pad_tail
 from pretrain.shuffle import Runs, append_run, context_keys
 
@@ -34,6 +34,17 @@ def cut_shard(shard: Shard, job: Job, tokens: Sequence[int]) -> dict[str, Any]:
         `{run_lengths, contexts, pads, tokens_dropped}`.
     """
     files = ShardFiles(job.work, shard.index)
+    with held(files.lock):
+        return _cut_shard(shard, job, tokens, files)
+
+
+def cut_runs(shard: Shard, job: Job, done: dict[str, Any]) -> Runs:
+    """The runs that `cut_shard` wrote."""
+    files = ShardFiles(job.work, shard.index)
+    return Runs(str(files.rows), str(files.index), tuple(done["run_lengths"]))
+
+
+def _cut_shard(shard: Shard, job: Job, tokens: Sequence[int], files: ShardFiles) -> dict[str, Any]:
     marker = files.state.with_suffix(".cut.json")
     if marker.exists():
         done = json.loads(marker.read_text(encoding="utf-8"))
@@ -63,12 +74,6 @@ def cut_shard(shard: Shard, job: Job, tokens: Sequence[int]) -> dict[str, Any]:
         done["pads"] += int(pads.sum())
     write_json(marker, done)
     return done
-
-
-def cut_runs(shard: Shard, job: Job, done: dict[str, Any]) -> Runs:
-    """The runs that `cut_shard` wrote."""
-    files = ShardFiles(job.work, shard.index)
-    return Runs(str(files.rows), str(files.index), tuple(done["run_lengths"]))
 
 
 def _read(job: Job, starts: npt.NDArray[np.int64], begin: int, end: int) -> Iterator[Ids]:

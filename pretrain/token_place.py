@@ -10,7 +10,7 @@ from typing import Any
 
 from common.run import write_json
 from common.shards import Shard
-from pretrain.encode_shard import Job
+from pretrain.encode_shard import Job, held
 from pretrain.shuffle import Piece, Runs, gather_piece, plan_pieces
 from pretrain.token_set import Pads, pads_of, shard_name
 
@@ -60,10 +60,14 @@ def _pieces(work: Path, runs: list[Runs], capacity: int) -> list[Piece]:
 
 def _place_piece(task: Shard, pieces: list[Piece], runs: list[Runs], job: Job, shard_rows: int) -> Pads:
     """Write one piece's contexts to their final rows; returns (row in the whole set, pads). Doing it twice is safe."""
-    piece = pieces[task.index]
-    marker = Path(job.work) / f"piece_{task.index:06d}.json"
-    if marker.exists():
-        return json.loads(marker.read_text(encoding="utf-8"))
+    marker = Path(job.work) / f"{task.name}.json"
+    with held(marker.with_suffix(".lock")):
+        if not marker.exists():
+            write_json(marker, _write_piece(pieces[task.index], runs, job, shard_rows))
+    return json.loads(marker.read_text(encoding="utf-8"))
+
+
+def _write_piece(piece: Piece, runs: list[Runs], job: Job, shard_rows: int) -> Pads:
     blocks, pads = gather_piece(piece, runs, job.width, job.dtype)
     row = piece.first_row
     touched: dict[int, int] = {}
@@ -80,9 +84,7 @@ def _place_piece(task: Shard, pieces: list[Piece], runs: list[Runs], job: Job, s
         for handle in touched.values():
             os.fsync(handle)
             os.close(handle)
-    placed = pads_of(pads, piece.first_row)
-    write_json(marker, placed)
-    return placed
+    return pads_of(pads, piece.first_row)
 
 
 def _write_all(handle: int, data: memoryview, offset: int) -> None:

@@ -7,7 +7,7 @@ import re
 import signal
 import subprocess
 import sys
-import time
+import threading
 
 import numpy as np
 import pytest
@@ -216,9 +216,25 @@ def test_killed_before_each_change_of_a_file_it_ends_with_the_same_bytes(root, s
     assert moment > 60
 
 
+def test_a_run_waits_for_what_a_killed_one_left_working(tmp_path):
+    done = threading.Event()
+
+    def second():
+        with encode_shard.held(tmp_path / "lock"):
+            done.set()
+
+    with encode_shard.held(tmp_path / "lock"):  # as a worker whose parent is dead
+        thread = threading.Thread(target=second)
+        thread.start()
+        assert not done.wait(0.3)
+    thread.join(10)
+    assert done.is_set()
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("workers", [1, 2, 4])
-def test_killed_at_any_time_with_any_number_of_workers(root, pages, neox, whole, tmp_path, workers):
+@pytest.mark.parametrize("kill", [os.killpg, os.kill])  # all of it, or the main process alone
+def test_killed_at_any_time_with_any_number_of_workers(root, pages, neox, whole, tmp_path, workers, kill):
     output = tmp_path / "set"
     arguments = [f"input={pages}", f"output={output}", f"tokenizer={neox}", f"workers={workers}"]
     kills = 0
@@ -230,9 +246,8 @@ def test_killed_at_any_time_with_any_number_of_workers(root, pages, neox, whole,
             child.wait(delay)
             break
         except subprocess.TimeoutExpired:
-            os.killpg(child.pid, signal.SIGKILL)
+            kill(child.pid, signal.SIGKILL)
             child.wait()
-            time.sleep(0.2)
             kills += 1
     assert child.returncode == 0 and kills >= 1
     assert files_of(output) == files_of(whole[0])
