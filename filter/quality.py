@@ -232,7 +232,13 @@ def scorer_identity(config: Any) -> str:
     """What, beside its config, decides a scorer's results: the content of a fastText model file."""
     if not isinstance(config, FastTextConfig):
         return ""
-    with Path(config.model).open("rb") as source:
+    return _digest(config.model, Path(config.model).stat().st_mtime_ns)
+
+
+@lru_cache(maxsize=8)
+def _digest(path: str, changed_ns: int) -> str:
+    del changed_ns  # a part of the key: a file that changed is read again
+    with Path(path).open("rb") as source:
         return hashlib.file_digest(source, "blake2b").hexdigest()[:16]
 
 

@@ -46,7 +46,7 @@ from filter.select import All, Budget, Columns, Cut, Fraction, Threshold, keep, 
 from filter.steps import (
     RECORDS_FORM,
     check_hash,
-    columns_of,
+    load_columns,
     read_records,
     records_of,
     rewrite_shard,
@@ -119,7 +119,7 @@ def select_shard(shard: Shard, job: SelectJob) -> Stats:
     path = join(job.records, shard.name + RECORDS_FORM)
 
     def work(documents: Iterator[Document]) -> Iterator[Result]:
-        columns = columns_of(read_records(path), job.field)
+        columns = load_columns(path, job.field)
         kept = keep(job.cut, columns, shard.index)
         for number, (document, record) in enumerate(itertools.zip_longest(documents, read_records(path), fillvalue={})):
             if document.get("id") != record.get("id"):
@@ -269,7 +269,7 @@ class Recipe:
 
         def columns() -> Iterator[Columns]:
             for shard in shards:
-                yield columns_of(read_records(join(scored.folder, shard.name + RECORDS_FORM)), field)
+                yield load_columns(join(scored.folder, shard.name + RECORDS_FORM), field)
 
         spent = sum(one["tokens_selected"] for one in before if one["name"] in getattr(rule.select, "minus", []))
         try:

@@ -7,6 +7,7 @@ it redoes a whole shard after a kill, and holds one document of it in memory.
 import json
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from functools import lru_cache
 from hashlib import blake2b
 from typing import Any
 
@@ -14,8 +15,8 @@ import numpy as np
 import orjson
 
 from common.documents import form_of, read_documents, read_lines, write_documents
-from common.shards import Document, Result, Shard, add_stats, list_shards
-from common.storage import atomic_write, exists, is_folder, join, list_files, read_bytes
+from common.shards import Document, Result, Shard, add_stats
+from common.storage import atomic_write, exists, join, read_bytes
 from filter.select import Columns
 
 Stats = dict[str, Any]
@@ -154,6 +155,7 @@ def columns_of(records: Iterable[Mapping[str, Any]], field: str | None) -> Colum
     return Columns(np.array(scores, np.float64), np.array(tokens, np.int64), np.array(hashes, np.uint64))
 
 
-def shards_of(folder: str) -> list[Shard]:
-    """The shards of a step's folder; none where every shard of the step's input was empty of files."""
-    return list_shards(folder) if is_folder(folder) and list_files(folder) else []
+@lru_cache(maxsize=16)
+def load_columns(path: str, field: str | None) -> Columns:
+    """The score records of one shard as arrays; a few shards' are remembered, since each is read several times."""
+    return columns_of(read_records(path), field)
