@@ -143,7 +143,7 @@ def files_of(folder):
 CHILD = """
 import os, signal, sys
 from pathlib import Path
-import common.storage, pretrain.encode_shard, pretrain.shuffle, pretrain.token_job
+import pretrain.encode_shard, pretrain.token_finish
 pretrain.encode_shard.RUN_TOKENS = 20_000
 pretrain.encode_shard.BATCH_CHARS = 20_000
 left = int(sys.argv.pop(1))
@@ -158,7 +158,7 @@ def mortal(function):
     return call
 os.fsync, os.open = mortal(os.fsync), mortal(os.open)
 Path.replace, Path.unlink = mortal(Path.replace), mortal(Path.unlink)
-pretrain.token_job.write_manifest = mortal(pretrain.token_job.write_manifest)
+pretrain.token_finish.write_manifest = mortal(pretrain.token_finish.write_manifest)
 from pretrain.tokenize import main
 main(sys.argv[1:])
 """
