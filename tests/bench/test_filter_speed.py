@@ -2,8 +2,8 @@
 
     python -m pytest tests/bench/test_filter_speed.py -m bench -s
 
-DATATROVE names the Python of an environment with datatrove 0.10.1, fasttext-numpy2, fasteners, orjson and zstandard;
-without it the comparison skips.
+DATATROVE names the Python of an environment with datatrove 0.10.1, fasttext-numpy2-wheel, fasteners, orjson and
+zstandard; without it the comparison skips.
 """
 
 import json
@@ -59,7 +59,6 @@ from datatrove.pipeline.readers import JsonlReader
 from datatrove.pipeline.writers import JsonlWriter
 model, pool, out = sys.argv[1:]
 step = FastTextClassifierFilter(model, keep_labels=("hq", 0.9), newline_replacement=" ")
-step.model
 began = time.process_time()
 reader = JsonlReader(pool, glob_pattern="*.jsonl.zst", compression="zstd")
 pipeline = [reader, step, JsonlWriter(out, compression="zstd")]
