@@ -95,7 +95,7 @@ def best_cpu_s(python, program, *arguments):
     for repeat in range(REPEATS):
         given = [one.replace("REPEAT", str(repeat)) for one in arguments]
         done = subprocess.run([python, "-c", program, *given], capture_output=True, text=True, check=True)
-        found.append(float(done.stdout.split()[0]))
+        found.append(float(done.stdout.splitlines()[-1].split()[0]))
     return min(found)
 
 
