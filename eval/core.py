@@ -36,6 +36,7 @@ from common.config import HOW, RunConfig, fail, parse, usage_errors
 from eval.core_rows import RowStore, ScoredItem, outcomes_of, processes, score_items
 from eval.core_score import (
     CORE,
+    CORE_SETS,
     EXTENDED,
     VERSIONS,
     Outcomes,
@@ -45,6 +46,7 @@ from eval.core_score import (
     centered,
     core_draws,
     interval,
+    partial,
 )
 from eval.core_tasks import SEQ_LEN, Entry, TaskFile, Tokenizer, entries_of, find_files, items
 from eval.likelihood import Scorer, ScorerConfig, open_scorer
@@ -187,6 +189,11 @@ def score_tasks(
         "eval_metrics": {"icl": accuracies},
         **aggregate(accuracies, version),
         **_intervals(drawn, version),
+        "core_sets": {
+            task: {each: partial(accuracies, CORE_SETS[task], each) for each in VERSIONS}
+            for task in tasks
+            if task in CORE_SETS
+        },
         **_coverage(tasks, entries, files, missing, limit, keep),
         "entries": figures,
         "task_files": {

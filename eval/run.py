@@ -213,6 +213,9 @@ def summary(record: Mapping[str, Any]) -> list[str]:
     else:
         interval = _interval(record, f"Core_{record['eval_version']}")
         lines.append(f"CORE: v1 {record['Core_v1']:.4f}, v2 {record['Core_v2']:.4f} {interval}{part}")
+    for name, means in record.get("core_sets", {}).items():
+        if name == "core_repro" and not means["v1"]["missing"]:
+            lines.append(f"{name} (22 entries, not CORE): v1 {means['v1']['mean']:.4f}, v2 {means['v2']['mean']:.4f}")
     return lines
 
 

@@ -165,6 +165,23 @@ def test_the_table_of_a_whole_score_shows_both_versions():
     assert "partial" not in shown
 
 
+def test_the_papers_own_set_is_never_called_core():
+    from eval.core_score import CORE_SETS, aggregate, partial
+
+    accuracies = dict.fromkeys(CORE_SETS["core_repro"], 0.75)
+    record = {
+        "eval_metrics": {"icl": accuracies},
+        **aggregate(accuracies),
+        "entries": {"copa": {"accuracy": 0.75, "interval_95": [0.7, 0.8], "centered_v2": 0.5, "rows": 100}},
+        "intervals_95": {"core_partial_v2": [0.6, 0.7]},
+        "rows_scored_of_published": {},
+        "core_sets": {"core_repro": {v: partial(accuracies, CORE_SETS["core_repro"], v) for v in ("v1", "v2")}},
+    }
+    shown = table(record)
+    assert "CORE: N/A, 1 entries missing: commonsense_qa" in shown
+    assert "core_repro (22 entries, not CORE): v1 " in shown
+
+
 def test_the_seeds_form_finds_a_runs_export(folder, data, tmp_path):
     run = tmp_path / "logs" / "mine"
     run.mkdir(parents=True)
