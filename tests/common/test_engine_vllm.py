@@ -14,7 +14,7 @@ from common.engine import Request, ServerEngineConfig, VLLMEngineConfig, open_en
 
 pytestmark = [
     pytest.mark.vllm,
-    pytest.mark.timeout(900),
+    pytest.mark.timeout(1800),
     pytest.mark.filterwarnings("ignore"),  # vLLM's own, of many kinds
     pytest.mark.skipif(importlib.util.find_spec("vllm") is None, reason="vllm is not installed (setup_vllm.sh)"),
 ]
@@ -49,7 +49,10 @@ def cpu_settings():
 
 @pytest.fixture(scope="session")
 def in_process(chat_model, cpu_settings):
-    with open_engine(VLLMEngineConfig(in_flight=5, **ON_CPU), chat_model) as engine:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("VLLM_ENABLE_V1_MULTIPROCESSING", "0")  # one import of vLLM less, 20 s of a core
+        engine = open_engine(VLLMEngineConfig(in_flight=5, **ON_CPU), chat_model)
+    with engine:
         yield engine
 
 
@@ -102,7 +105,9 @@ def test_greedy_is_what_transformers_gives(engine, chat_model):
     with open_engine(TransformersEngineConfig(), chat_model) as other:
         expected = answers(other, requests)
     for name, completion in expected.items():
-        assert (found[name].text, found[name].finish_reason) == (completion.text, completion.finish_reason)
+        # vLLM holds back bytes at the end that are no whole character; a random model writes many such.
+        assert found[name].text.rstrip("\ufffd") == completion.text.rstrip("\ufffd")
+        assert found[name].finish_reason == completion.finish_reason
         assert (found[name].tokens_in, found[name].tokens_out) == (completion.tokens_in, completion.tokens_out)
 
 
