@@ -1,0 +1,57 @@
+"""CORE under torch.distributed: two processes share the rows and both have all results."""
+
+import json
+import subprocess
+import sys
+
+import pytest
+
+PROGRAM = """
+import json, sys
+import numpy as np
+from torch import distributed
+from eval.core_rows import score_items
+from eval.core_tasks import Item
+from eval.likelihood import TableScorer
+
+rank, world, store = int(sys.argv[1]), int(sys.argv[2]), sys.argv[3]
+if world > 1:
+    distributed.init_process_group("gloo", init_method=f"file://{store}", rank=rank, world_size=world)
+
+class Counting:
+    trunks = 0
+    def score(self, trunks):
+        Counting.trunks += len(trunks)
+        return TABLE.score(trunks)
+
+def table(context):
+    weights = np.random.default_rng(list(context)).normal(size=50)
+    return weights - np.log(np.exp(weights).sum())
+
+TABLE = TableScorer(table)
+items = [Item(n, None, [[1, n % 7, n]] * 3, [[n % 5], [4, n % 3], [6, 2, 1]], n % 3) for n in range(31)]
+scored = score_items(items, "multiple_choice", Counting())
+print(json.dumps([Counting.trunks, [one.losses for one in scored], [one.pred for one in scored]]))
+if world > 1:
+    distributed.destroy_process_group()
+"""
+
+
+def results(world, folder, root):
+    command = [sys.executable, "-c", PROGRAM]
+    started = [
+        subprocess.Popen([*command, str(rank), str(world), str(folder / f"store{world}")], cwd=root,
+                         stdout=subprocess.PIPE, text=True)
+        for rank in range(world)
+    ]  # fmt: skip
+    outputs = [process.communicate(timeout=500)[0] for process in started]
+    assert all(process.returncode == 0 for process in started)
+    return [json.loads(output.splitlines()[-1]) for output in outputs]
+
+
+@pytest.mark.integration
+def test_results_do_not_depend_on_the_number_of_processes(tmp_path, root):
+    ((count, *alone),) = results(1, tmp_path, root)
+    (first, *one), (second, *other) = results(2, tmp_path, root)
+    assert one == other == alone
+    assert count == 31 and first + second == 31 and abs(first - second) <= 1  # each row once, in one of them
