@@ -301,6 +301,8 @@ def _set(values: Values, key: str, value: Any) -> None:
         if isinstance(target, list):
             target = target[_index(target, part, key)]
             continue
+        if isinstance(target.get(part), str):
+            target[part] = {"kind": target[part]}  # `engine=server engine.url=...`
         following = [*path, last][depth + 1]
         if not isinstance(target.get(part), dict | list):
             if following.isdigit():

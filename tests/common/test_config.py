@@ -125,6 +125,17 @@ def test_dry_run_prints_a_config_that_loads_back_to_an_equal_one(config_file, ca
     assert load(Training, [tmp_path / "resolved.yaml"]) == load(Training, [config_file])
 
 
+class WithScorer(RunConfig):
+    """A config whose scorer may be named by its kind alone."""
+
+    scorer: Annotated[Length | Quality, Field(discriminator="kind")] = Length()
+
+
+def test_a_kind_named_alone_can_be_reached_into():
+    config = parse(WithScorer, None, ["scorer=quality", "scorer.scorer=dataman"])
+    assert config.scorer == Quality(scorer="dataman")
+
+
 def test_positional_words_fill_the_named_fields():
     assert parse(Training, None, ["policy", "a", "b"], positional=("model", "inputs")).inputs == ["a", "b"]
     assert load(Training, [], {"model": "m", "inputs": "a, b"}).inputs == ["a", "b"]
