@@ -37,12 +37,17 @@ torch=$(grep '^torch==' "$root/requirements.txt")
 if command -v nvidia-smi >/dev/null 2>&1 && nvidia-smi -L >/dev/null 2>&1; then gpu=yes; else gpu=no; fi
 [ "$gpu" = yes ] || torch="$torch+cpu"
 
-if command -v uv >/dev/null 2>&1; then
+pip=("$venv/bin/python" -m pip install --quiet --disable-pip-version-check)
+uv=$(command -v uv || true)
+if [ -z "$uv" ] && "${pip[@]}" uv >/dev/null 2>&1; then uv=$venv/bin/uv; fi # six times faster; pip does as well
+if [ -n "$uv" ]; then
   # uv does not read pip's find-links
-  install=(uv pip install --quiet --python "$venv/bin/python" ${PIP_FIND_LINKS:+--find-links "$PIP_FIND_LINKS"})
+  install=("$uv" pip install --quiet --python "$venv/bin/python" ${PIP_FIND_LINKS:+--find-links "$PIP_FIND_LINKS"})
   cpu_index=(--index-strategy unsafe-best-match)
-else
-  install=("$venv/bin/python" -m pip install --quiet --disable-pip-version-check)
+  if ! "${install[@]}" orjson >/dev/null 2>&1; then uv=''; fi # it does not read pip's index settings either
+fi
+if [ -z "$uv" ]; then
+  install=("${pip[@]}")
   cpu_index=()
 fi
 if ! "${install[@]}" "$torch" 2>"$venv/.install.log"; then
