@@ -39,7 +39,7 @@ def test_a_fresh_model_copies_nearly_all_of_a_sequence_said_twice(length):
     model = fresh()
     assert copied_frac(model, length) < 0.05
     copying_init(model)
-    assert copied_frac(model, length) > 0.97
+    assert copied_frac(model, length) > 0.95
 
 
 @pytest.mark.parametrize(
