@@ -69,7 +69,9 @@ def run_tasks(
     import lm_eval
     from lm_eval.tasks import TaskManager
 
-    manager = TaskManager(include_path=config.include_path)
+    # Reading lm-eval's thousands of task files takes longer than many a task: only for names.
+    named = any(isinstance(task, str) for task in tasks)
+    manager = TaskManager(include_path=config.include_path, include_defaults=named)
     unknown = [name for name in tasks if isinstance(name, str) and name not in manager.all_tasks]
     if unknown:
         raise ValueError(f"lm-eval has no task {unknown[0]!r}")
