@@ -76,7 +76,7 @@ def pool(shared_data):
 def model(shared_data, tmp_path_factory):
     """A classifier of DCLM's dimensions but for its hash buckets (80 MB in place of 800)."""
     out = tmp_path_factory.mktemp("model") / "quality.bin"
-    shape = FastTextTraining(dim=100, bucket=200_000, lr=0.1, epoch=5)
+    shape = FastTextTraining(dim=100, bucket=200_000)
     train_fasttext(read_rows(shared_data / "web" / "human_quality.jsonl"), out, shape)
     return str(out)
 
