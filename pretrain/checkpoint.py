@@ -28,6 +28,8 @@ class Checkpoints:
         """
         self.folder, self.keep_last, self.background = run / FOLDER, keep_last, background
         self._pending: tuple[Future[Any], Path] | None = None
+        # Its own group: the background thread's messages must not meet those of the training steps.
+        self._group = dist.new_group(backend="gloo") if background else None
         self._main = dist.get_rank() == 0
         if self._main:
             self.folder.mkdir(parents=True, exist_ok=True)
@@ -63,7 +65,7 @@ class Checkpoints:
             write_json(draft / "model.json", model_description)
         writer = dcp.FileSystemWriter(draft)
         if self.background:
-            self._pending = (dcp.async_save(values, storage_writer=writer), final)
+            self._pending = (dcp.async_save(values, storage_writer=writer, process_group=self._group), final)
             return
         dcp.save(values, storage_writer=writer)
         self._finish(final)

@@ -1,4 +1,7 @@
-"""Training on CPU: our trainer against Hugging Face's Trainer and plain eager code, same shape, same batches, fp32."""
+"""Training on CPU: our trainer against Hugging Face's Trainer and plain eager code, same shape, same batches, fp32.
+
+Measured on one thread in processor time, so that other work on the machine does not count: tokens per processor second.
+"""
 
 import statistics
 import time
@@ -9,13 +12,15 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
+from pretrain.build import build_model
 from pretrain.config import ModelConfig, PretrainConfig
 from pretrain.job import prepare
-from pretrain.train import train_job
+from pretrain.parallel import open_devices
+from pretrain.trainer import Trainer
 
 pytestmark = [pytest.mark.bench, pytest.mark.slow]
 
-SEQ_LEN, BATCH, STEPS, VOCAB = 256, 8, 6, 8192
+SEQ_LEN, BATCH, STEPS, VOCAB = 256, 4, 5, 8192
 SHAPE = ModelConfig(dim=256, layers=4, heads=4, vocab_size=VOCAB, seq_len=SEQ_LEN)
 
 
@@ -63,7 +68,7 @@ class Plain(nn.Module):
             y = block["n2"](x)
             x = x + block["down"](F.silu(block["gate"](y)) * block["up"](y))
         logits = self.head(self.norm(x))
-        return F.cross_entropy(logits.view(-1, logits.shape[-1]), targets.view(-1))
+        return F.cross_entropy(logits.view(-1, logits.shape[-1]), targets.reshape(-1))
 
 
 def plain_speed(rows):
@@ -73,12 +78,12 @@ def plain_speed(rows):
     times = []
     for step in range(STEPS):
         batch = torch.from_numpy(rows[step * BATCH : (step + 1) * BATCH])
-        began = time.perf_counter()
+        began = time.process_time()
         model(batch[:, :-1], batch[:, 1:]).backward()
         nn.utils.clip_grad_norm_(model.parameters(), 1.0)
         optimizer.step()
         optimizer.zero_grad(set_to_none=True)
-        times.append(time.perf_counter() - began)
+        times.append(time.process_time() - began)
     return BATCH * SEQ_LEN / statistics.median(times[1:])
 
 
@@ -100,7 +105,7 @@ def trainer_speed(rows, folder):
 
     class Clock(TrainerCallback):
         def on_step_end(self, *args, **kwargs):
-            ends.append(time.perf_counter())
+            ends.append(time.process_time())
 
     arguments = TrainingArguments(
         folder,
@@ -118,7 +123,7 @@ def trainer_speed(rows, folder):
 
 
 def our_speed(data, shape_file, compiled):
-    """Tokens per second of our trainer, its first step left out."""
+    """Tokens per second of our trainer's steps, reading the batch included."""
     config = PretrainConfig(
         model=str(shape_file),
         data_config=str(data),
@@ -126,11 +131,19 @@ def our_speed(data, shape_file, compiled):
         num_checkpoints=1,
         global_bs=BATCH,
         precision="fp32",
-        benchmark=STEPS,
         compile=compiled,
         device="cpu",
     )
-    return train_job(config, prepare(config))["tok_s"]
+    job = prepare(config)
+    times = []
+    with open_devices(config) as devices:
+        model, description = build_model(config, job, devices.device)
+        trainer = Trainer(config, job, model, description, devices)
+        for step in range(STEPS):
+            began = time.process_time()
+            trainer.step(step, trainer.read(step))
+            times.append(time.process_time() - began)
+    return BATCH * SEQ_LEN / statistics.median(times[1:])
 
 
 @pytest.mark.parametrize("compiled", [False, True])
@@ -139,15 +152,15 @@ def test_training_is_at_least_a_tenth_faster(tmp_path, make_token_set, compiled)
     data = make_token_set(tmp_path / "data", rows)
     shape_file = tmp_path / "shape.yaml"
     shape_file.write_text("\n".join(f"{key}: {value}" for key, value in SHAPE.model_dump(exclude_none=True).items()))
+    torch.set_num_threads(1)
     speeds = {"plain": [], "trainer": [], "ours": []}
-    for _ in range(3):  # in turns, for other work on the machine comes and goes
+    for _ in range(2):  # in turns, for other work on the machine comes and goes
         speeds["plain"].append(plain_speed(rows))
         speeds["trainer"].append(trainer_speed(rows, tmp_path / "hf"))
         speeds["ours"].append(our_speed(data, shape_file, compiled))
     best = {name: max(values) for name, values in speeds.items()}
     print({name: f"{value:,.0f} tok/s" for name, value in best.items()}, f"compiled={compiled}")  # noqa: T201
-    if compiled:
-        assert best["ours"] >= 1.1 * max(best["plain"], best["trainer"])
+    assert best["ours"] >= 1.1 * max(best["plain"], best["trainer"])
 
 
 @pytest.fixture
