@@ -25,6 +25,8 @@ setup(
         "numpy>=2.1",
         "pydantic>=2.11",
         "PyYAML>=6",
+        "datasketch>=2.0",
+        "regex>=2024.11",
         "fsspec>=2025.3",
         "httpx>=0.28",
         "markdown-it-py>=3",
