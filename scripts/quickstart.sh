@@ -63,11 +63,11 @@ stage() { # stage NAME WHAT COMMAND...: run a command unless it is done, keep it
 take_pool() {
   rm -rf "$out/pool" "$out/held_out"
   if [ -n "$source_pool" ]; then
-    python -m common.sample_pool "$source_pool" "$out/pool" limit=320 shards=4 max_chars=3000
+    python -m common.sample_pool "$source_pool" "$out/pool" limit=300 shards=5 max_chars=2500
   else
-    python -m common.local_pool "$out/pool" limit=320 shards=4 max_chars=3000
+    python -m common.local_pool "$out/pool" limit=300 shards=5 max_chars=2500
   fi
-  mkdir -p "$out/held_out" # the last quarter is for measuring only
+  mkdir -p "$out/held_out" # the last fifth is for measuring only
   local shards=("$out"/pool/shard_*)
   [ "${#shards[@]}" -gt 1 ] || { echo "error: the pool has fewer than 2 documents that fit"; return 1; }
   mv "${shards[-1]}" "$out/held_out/"
