@@ -20,7 +20,7 @@ from pydantic import Field
 
 from common.config import parse, usage_errors
 from common.run import read_metrics, write_json
-from rl.train import RLConfig, check, check_servers, plan, replace_text
+from rl.train import RLConfig, check, check_servers, plan, replace_text, show_progress
 
 Totals = Mapping[str, float]
 
@@ -99,6 +99,7 @@ def main(argv: list[str] | None = None) -> None:
         check_servers(config)
     from rl.trainer import train
 
+    show_progress()
     before, after, curves = [], [], {}
     for seed in config.seeds:
         out = f"{config.out}/seed{seed}"

@@ -317,6 +317,12 @@ def plan(config: RLConfig) -> dict[str, str]:
     }
 
 
+def show_progress() -> None:
+    """Print what the run logs, a line a step."""
+    logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stdout)
+    logging.getLogger("httpx").setLevel(logging.WARNING)  # a line per judged completion
+
+
 def main(argv: list[str] | None = None) -> None:
     """Read the command line, then train."""
     config = parse(RLConfig, __doc__, argv, plan=plan)
@@ -329,8 +335,7 @@ def main(argv: list[str] | None = None) -> None:
         check_servers(config)
     from rl.trainer import train  # not above: --help must not wait for torch
 
-    logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stdout)
-    logging.getLogger("httpx").setLevel(logging.WARNING)  # a line per judged completion
+    show_progress()
     try:
         with usage_errors():
             summary = train(config)
