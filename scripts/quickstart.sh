@@ -91,7 +91,7 @@ tokenise() {
 
 pretrain() {
   bash scripts/pretrain.sh scale=quickstart data-config="$out/tokens_$1" logs="$out/models" name="$1" \
-    multiple-data-passes=true
+    tokens=400000 multiple-data-passes=true
 }
 
 evaluate() {
