@@ -130,7 +130,8 @@ def task_definition(entry: Entry, path: str | Path) -> dict[str, Any]:
             **task,
             "output_type": "loglikelihood",
             "doc_to_text": "{{context | trim}}" + after,
-            "doc_to_target": "{{continuation | trim}}",
+            # of a single continuation lm-eval scores the target alone, without the delimiter before it
+            "doc_to_target": "{{' ' + (continuation | trim)}}",
             "metric_list": [{"metric": "acc", "aggregation": "mean", "higher_is_better": True}],
         }
     if entry.kind == "multiple_choice":
