@@ -100,7 +100,9 @@ class Trainer:
         checkpoints = None
         if not config.benchmark:
             self._resume()
-            checkpoints = Checkpoints(job.folder, config.keep_last, background=config.checkpoint_async)
+            # Several CPU processes save in line: training and background would share gloo's one conversation.
+            apart = self.devices.world == 1 or self.devices.device.type == "cuda"
+            checkpoints = Checkpoints(job.folder, config.keep_last, background=config.checkpoint_async and apart)
         self.meter.go_on()
         with self._stop_on_sigterm(), ThreadPoolExecutor(max(1, config.workers)) as readers:
             ahead: Future[Batch] | None = None
