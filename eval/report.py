@@ -150,10 +150,14 @@ def read_stage(path: Path, name: str) -> Stage:
 
 def sample_pairs(stage: Stage, wanted: int, longest_chars: int) -> list[Document]:
     """Recycled documents that carry their organic text: the same ones for the same pool, drawn by their ids' hashes."""
-    if not stage.stats or not wanted:
+    if not stage.stats.get("docs_out") or not wanted:
+        return []
+    try:
+        shards = list_shards(stage.path)
+    except ValueError:  # a tokenised set has stats and no documents
         return []
     chosen: list[tuple[str, Document]] = []
-    for shard in list_shards(stage.path):
+    for shard in shards:
         for document in read_documents(shard.path, shard.index):
             organic = document.get("organic_text")
             if not isinstance(organic, str):

@@ -45,6 +45,8 @@ def runs(tmp_path):
     steps = [{"step": "select", "source": "organic", "docs_in": 9, "docs_out": 4, "drops": {"below_threshold": 5}}]
     (folder / "selected").mkdir()
     write_json(folder / "selected" / "dataset.json", {"documents": 8, "sources": sources, "steps": steps})
+    stats = {"shard": "a", "docs_in": 8, "docs_out": 8, "drops": {}, "config_hash": "t", "seconds": 1.0}
+    write_json(folder / "tokens" / "a.stats.json", stats)  # a tokenised set: stats without documents
     for name in ("organic", "mixed"):
         with Run(folder / "models" / name, Small()) as run:
             run.log({"loss": 6.5, "lr": 0.001}, step=0)
