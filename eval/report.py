@@ -121,7 +121,9 @@ def find_stages(paths: Iterable[str]) -> list[Stage]:
         found = [stage for stage in inside if not stage.is_empty]
         # one level more for runs that a stage keeps below a folder of its own, as pretraining does below `logs`
         for folder in sorted(one for one in path.iterdir() if one.is_dir() and one.name not in {s.name for s in found}):
-            below = (read_stage(one, f"{folder.name}/{one.name}") for one in sorted(folder.iterdir()) if one.is_dir())
+            below = (
+                read_stage(one, f"{folder.name}/{one.stem if one.is_file() else one.name}") for one in _inside(folder)
+            )
             found += [stage for stage in below if not stage.is_empty]
         stages += sorted(found, key=lambda stage: _started(stage))
     return stages
@@ -166,6 +168,13 @@ def sample_pairs(stage: Stage, wanted: int, longest_chars: int) -> list[Document
                 order = hashlib.sha256(str(document["id"]).encode()).hexdigest()
                 chosen = sorted([*chosen, (order, document)], key=lambda pair: pair[0])[:wanted]
     return [document for _, document in chosen]
+
+
+def _inside(folder: Path) -> list[Path]:
+    """What may be stages in a folder; a record stands for the run folder of the same name beside it."""
+    inside = sorted(folder.iterdir())
+    records = {one.stem for one in inside if one.suffix == ".json"}
+    return [one for one in inside if one.is_file() or one.name not in records]
 
 
 def escape(value: object) -> str:

@@ -74,10 +74,9 @@ take_pool() {
 }
 
 select_pools() {
-  local scorer="scorers.0.model=$out/rl/data/quality.bin"
-  bash scripts/filter.sh configs/filter/quickstart.yaml "$scorer" source_ref_paths="$out/pool" \
-    output_dir="$out/organic" work="$out/steps/organic" &&
-    bash scripts/filter.sh configs/filter/quickstart.yaml "$scorer" source_ref_paths="$out/pool,$out/recycled" \
+  bash scripts/filter.sh configs/filter/quickstart.yaml source_ref_paths="$out/pool" output_dir="$out/organic" \
+    work="$out/steps/organic" &&
+    bash scripts/filter.sh configs/filter/quickstart.yaml source_ref_paths="$out/pool,$out/recycled" \
       output_dir="$out/mixed" work="$out/steps/mixed"
 }
 

@@ -51,6 +51,9 @@ def runs(tmp_path):
         with Run(folder / "models" / name, Small()) as run:
             run.log({"loss": 6.5, "lr": 0.001}, step=0)
             run.log({"loss": 5.25, "lr": 0.001}, step=1)
+    write_json(folder / "scores" / "mixed.json", {"eval_metrics": {}, "bpb": {"bits_per_byte": 2.25}})
+    with Run(folder / "scores" / "mixed", Small()) as run:
+        run.log({"bpb/bits_per_byte": 2.25})
     write_json(folder / "eval.json", {"eval_metrics": {"icl": {"copa": 0.55}}, "Core_v2": "N/A due to missing tasks"})
     return folder
 
@@ -92,6 +95,7 @@ def test_one_page_shows_every_stage(runs, tmp_path, capsys):
     assert (figures["rl"]["reward_first"], figures["rl"]["reward_last"]) == (3.0, 5.0)
     assert figures["models/mixed"]["loss_last"] == 5.25
     assert figures["eval"]["copa"] == 0.55
+    assert figures["scores/mixed"] == {"bpb/bits_per_byte": 2.25}
 
 
 def test_the_page_is_self_contained_and_escapes_page_text(runs, tmp_path):
