@@ -60,16 +60,27 @@ def read_positions(
 ) -> Iterator[tuple[int, Document]]:
     """`read_documents` with each document's position (line or row number, from 0)."""
     reject = on_reject or _ignore
-    raw_rows = _parquet_rows(path, start) if form_of(path) == ".parquet" else _parsed_lines(path, reject, start)
-    for position, row in raw_rows:
-        if not isinstance(row, dict):
-            reject(position, "no_object", orjson.dumps(row, default=str))
-        elif not isinstance(row.get("text"), str):
+    for position, row in read_rows(path, reject, start):
+        if not isinstance(row.get("text"), str):
             reject(position, "no_text", orjson.dumps(row, default=str))
         else:
             if row.get("id") is None:
                 row["id"] = f"{index:08d}-{position:08d}"
             yield position, row
+
+
+def read_rows(path: str, on_reject: Reject | None = None, start: int = 0) -> Iterator[tuple[int, Document]]:
+    """Any JSON objects or Parquet rows of a file, `text` or not, each with its position; the rest as `read_documents`.
+
+    Chat rows hold `messages` or `prompt` where a document holds `text`.
+    """
+    reject = on_reject or _ignore
+    raw_rows = _parquet_rows(path, start) if form_of(path) == ".parquet" else _parsed_lines(path, reject, start)
+    for position, row in raw_rows:
+        if isinstance(row, dict):
+            yield position, row
+        else:
+            reject(position, "no_object", orjson.dumps(row, default=str))
 
 
 def write_documents(path: str, documents: Iterable[Document]) -> int:
