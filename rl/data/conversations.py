@@ -69,7 +69,7 @@ class ConversationsConfig(RunConfig):
     prompt: PromptStyle = "as_is"
     """How the policy is asked: `R1`, a system turn about thinking and answer tags (arXiv:2506.18254, Qwen2.5 base);
     `R1_nothink`, a request for answer tags and no system turn (Llama and Gemma there); `boxed`, a request for
-    `\\\\boxed{}` (arXiv:2512.01925); `plan`, a request for a plan of the reply (arXiv:2503.22828); `as_is`, the rows'."""
+    `\\boxed{}` (arXiv:2512.01925); `plan`, a request for a plan of the reply (arXiv:2503.22828); `as_is`, the rows'."""
 
     data_sources: CommaList = []
     """Only rows with one of these `data_source` values; all if empty."""

@@ -1,0 +1,137 @@
+"""Sums with worked solutions: a task whose answers are decidable and that a tiny model learns in minutes.
+
+Usage:
+    python -m rl.data.arithmetic out=runs/arithmetic
+    python -m rl.data.arithmetic out=runs/arithmetic form=boxed terms=5 rows=2000 seed=1
+
+Writes `sft.jsonl` (`messages`, the last turn the worked solution: for `rl.sft`), `train.jsonl` and `eval.jsonl`
+(`prompt`, `reference`: for `rl.data.conversations`). No sum is in two of the files. A solution adds one term a line:
+
+    Add 3 + 8 + 4      <think>3 + 8 = 11
+                       11 + 4 = 15</think> <answer> 15 </answer>
+"""
+
+import random
+from typing import Annotated, Any, Literal
+
+from pydantic import Field, model_validator
+
+from common.config import HOW, RunConfig, parse, usage_errors
+from common.documents import write_documents
+from common.storage import join
+
+Row = dict[str, Any]
+Form = Literal["tags", "boxed"]
+
+
+class ArithmeticConfig(RunConfig):
+    """How many sums, of what size, and how their solutions are written."""
+
+    out: Annotated[str, HOW] = "runs/arithmetic"
+    """Folder of the three files."""
+
+    terms: int = Field(4, ge=2)
+    """Numbers in a sum."""
+
+    largest: int = Field(9, ge=1)
+    """Numbers are 1 to this."""
+
+    form: Form = "tags"
+    """`tags`: thinking and answer in tags, as RLPR wants them; `boxed`: steps apart by blank lines, `</think>`, then
+    `\\boxed{}`, as process rewards want them."""
+
+    sft_rows: int = Field(2000, ge=1)
+    """Worked solutions."""
+
+    rows: int = Field(1000, ge=1)
+    """Training questions."""
+
+    eval_rows: int = Field(128, ge=1)
+    """Held-out questions."""
+
+    seed: int = 0
+    """Of the sums."""
+
+    @model_validator(mode="after")
+    def _enough_sums(self) -> "ArithmeticConfig":
+        wanted, there = self.sft_rows + self.rows + self.eval_rows, self.largest**self.terms
+        if wanted > there:
+            raise ValueError(f"{wanted} sums are wanted, but there are only {there} of {self.terms} terms; raise terms")
+        return self
+
+
+def sums(config: ArithmeticConfig) -> list[tuple[int, ...]]:
+    """Different sums in random order, as many as the three files take together."""
+    wanted = config.sft_rows + config.rows + config.eval_rows
+    drawn = random.Random(f"arithmetic:{config.seed}").sample(range(config.largest**config.terms), wanted)
+    return [_digits(number, config) for number in drawn]
+
+
+def _digits(number: int, config: ArithmeticConfig) -> tuple[int, ...]:
+    return tuple(number // config.largest**place % config.largest + 1 for place in range(config.terms))
+
+
+def question(terms: tuple[int, ...]) -> str:
+    """What is asked.
+
+    >>> question((3, 8, 4))
+    'Add 3 + 8 + 4'
+    """
+    return f"Add {' + '.join(map(str, terms))}"
+
+
+def solution(terms: tuple[int, ...], form: Form = "tags") -> str:
+    """The terms added from left to right, and the answer.
+
+    >>> print(solution((3, 8, 4)))
+    <think>3 + 8 = 11
+    11 + 4 = 15</think> <answer> 15 </answer>
+    """
+    steps = [f"{sum(terms[:place])} + {terms[place]} = {sum(terms[: place + 1])}" for place in range(1, len(terms))]
+    if form == "boxed":
+        return "\n\n".join(steps) + f"\n</think>\n\\boxed{{{sum(terms)}}}"
+    return "<think>" + "\n".join(steps) + f"</think> <answer> {sum(terms)} </answer>"
+
+
+def rows(config: ArithmeticConfig) -> dict[str, list[Row]]:
+    """The rows of each file by its name."""
+    found = sums(config)
+    ends = (config.sft_rows, config.sft_rows + config.rows)
+    worked = [
+        {
+            "id": _id(terms),
+            "messages": [
+                {"role": "user", "content": question(terms)},
+                {"role": "assistant", "content": solution(terms, config.form)},
+            ],
+        }
+        for terms in found[: ends[0]]
+    ]
+    asked = [
+        {
+            "id": _id(terms),
+            "prompt": [{"role": "user", "content": question(terms)}],
+            "reference": str(sum(terms)),
+            "data_source": "arithmetic",
+            "ability": "math",
+        }
+        for terms in found[ends[0] :]
+    ]
+    return {"sft": worked, "train": asked[: config.rows], "eval": asked[config.rows :]}
+
+
+def _id(terms: tuple[int, ...]) -> str:
+    return "-".join(map(str, terms))
+
+
+def main(argv: list[str] | None = None) -> None:
+    """Read the command line, write the files."""
+    config = parse(ArithmeticConfig, __doc__, argv, plan=lambda config: {"writes": f"{config.out}/*.jsonl"})
+    with usage_errors():
+        for name, found in rows(config).items():
+            count = write_documents(join(config.out, f"{name}.jsonl"), found)
+            print(f"{count} rows in {config.out}/{name}.jsonl")  # noqa: T201
+
+
+if __name__ == "__main__":
+    main()

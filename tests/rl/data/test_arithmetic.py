@@ -1,0 +1,50 @@
+"""Sums: worked solutions are right, no sum is in two files, and both readers take the rows."""
+
+import re
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from rl.data.arithmetic import ArithmeticConfig, main, question, rows, solution, sums
+from rl.data.conversations import ConversationsConfig, build
+
+TERMS = st.lists(st.integers(1, 99), min_size=2, max_size=6).map(tuple)
+
+
+@given(TERMS, st.sampled_from(["tags", "boxed"]))
+def test_every_step_of_a_solution_is_right_and_the_last_is_the_answer(terms, form):
+    steps = re.findall(r"(\d+) \+ (\d+) = (\d+)", solution(terms, form))
+    assert [int(b) for _, b, _ in steps] == list(terms[1:])
+    assert all(int(a) + int(b) == int(c) for a, b, c in steps)
+    answer = re.search(r"<answer> (\d+) </answer>$|\\boxed\{(\d+)\}$", solution(terms, form))
+    assert int(answer[1] or answer[2]) == sum(map(int, re.findall(r"\d+", question(terms))))
+
+
+def test_the_process_form_closes_its_thinking_and_sets_steps_apart():
+    assert solution((3, 8, 4), "boxed") == "3 + 8 = 11\n\n11 + 4 = 15\n</think>\n\\boxed{15}"
+
+
+@given(st.integers(0, 99), st.integers(1, 9))
+def test_no_sum_comes_twice(seed, largest):
+    config = ArithmeticConfig(terms=8, largest=largest + 1, sft_rows=100, rows=50, eval_rows=20, seed=seed)
+    found = sums(config)
+    assert len(set(found)) == len(found) == 170
+    assert all(1 <= term <= largest + 1 for terms in found for term in terms)
+    files = rows(config)
+    assert {name: len(part) for name, part in files.items()} == {"sft": 100, "train": 50, "eval": 20}
+    assert len({row["id"] for part in files.values() for row in part}) == 170
+
+
+def test_more_sums_than_there_are_is_a_mistake(capsys):
+    with pytest.raises(SystemExit) as ended:
+        main(["terms=2"])
+    assert ended.value.code == 2
+    assert "there are only 81 of 2 terms" in capsys.readouterr().err
+
+
+def test_the_files_are_training_rows(tmp_path, capsys):
+    main([f"out={tmp_path}", "sft_rows=20", "rows=30", "eval_rows=10"])
+    assert "20 rows in" in capsys.readouterr().out
+    config = ConversationsConfig(train=[f"{tmp_path}/train.jsonl"], eval=[f"{tmp_path}/eval.jsonl"], eval_rows=10)
+    assert build(config, tmp_path / "out", len)["drops"] == {}
