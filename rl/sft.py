@@ -89,8 +89,8 @@ class SFTRunConfig(RunConfig):
     adam_beta2: float = Field(0.999, gt=0, lt=1)
     """AdamW's."""
 
-    precision: Literal["fp32", "bf16"] = "bf16"
-    """What the model computes in."""
+    precision: Literal["fp32", "bf16", "mixed"] = "bf16"
+    """What the model computes in; `mixed`: products in bfloat16, weights and sums in float32 (CPUs with AVX-512 too)."""
 
     export_dtype: Literal["float32", "bfloat16", "float16"] = "bfloat16"
     """What the exported weights are stored in."""

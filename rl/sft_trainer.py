@@ -191,10 +191,12 @@ class StagedTrainer(SFTTrainer):
         """
         if not self.batches or return_outputs or not model.training:
             return super().compute_loss(model, inputs, return_outputs, num_items_in_batch)
-        decoded = model.get_decoder()(inputs["input_ids"], attention_mask=inputs["attention_mask"], use_cache=False)
         labels = inputs["labels"][:, 1:]  # [B, T - 1]
         bearing = labels != IGNORED
-        logits = model.get_output_embeddings()(decoded.last_hidden_state[:, :-1][bearing])  # [N, V]
+        with torch.autocast(labels.device.type, torch.bfloat16, enabled=self.args.bf16):
+            # Padding is on the right, where no token that bears loss can see it: causal attention needs no mask.
+            decoded = model.get_decoder()(inputs["input_ids"], use_cache=False)
+            logits = model.get_output_embeddings()(decoded.last_hidden_state[:, :-1][bearing]).float()  # [N, V]
         wanted = labels[bearing]  # [N]
         right = (logits.detach().argmax(-1) == wanted).float().mean().item()
         self._metrics["train"]["mean_token_accuracy"].append(right)
@@ -253,7 +255,8 @@ def _arguments(config: SFTRunConfig, staged_steps: int) -> SFTConfig:
         max_grad_norm=config.max_grad_norm,
         weight_decay=config.weight_decay,
         adam_beta2=config.adam_beta2,
-        bf16=config.precision == "bf16" and torch.cuda.is_available(),
+        bf16=config.precision == "mixed" or (config.precision == "bf16" and torch.cuda.is_available()),
+        use_cpu=not torch.cuda.is_available(),
         activation_checkpointing=config.gradient_checkpointing,
         seed=config.seed,
         logging_steps=config.logging_steps,

@@ -67,3 +67,34 @@ def test_cleaning_figures_come_out_of_one_command(unit_model, tmp_path):
     rows = unit_model / "data" / "short.jsonl"
     clean([f"model={unit_model / 'sft' / 'export'}", f"rows={rows}", "max_rows=3", "max_new_tokens=8", f"out={out}"])
     assert json.loads(out.read_text())["pages"] == 3
+
+
+@pytest.mark.integration
+@pytest.mark.parametrize(("precision", "tolerance"), [("fp32", 1e-5), ("mixed", 2e-2)])
+def test_the_loss_of_a_padded_batch_is_the_models_own(unit_model, tmp_path, precision, tolerance):
+    import torch
+    from transformers import AutoTokenizer
+
+    from rl.sft import SFTRunConfig
+    from rl.sft_trainer import StagedTrainer, _arguments, _dataset, encode_rows, load_model
+
+    folder = str(unit_model / "sft" / "export")
+    tokenizer = AutoTokenizer.from_pretrained(folder)
+    config = SFTRunConfig(model=folder, data=["rows"], out=str(tmp_path), precision=precision)
+    model = load_model(config, tokenizer).float()
+    answers = ("A cat.", "A cat that purrs, and a dog that does not, and a horse.")
+    question = {"role": "user", "content": "Who?"}
+    turns = [[question, {"role": "assistant", "content": answer}] for answer in answers]
+    rows = _dataset(encode_rows([{"messages": messages} for messages in turns], tokenizer)).remove_columns("length")
+    trainer = StagedTrainer(
+        model=model,
+        args=_arguments(config, 1),
+        train_dataset=rows,
+        processing_class=tokenizer,
+        batches=[[0, 1]],
+    )
+    inputs = next(iter(trainer.get_train_dataloader()))
+    assert (inputs["attention_mask"] == 0).any()
+    with torch.no_grad():
+        expected = model(**inputs).loss
+        assert trainer.compute_loss(model.train(), inputs).item() == pytest.approx(expected.item(), rel=tolerance)
