@@ -104,27 +104,26 @@ def build(config: ConversationsConfig, folder: str | Path, count_tokens: Count) 
     if done.is_file() and (figures := json.loads(done.read_text(encoding="utf-8")))["config_hash"] == fingerprint:
         return figures
     drops: Counter[str] = Counter()
-    rows = _kept(config.train, config, count_tokens, drops)
+    training = rows(config.train, config, count_tokens, drops)
     if config.eval and config.eval_rows:
         eval_drops: Counter[str] = Counter()
-        held_out = _kept(config.eval, config, count_tokens, eval_drops)[: config.eval_rows]
+        held_out = rows(config.eval, config, count_tokens, eval_drops)[: config.eval_rows]
         drops.update({f"eval/{reason}": number for reason, number in eval_drops.items()})
     else:
-        held_out = rows[: config.eval_rows]
-        rows = rows[config.eval_rows :]
+        held_out, training = training[: config.eval_rows], training[config.eval_rows :]
     if len(held_out) < config.eval_rows:
         raise ValueError(
             f"{', '.join(config.eval or config.train)}: only {len(held_out)} rows to hold out, eval_rows is "
             f"{config.eval_rows}; left out: {dict(drops)}"
         )
     asked = {prompt_key(row) for row in held_out}
-    train = [row for row in rows if prompt_key(row) not in asked]
-    if len(train) < len(rows):
-        drops["held_out_prompt"] += len(rows) - len(train)
+    train = [row for row in training if prompt_key(row) not in asked]
+    if len(train) < len(training):
+        drops["held_out_prompt"] += len(training) - len(train)
     train = train[: config.rows]
     if not train:
         raise ValueError(f"{', '.join(config.train)}: no training row is left; left out: {dict(drops)}")
-    _same_form([*train, *held_out])
+    same_form([*train, *held_out])
     folder.mkdir(parents=True, exist_ok=True)
     write_documents(str(folder / "train.jsonl"), train)
     write_documents(str(folder / "eval.jsonl"), held_out)
@@ -133,10 +132,10 @@ def build(config: ConversationsConfig, folder: str | Path, count_tokens: Count) 
     return figures
 
 
-def _same_form(rows: Sequence[Row]) -> None:
-    """All references lists if one is: a column holds values of one type."""
-    if any(isinstance(row["reference"], list) for row in rows):
-        for row in rows:
+def same_form(found: Sequence[Row]) -> None:
+    """Make all references lists if one is: a column holds values of one type."""
+    if any(isinstance(row["reference"], list) for row in found):
+        for row in found:
             row["reference"] = [row["reference"]] if isinstance(row["reference"], str) else row["reference"]
 
 
@@ -145,8 +144,15 @@ def prompt_key(row: Row) -> str:
     return json.dumps(row["prompt"], sort_keys=True, ensure_ascii=False)
 
 
-def _kept(files: Sequence[str], config: ConversationsConfig, count: Count, drops: Counter[str]) -> list[Row]:
-    """The rows of files that can be used, in an order that only the seed and their prompts decide."""
+def rows(files: Sequence[str], config: ConversationsConfig, count: Count, drops: Counter[str]) -> list[Row]:
+    """The rows of files that can be used, in an order that only the seed and their prompts decide.
+
+    Args:
+        files: files, folders or globs.
+        config: style, limits, sources, seed.
+        count: tokens of a text.
+        drops: what is left out is added here, by its reason.
+    """
     kept: dict[str, Row] = {}
     for row, reason in _read(files, config, drops):
         reason = reason or _too_long(row, config, count)
@@ -203,6 +209,19 @@ def normalise(raw: Row, style: PromptStyle = "as_is") -> tuple[Row, str]:
         "extra_info": raw.get("extra_info") or {},
     }
     return row, ""
+
+
+def to_verl(row: Row) -> Row:
+    """A row in verl's columns, with the conversation before the gold beside them; `normalise` reads it."""
+    return {
+        "data_source": row["data_source"],
+        "prompt": row["prompt"],
+        "ability": row["ability"],
+        "reward_model": {"ground_truth": row["reference"], "style": "rule"},
+        "extra_info": row["extra_info"] or {"index": row["id"]},
+        "id": row["id"],
+        "messages": row["messages"],
+    }
 
 
 def ask(prompt: Sequence[Message], style: PromptStyle) -> list[Message]:
