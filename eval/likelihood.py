@@ -146,7 +146,8 @@ class ScorerConfig(RunConfig):
     """`auto`: packed up to `max_packed_tokens`, cached beyond, duplicate where the model allows neither."""
 
     dtype: Literal["auto", "float32", "bfloat16", "float16"] = "auto"
-    """Of a model loaded from a folder; `auto` is the one it was saved in. Sums are float32 always."""
+    """Of a model loaded from a folder; `auto` is the one it was saved in. Sums are float32 always. Of a live module
+    that computes in another one than its weights': which."""
 
     device: Annotated[str, HOW] = "auto"
     """Of a model loaded from a folder; `auto` is the GPU if there is one."""

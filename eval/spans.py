@@ -41,7 +41,7 @@ def encode_continuation(tokenizer: Tokenizer, text: str) -> list[int]:
     """Ids of a text that follows another: no special tokens, no space that the tokenizer puts in front of a text.
 
     Raises:
-        ValueError: the tokenizer cannot write the text exactly.
+        Unwritable: the tokenizer cannot write the text exactly.
     """
     plain = tokenizer.encode(text, add_special_tokens=False)
     for anchor in ANCHORS:
@@ -51,7 +51,7 @@ def encode_continuation(tokenizer: Tokenizer, text: str) -> list[int]:
         for ids in candidates:
             if decode(tokenizer, [*head, *ids]) == decode(tokenizer, head) + text:
                 return cast(list[int], ids)
-    raise ValueError(f"this tokenizer cannot write {text[:40]!r} exactly")
+    raise Unwritable(f"this tokenizer cannot write {text[:40]!r} exactly")
 
 
 def token_char_spans(tokenizer: Tokenizer, ids: Sequence[int]) -> list[Span]:
@@ -95,7 +95,8 @@ def scored_branch(tokenizer: Tokenizer, cut: int, lead: str, reference: str, tai
     behind the last scored one are left out: they change nothing.
 
     Raises:
-        ValueError: the tokenizer cannot write the text exactly, or the reference is empty.
+        Unwritable: the tokenizer cannot write the text exactly.
+        ValueError: the reference is empty.
     """
     if not reference:
         raise ValueError("an empty reference has no likelihood")
@@ -124,6 +125,10 @@ def overlapping(spans: Sequence[Span], start: int, end: int) -> list[bool]:
         inside = flags[-1] if first == last and flags else first < end and last > start
         flags.append(inside)
     return flags[::-1]
+
+
+class Unwritable(ValueError):
+    """A text that a tokenizer cannot write exactly: whoever has rows leaves the row out and counts it."""
 
 
 @dataclass(frozen=True)

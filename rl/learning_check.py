@@ -20,7 +20,8 @@ from pydantic import Field
 
 from common.config import parse, usage_errors
 from common.run import read_metrics, write_json
-from rl.train import RLConfig, check, check_servers, plan, replace_text, show_progress
+from rl.config import RLConfig, replace_text
+from rl.train import check, check_servers, plan, show_progress
 
 Totals = Mapping[str, float]
 
@@ -97,7 +98,7 @@ def main(argv: list[str] | None = None) -> None:
     with usage_errors():
         check(config)
         check_servers(config)
-    from rl.trainer import train
+    from rl.launch import train
 
     show_progress()
     before, after, curves = [], [], {}

@@ -21,9 +21,9 @@ from pydantic import Field
 from common.config import HOW, parse, usage_errors
 from common.documents import read_lines, write_documents
 from rephrase.prompts import SENTINEL
+from rl.config import RLConfig
 from rl.rewards.base import Batch, Reward, combine, failure, message_text, parts
 from rl.rewards.kinds import open_rewards
-from rl.train import RLConfig
 
 Row = dict[str, Any]
 
@@ -53,6 +53,19 @@ def score_rows(rows: Sequence[Row], rewards: Sequence[Reward], weights: Mapping[
             "total": total,
             "skipped": failure(scores, weights, index),
         }
+
+
+def _bind(config: ScoreConfig, rewards: Sequence[Reward]) -> None:
+    """Models for the rewards that score with one; likelihoods without reasoning are looked up, and not written."""
+    from rl.binding import SavedModels, bind, likelihood_rewards
+
+    if likelihood_rewards(rewards):
+        from transformers import AutoTokenizer
+
+        from rl.baselines import BaselineStore
+
+        tokenizer = AutoTokenizer.from_pretrained(config.model)
+        bind(rewards, SavedModels(config), tokenizer, BaselineStore(config.baselines_file, writes=False))
 
 
 def read_batch(rows: Sequence[Row]) -> Batch:
@@ -104,6 +117,7 @@ def main(argv: list[str] | None = None) -> None:
         if not rows:
             raise ValueError(f"{config.pairs} holds no rows")
         rewards = open_rewards(config.rewards)
+        _bind(config, rewards)
         weights = {reward.__name__: weight for reward, weight in zip(rewards, config.reward_weights, strict=True)}
         scored: list[Row] = []
         for start in range(0, len(rows), config.batch_rows):

@@ -15,7 +15,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from hashlib import blake2b
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from pydantic import Field, model_validator
 
@@ -63,6 +63,8 @@ class NoiseConfig(RunConfig):
 
 class RecyclingDataConfig(RunConfig):
     """Which documents become training prompts."""
+
+    kind: Literal["recycling"] = "recycling"
 
     pool: str = "runs/quickstart/pool"
     """Shards of documents, or a file of rows (`{text, dataman_score}`)."""

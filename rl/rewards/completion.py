@@ -11,14 +11,22 @@ Differs from the released code:
 """
 
 from collections.abc import Sequence
+from itertools import groupby
 from typing import Literal
 
 import numpy as np
 
 from eval.likelihood import Branch, Trunk
-from eval.spans import chat_turn
-from rl.rewards.base import Batch, Message, RewardConfig, Scores
-from rl.rewards.likelihood import LikelihoodReward, references, scored_logprobs
+from eval.spans import Unwritable, chat_turn
+from rl.rewards.base import Batch, Message, Scores
+from rl.rewards.likelihood import (
+    UNWRITABLE,
+    LikelihoodConfig,
+    LikelihoodReward,
+    Role,
+    references,
+    scored_logprobs,
+)
 from rl.rewards.shaping import Shape, Steps, perplexity_gain, reduce
 
 MARKERS = ("In summary:", "In summary,", "Detailed Plan:")
@@ -27,12 +35,12 @@ MARKERS = ("In summary:", "In summary,", "Detailed Plan:")
 NEUTRAL_PLAN = "No plan is available."
 
 
-class CompletionGainConfig(RewardConfig):
+class CompletionGainConfig(LikelihoodConfig):
     """Gain in the likelihood of the gold continuation (VR-CLI, arXiv:2503.22828)."""
 
     kind: Literal["completion_gain"] = "completion_gain"
 
-    role: Literal["frozen", "initial", "policy"] = "frozen"
+    role: Role = "frozen"
     """Whose perplexity; published: the initial policy, frozen."""
 
     baseline: Literal["neutral", "no_plan"] = "neutral"
@@ -50,6 +58,10 @@ class CompletionGainConfig(RewardConfig):
     column: str = "reference"
     """The row's gold text."""
 
+    share_prefix: bool = False
+    """Score a prompt's rollouts as one trunk, their plans inside its branches: pays where prompts are too long to be
+    packed (8,192 tokens) and the scorer would read each anew."""
+
     context: str = "messages"
     """Column of the conversation before the gold; the prompt itself where rows have none."""
 
@@ -58,10 +70,7 @@ class CompletionGainReward(LikelihoodReward):
     """See `CompletionGainConfig`."""
 
     kind = "completion_gain"
-
-    def __init__(self, config: CompletionGainConfig) -> None:
-        super().__init__(config.name)
-        self.config = config
+    config: CompletionGainConfig
 
     def score(self, batch: Batch) -> Scores:
         """Reward by completion; None without a gold text, or where a likelihood could not be had."""
@@ -76,11 +85,17 @@ class CompletionGainReward(LikelihoodReward):
             if not texts:
                 reasons[row] = "no_reference"
             elif plan:  # an empty plan is scored with the baseline's own conversation: it gains exactly 0
+                try:
+                    pair = self._trunk(self._context(batch, row), plan, texts[0]), *self.baseline_trunks(batch, row)
+                except Unwritable:
+                    reasons[row] = UNWRITABLE
+                    continue
                 rows.append(row)
-                planned.append(self._trunk(self._context(batch, row), plan, texts[0]))
-                bases += self.baseline_trunks(batch, row)
+                planned.append(pair[0])
+                bases.append(pair[1])
         parts: dict[str, list[float | None]] = {"j_base": [None] * size, "j_plan": [None] * size}
-        found = zip(rows, scored_logprobs(self.scorer, planned), self.baselines.logprobs(bases), strict=True)
+        scored = self._shared(planned, bases) if self.config.share_prefix else scored_logprobs(self.scorer, planned)
+        found = zip(rows, scored, self.baselines.logprobs(bases), strict=True)
         for row, with_plan, without in found:
             if isinstance(with_plan, str) or isinstance(without, str):
                 reasons[row] = with_plan if isinstance(with_plan, str) else f"baseline_{without}"
@@ -96,6 +111,17 @@ class CompletionGainReward(LikelihoodReward):
         neutral = NEUTRAL_PLAN if self.config.baseline == "neutral" else ""
         texts = references(batch.column(self.config.column)[row])[:1]
         return [self._trunk(self._context(batch, row), neutral, text) for text in texts]
+
+    def _shared(self, planned: Sequence[Trunk], bases: Sequence[Trunk]) -> list[np.ndarray | str]:
+        """As `scored_logprobs` of the planned trunks; those with the same baseline, of one prompt, share a trunk."""
+        groups = [list(group) for _, group in groupby(range(len(planned)), lambda row: bases[row].token_ids)]
+        found = scored_logprobs(self.scorer, [joined([planned[row] for row in group]) for group in groups])
+        # One text beyond the context limit is no fault of the others: they are scored alone.
+        failed = [row for row, scores in enumerate(found) if isinstance(scores, str)]
+        again = scored_logprobs(self.scorer, [planned[row] for row in failed])
+        for row, scores in zip(failed, again, strict=True):
+            found[row] = scores
+        return found
 
     def _plan(self, completion: str) -> str:
         plan = extract_plan(completion)
@@ -137,6 +163,19 @@ def with_plan_block(messages: Sequence[Message], plan: str) -> list[Message]:
     changed = [dict(message) for message in messages]
     changed[users[-1]]["content"] += f"\n\n### Detailed Plan\n{plan}"
     return changed
+
+
+def joined(trunks: Sequence[Trunk]) -> Trunk:
+    """Trunks of one branch each as one trunk: what they share, and behind it the rest of each before its branch."""
+    ids = [list(trunk.token_ids) for trunk in trunks]
+    shared = next((at for at, tokens in enumerate(zip(*ids, strict=False)) if len(set(tokens)) > 1), min(map(len, ids)))
+    branches = []
+    for trunk in trunks:
+        (branch,) = trunk.branches
+        rest = [*trunk.token_ids[shared : branch.cut]]
+        flags = [*[False] * len(rest), *(branch.scored or ())]
+        branches.append(Branch(min(shared, branch.cut), [*rest, *branch.token_ids], flags))
+    return Trunk(trunks[0].token_ids[:shared], branches)
 
 
 def gain_of(base: np.ndarray, found: np.ndarray) -> float:

@@ -5,7 +5,7 @@ from typing import Annotated
 
 from pydantic import Field
 
-from rl.rewards import general, rephrase
+from rl.rewards import completion, general, outcome, process, reference, rephrase
 from rl.rewards.base import Reward, RewardConfig
 
 AnyRewardConfig = Annotated[
@@ -19,11 +19,17 @@ AnyRewardConfig = Annotated[
     | general.TagsConfig
     | general.RepetitionConfig
     | general.OverlongConfig
-    | general.LanguageConfig,
+    | general.LanguageConfig
+    | outcome.ExactAnswerConfig
+    | reference.ReferenceProbabilityConfig
+    | completion.CompletionGainConfig
+    | process.ProcessConfig,
     Field(discriminator="kind"),
 ]
 
-_KINDS: dict[str, type[Reward]] = {reward.kind: reward for reward in (*rephrase.REWARDS, *general.REWARDS)}
+FAMILIES = (rephrase, general, outcome, reference, completion, process)
+
+_KINDS: dict[str, type[Reward]] = {reward.kind: reward for family in FAMILIES for reward in family.REWARDS}
 
 
 def reward_name(config: RewardConfig) -> str:

@@ -1,13 +1,55 @@
 """What the likelihood rewards share: token ids of rollouts, a scorer bound by whoever runs them, and baselines."""
 
 from collections.abc import Sequence
-from typing import Any, Protocol
+from typing import Any, Literal, Protocol
 
 import numpy as np
+from pydantic import Field
 
 from eval.likelihood import Scorer, Trunk
 from eval.spans import Tokenizer, encode_continuation
-from rl.rewards.base import Batch, Message, Reward, Value
+from rl.rewards.base import Batch, Message, Reward, RewardConfig, Value
+
+Role = Literal["policy", "initial", "frozen"]
+"""Whose likelihoods: the weights that wrote the rollout, those of step 0, or a named model's."""
+
+
+class LikelihoodConfig(RewardConfig):
+    """What all rewards made of likelihoods share."""
+
+    role: Role = "policy"
+    """Whose likelihoods: the weights that wrote the rollout, those of step 0, or `frozen_model`'s."""
+
+    frozen_model: str = ""
+    """Of role `frozen`: folder, hub name or a server's URL, with the policy's vocabulary; the initial policy if empty.
+    """
+
+    refresh_every: int = Field(0, ge=0)
+    """Score the likelihoods without reasoning again with the policy every so many steps; 0: never (published)."""
+
+    def model_post_init(self, context: Any) -> None:
+        """Check that a named model is asked for."""
+        if self.frozen_model and self.role != "frozen":
+            raise ValueError(f"frozen_model {self.frozen_model} is used with role frozen only, not {self.role}")
+
+    @property
+    def scored_by(self) -> Role:
+        """The role whose model scores rollouts; a frozen model that has no name is the initial policy."""
+        return "initial" if self.role == "frozen" and not self.frozen_model else self.role
+
+    @property
+    def baseline_by(self) -> Role | None:
+        """The role whose model scores without reasoning and is stored; None for a reward that stores nothing."""
+        return "frozen" if self.scored_by == "frozen" else "initial"
+
+    @property
+    def other_role(self) -> bool:
+        """Whether other weights than the policy's are needed."""
+        return self.scored_by != "policy" or self.baseline_by is not None
+
+    def needs_servers(self) -> list[str]:
+        """The frozen model's URL, if it is one."""
+        return [self.frozen_model] if self.frozen_model.startswith(("http://", "https://")) else []
 
 
 class Baselines(Protocol):
@@ -30,18 +72,22 @@ class ScoredNow:
 
 
 def scored_logprobs(scorer: Scorer, trunks: Sequence[Trunk]) -> list[np.ndarray | str]:
-    """Log-probabilities of the scored tokens of each trunk's first branch, [m] each; a text says why there are none."""
+    """Log-probabilities of the scored tokens of every branch, trunk by trunk, [m] each; a text says why none are."""
     found: list[np.ndarray | str] = []
     for trunk, scores in zip(trunks, scorer.score(trunks), strict=True):
-        found.append(scores.error or scores.branches[0].logprobs[np.asarray(trunk.branches[0].scored, bool)])
+        for number, branch in enumerate(trunk.branches):
+            found.append(scores.error or scores.branches[number].logprobs[np.asarray(branch.scored, bool)])
     return found
 
 
 class LikelihoodReward(Reward):
     """A reward made of log-probabilities; `bind` comes before the first call."""
 
-    def __init__(self, name: str = "") -> None:
-        super().__init__(name)
+    config: LikelihoodConfig
+
+    def __init__(self, config: LikelihoodConfig) -> None:
+        super().__init__(config.name)
+        self.config = config
         self._scorer: Scorer | None = None
         self._baselines: Baselines | None = None
         self._tokenizer: Tokenizer = None
@@ -54,10 +100,15 @@ class LikelihoodReward(Reward):
         Args:
             scorer: over the model of the reward's `role`.
             tokenizer: the policy's; its chat template writes the prompts.
-            baselines: likelihoods without reasoning, from the initial weights; the scorer itself if None.
+            baselines: likelihoods without reasoning; from the scorer itself if None.
         """
         self._scorer, self._tokenizer = scorer, tokenizer
         self._baselines = baselines or ScoredNow(scorer)
+
+    def baseline_trunks(self, batch: Batch, row: int) -> list[Trunk]:
+        """What of a row is scored without reasoning and stored, one trunk of one branch for each text."""
+        del batch, row
+        return []
 
     @property
     def scorer(self) -> Scorer:
@@ -105,6 +156,10 @@ class LikelihoodReward(Reward):
         if "completion_ids" in batch.columns:
             return list(batch.columns["completion_ids"][row])
         return encode_continuation(self._tokenizer, batch.completions[row])
+
+
+UNWRITABLE = "unwritable"
+"""Why a row is skipped whose text the tokenizer cannot write exactly."""
 
 
 def references(value: Any) -> list[str]:

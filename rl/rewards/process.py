@@ -19,12 +19,12 @@ from collections.abc import Sequence
 from typing import Any, Literal
 
 import numpy as np
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from eval.likelihood import Branch, Trunk, TrunkScores
-from eval.spans import Span, decode, scored_branch, token_char_spans
-from rl.rewards.base import Batch, RewardConfig, Scores
-from rl.rewards.likelihood import LikelihoodReward, references
+from eval.spans import Span, Unwritable, decode, scored_branch, token_char_spans
+from rl.rewards.base import Batch, Scores
+from rl.rewards.likelihood import UNWRITABLE, LikelihoodConfig, LikelihoodReward, Role, references
 from rl.rewards.shaping import reduce
 
 THOUGHT = "</think>"
@@ -35,13 +35,10 @@ START_MAGNITUDE = 1 - math.tanh(1.0)
 TokenRewards = list[tuple[int, float]]
 
 
-class ProcessConfig(RewardConfig):
+class ProcessConfig(LikelihoodConfig):
     """Segment rewards from the likelihood of the answer (RePro, arXiv:2512.01925); beside an outcome reward."""
 
     kind: Literal["process"] = "process"
-
-    role: Literal["policy", "initial", "frozen"] = "policy"
-    """Whose likelihoods: the weights that wrote the rollout."""
 
     k: int = Field(20, ge=0)
     """Segments start at the k candidate lines of highest entropy; more is slightly better, with diminishing returns."""
@@ -70,14 +67,26 @@ class ProcessConfig(RewardConfig):
     gamma: float = Field(1.0, ge=0, le=1)
     """Discount per token in the reward-to-go."""
 
-    scale: bool = True
-    """Divide by the group's standard deviation of segment rewards."""
-
     gate: Literal["none", "correct_only"] = "none"
     """`correct_only`: no process advantage where the outcome reward is not positive."""
 
     column: str = "reference"
     """The row's answer."""
+
+    @model_validator(mode="after")
+    def _check(self) -> "ProcessConfig":
+        if self.needs_servers():
+            raise ValueError(
+                "a server tells no entropy, which segments are chosen by; frozen_model must be a local one"
+            )
+        if self.refresh_every:
+            raise ValueError("a process reward scores its baseline in the same pass: refresh_every has nothing to do")
+        return self
+
+    @property
+    def baseline_by(self) -> Role | None:
+        """Nobody: the likelihood before any thinking comes from the same pass as the others."""
+        return None
 
 
 def stability(logps: Sequence[float]) -> float:
@@ -125,58 +134,6 @@ def segment_rewards(base: float, logps: Sequence[float], config: ProcessConfig) 
     return [float(rise) for rise in np.diff([start, *point_scores(base, logps, config)])]
 
 
-def process_advantages(
-    token_rewards: Sequence[TokenRewards],
-    group: int,
-    tokens: int,
-    config: ProcessConfig,
-    correct: Sequence[bool] | None = None,
-) -> np.ndarray:
-    """Token-level advantages of the segments, to be added to the outcome's.
-
-    `r~ = (r - mu) / (sigma + 1e-6)` over all segments of a group's rollouts (sample sigma; mu 0 and sigma 1 for a group
-    of one; all 0 for sigma below 1e-6), then `alpha * sum_{t' >= t} gamma^(t' - t) r~_t'`.
-
-    Args:
-        token_rewards: [B] of (completion token index, reward); groups are consecutive.
-        group: G, rollouts per prompt.
-        tokens: T, the padded completion length.
-        config: alpha, gamma, scale and gate.
-        correct: [B] for `gate: correct_only`.
-
-    Returns:
-        [B, T], 0 behind the last point of a rollout.
-
-    Raises:
-        ValueError: the groups do not fit, or the gate has nothing to go by.
-    """
-    if group < 1 or len(token_rewards) % group:
-        raise ValueError(f"{len(token_rewards)} rollouts are no groups of {group}")
-    if config.gate == "correct_only" and correct is None:
-        raise ValueError("gate correct_only needs to know which rollouts are correct")
-    placed = np.zeros((len(token_rewards), tokens))
-    for first in range(0, len(token_rewards), group):
-        rows = range(first, first + group)
-        values = np.array([value for row in rows for _, value in token_rewards[row]])
-        mean, deviation = 0.0, 1.0
-        if group > 1:
-            mean = values.mean() if len(values) else 0.0
-            deviation = values.std(ddof=1) if len(values) > 1 else 0.0
-        if deviation < 1e-6:
-            continue
-        for row in rows:
-            for index, value in token_rewards[row]:
-                placed[row, index] += (value - mean) / (deviation + 1e-6 if config.scale and group > 1 else 1.0)
-    to_go = np.zeros_like(placed)
-    running = np.zeros(len(token_rewards))
-    for index in reversed(range(tokens)):
-        running = placed[:, index] + config.gamma * running
-        to_go[:, index] = running
-    if config.gate == "correct_only":
-        to_go *= np.asarray(correct, float)[:, None]
-    return config.alpha * to_go
-
-
 def candidates(tokenizer: Any, ids: Sequence[int], end: int) -> list[int]:
     """Completion indices at which a line begins: right after a token that ends a line break, before `end`.
 
@@ -200,25 +157,26 @@ class ProcessReward(LikelihoodReward):
     """See `ProcessConfig`. The value, J at the end minus J_b, is for the log; `token_rewards` is what it pays."""
 
     kind = "process"
-
-    def __init__(self, config: ProcessConfig) -> None:
-        super().__init__(config.name)
-        self.config = config
+    config: ProcessConfig
 
     def score(self, batch: Batch) -> Scores:
         """J_end - J_b by completion; None without an answer, or where a likelihood could not be had."""
         size = len(batch.completions)
         plans: list[_Plan | None] = []
+        reasons = ["no_reference"] * size
         for row, wanted in enumerate(batch.column(self.config.column)):
             texts = references(wanted)
-            plans.append(
-                self._plan(self.prompt_ids(batch, row), self.completion_ids(batch, row), texts) if texts else None
-            )
+            plan = self._plan(self.prompt_ids(batch, row), self.completion_ids(batch, row), texts) if texts else None
+            try:
+                for point in {0, plan.end} if plan else ():
+                    self._branch(plan, point)
+            except Unwritable:
+                plan, reasons[row] = None, UNWRITABLE
+            plans.append(plan)
         rows = [row for row, plan in enumerate(plans) if plan]
         found = self._scored([plan for plan in plans if plan])
         values: list[float | None] = [None] * size
-        reasons = ["no_reference"] * size
-        names = ("points", "j_b", "j_end", "s_end", "r_mean", "r_std")
+        names = ("points", "j_b", "j_end", "s_magn", "s_stab", "s_end", "r_mean", "r_std")
         parts: dict[str, list[Any]] = {name: [None] * size for name in names}
         self.token_rewards = [[] for _ in range(size)]
         for row, (points, logps, error) in zip(rows, found, strict=True):
@@ -228,11 +186,12 @@ class ProcessReward(LikelihoodReward):
             base, *after = logps
             rewards = segment_rewards(base, after, self.config)
             self.token_rewards[row] = [(point - 1, reward) for point, reward in zip(points[1:], rewards, strict=True)]
-            last = point_scores(base, after, self.config)[-1] if after else None
-            spread = float(np.std(rewards)) if rewards else None
-            mean = float(np.mean(rewards)) if rewards else None
             values[row] = logps[-1] - base
-            for name, part in zip(names, (len(points), base, logps[-1], last, mean, spread), strict=True):
+            found_parts: list[Any] = [len(points), base, logps[-1]]
+            if after:
+                found_parts += [magnitude(logps[-1], base, self.config.v_floor), stability(logps)]
+                found_parts += [point_scores(base, after, self.config)[-1], np.mean(rewards), np.std(rewards)]
+            for name, part in zip(names, map(float, found_parts), strict=False):
                 parts[name][row] = part
         return Scores(values, reasons, parts)
 

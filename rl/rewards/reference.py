@@ -20,10 +20,17 @@ import numpy as np
 from pydantic import Field
 
 from eval.likelihood import Trunk
-from eval.spans import cut_before, decode, scored_branch, token_char_spans
-from rl.rewards.base import Batch, RewardConfig, Scores
+from eval.spans import Unwritable, cut_before, decode, scored_branch, token_char_spans
+from rl.rewards.base import Batch, Scores
 from rl.rewards.general import RepetitionConfig, RepetitionReward, TagsConfig, TagsReward
-from rl.rewards.likelihood import LikelihoodReward, references, scored_logprobs
+from rl.rewards.likelihood import (
+    UNWRITABLE,
+    LikelihoodConfig,
+    LikelihoodReward,
+    Role,
+    references,
+    scored_logprobs,
+)
 from rl.rewards.shaping import Clip, Shape, reduce
 
 OPEN, CLOSE, THOUGHT = "<answer>", "</answer>", "</think>"
@@ -32,13 +39,10 @@ LONGEST_FOR_PROBABILITY = 32
 """Reference tokens up to which `reduce: auto` takes probabilities; on longer ones they hardly differ."""
 
 
-class ReferenceProbabilityConfig(RewardConfig):
+class ReferenceProbabilityConfig(LikelihoodConfig):
     """Gain in the probability of the reference answer (RLPR, arXiv:2506.18254)."""
 
     kind: Literal["reference_probability"] = "reference_probability"
-
-    role: Literal["policy", "initial", "frozen"] = "policy"
-    """Whose probabilities: the weights that wrote the rollout (published), those of step 0, or a named model's."""
 
     reduce: Literal["mean_p", "mean_logp", "seq_p", "geo_p", "auto"] = "mean_p"
     """`mean_p` is published: a product jumps fivefold on one token. `auto`: mean_p up to 32 tokens, then mean_logp."""
@@ -67,15 +71,20 @@ class ReferenceProbabilityConfig(RewardConfig):
     column: str = "reference"
     """The row's reference answer; a list is several, of which the best counts."""
 
+    @property
+    def baseline_by(self) -> Role | None:
+        """See the base; nobody without a baseline."""
+        return super().baseline_by if self.baseline != "none" else None
+
 
 class ReferenceProbabilityReward(LikelihoodReward):
     """See `ReferenceProbabilityConfig`."""
 
     kind = "reference_probability"
+    config: ReferenceProbabilityConfig
 
     def __init__(self, config: ReferenceProbabilityConfig) -> None:
-        super().__init__(config.name)
-        self.config = config
+        super().__init__(config)
         self.tags = TagsReward(config.format)
         self.repetition = RepetitionReward(config.repetition) if config.repetition else None
 
@@ -93,16 +102,22 @@ class ReferenceProbabilityReward(LikelihoodReward):
             if not texts:
                 reasons[row] = "no_reference"
                 continue
-            rollout = self._rollout_trunks(self.prompt_ids(batch, row), self.completion_ids(batch, row), texts)
+            try:
+                rollout = self._rollout_trunks(self.prompt_ids(batch, row), self.completion_ids(batch, row), texts)
+                # Without an answer r is 0 and so is the clipped gain: no baseline is needed.
+                unreasoned = self.baseline_trunks(batch, row) if rollout else []
+            except Unwritable:
+                reasons[row] = UNWRITABLE
+                continue
             answered[row] = bool(rollout)
             trunks += rollout
             owners += [row] * len(rollout)
-            # Without an answer r is 0 and so is the clipped gain: no baseline is needed.
-            baselines += self.baseline_trunks(batch, row) if rollout else []
+            baselines += unreasoned
         reasoned = scored_logprobs(self.scorer, trunks)
-        unreasoned = self.baselines.logprobs(baselines) if config.baseline != "none" else [np.zeros(0)] * len(trunks)
+        without_any: list[np.ndarray | str] = [np.zeros(0)] * len(trunks)
+        bases = self.baselines.logprobs(baselines) if config.baseline != "none" else without_any
         best: dict[int, tuple[float, float, float, int]] = {}
-        for row, found, base in zip(owners, reasoned, unreasoned, strict=True):
+        for row, found, base in zip(owners, reasoned, bases, strict=True):
             if isinstance(found, str) or isinstance(base, str):
                 reasons[row] = found if isinstance(found, str) else f"baseline_{base}"
                 continue

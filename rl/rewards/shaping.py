@@ -51,17 +51,33 @@ def perplexity_gain(base: float, found: float) -> float:
     return -100 * math.expm1(min(base - found, 700.0))
 
 
-class Clip(RunConfig):
+class Curve(RunConfig):
+    """A map from gain to reward, and rounding last."""
+
+    bins: int | None = Field(None, ge=1)
+    """Round the result to the nearest of so many steps per unit; null: as it is."""
+
+    def __call__(self, x: float) -> float:
+        """The shaped value."""
+        y = self.curve(x)
+        return round(y * self.bins) / self.bins if self.bins else y
+
+    def curve(self, x: float) -> float:
+        """The value before rounding."""
+        raise NotImplementedError
+
+
+class Clip(Curve):
     """`min(max(x, 0), 1)`."""
 
     kind: Literal["clip01"] = "clip01"
 
-    def __call__(self, x: float) -> float:
-        """The shaped value."""
+    def curve(self, x: float) -> float:
+        """See the class."""
         return min(max(x, 0.0), 1.0)
 
 
-class Threshold(RunConfig):
+class Threshold(Curve):
     """x, but 0 (or `leak * x`) below `at`."""
 
     kind: Literal["threshold"] = "threshold"
@@ -72,12 +88,12 @@ class Threshold(RunConfig):
     leak: float = Field(0.0, ge=0, le=1)
     """Share of a smaller value that remains; 0.01 is RLPR's `leaky`."""
 
-    def __call__(self, x: float) -> float:
-        """The shaped value."""
+    def curve(self, x: float) -> float:
+        """See the class."""
         return x if x >= self.at else self.leak * x
 
 
-class Squash(RunConfig):
+class Squash(Curve):
     """A smooth step around 1/2: `sigmoid(k (2x - 1))` or `(tanh(kx - k/2) + 1) / 2`."""
 
     kind: Literal["sigmoid", "tanh"]
@@ -85,14 +101,14 @@ class Squash(RunConfig):
     k: float = Field(6.0, gt=0)
     """Steepness."""
 
-    def __call__(self, x: float) -> float:
-        """The shaped value."""
+    def curve(self, x: float) -> float:
+        """See the class."""
         if self.kind == "tanh":
             return (math.tanh(self.k * x - self.k / 2) + 1) / 2
         return (math.tanh(self.k * (2 * x - 1) / 2) + 1) / 2  # the sigmoid, without overflow
 
 
-class Steps(RunConfig):
+class Steps(Curve):
     """A staircase: `values[i]` between `edges[i - 1]` and `edges[i]`; an edge belongs to the upper step."""
 
     kind: Literal["steps"] = "steps"
@@ -111,23 +127,29 @@ class Steps(RunConfig):
             )
         return self
 
-    def __call__(self, x: float) -> float:
-        """The shaped value."""
+    def curve(self, x: float) -> float:
+        """See the class."""
         return self.values[sum(x >= edge for edge in self.edges)]
 
 
-class Plain(RunConfig):
-    """`identity`: x; `relu`: max(x, 0); `binary`: 0 below 0, else 1; `one_minus`: 1 - x."""
+class Plain(Curve):
+    """`identity`: x; `relu`: max(x, 0); `binary`: 0 below 0, else 1; `one_minus`, `one_minus_tanh`: 1 - x, 1 - tanh x."""
 
-    kind: Literal["identity", "relu", "binary", "one_minus"]
+    kind: Literal["identity", "relu", "binary", "one_minus", "one_minus_tanh"]
 
-    def __call__(self, x: float) -> float:
-        """The shaped value."""
-        if self.kind == "relu":
-            return max(x, 0.0)
-        if self.kind == "binary":
-            return float(x >= 0)
-        return 1 - x if self.kind == "one_minus" else x
+    def curve(self, x: float) -> float:
+        """See the class."""
+        return PLAIN[self.kind](x)
+
+
+PLAIN: dict[str, Callable[[float], float]] = {
+    "identity": lambda x: x,
+    "relu": lambda x: max(x, 0.0),
+    "binary": lambda x: float(x >= 0),
+    "one_minus": lambda x: 1 - x,
+    "one_minus_tanh": lambda x: 1 - math.tanh(x),
+}
+"""The shapes without a parameter."""
 
 
 Shape = Annotated[Clip | Threshold | Squash | Steps | Plain, Field(discriminator="kind")]

@@ -4,44 +4,16 @@ import json
 
 import pytest
 import torch
-from hypothesis import given
-from hypothesis import strategies as st
-from hypothesis.extra.numpy import arrays
 
 from common.config import load
-from rl.train import RLConfig
-from rl.trainer import batch_metrics, forget_after, group_advantages, trainer_options
-
-NAN = float("nan")
+from rl.config import RLConfig
+from rl.journal import batch_metrics, forget_after
+from rl.trl_options import trainer_options
 
 
 def config(**values):
     rewards = {"rewards": [{"kind": "length"}], "reward_weights": [1], "model": "m", "out": "runs/x"}
     return load(RLConfig, [], {**rewards, **values})
-
-
-@pytest.mark.parametrize(
-    ("rewards", "expected"),
-    [
-        ([10, 6, 6, 2], [1.224707, 0, 0, -1.224707]),
-        ([10, 10, 10, 10], [0, 0, 0, 0]),
-        ([10, 4, -8, NAN], [0.872862, 0.218216, -1.091078, 0]),
-        ([NAN, NAN, NAN, 3], [0, 0, 0, 0]),
-        ([0.9] * 4, [0, 0, 0, 0]),
-    ],
-)
-def test_advantage_vectors(rewards, expected):
-    found = group_advantages(torch.tensor(rewards, dtype=torch.float32), 4)
-    torch.testing.assert_close(found, torch.tensor(expected, dtype=torch.float32), atol=1e-6, rtol=0)
-
-
-@given(arrays("float64", (3, 4), elements=st.floats(-10, 10, width=32)), st.floats(-5, 5))
-def test_advantages_sum_to_0_and_do_not_see_a_shift(rewards, shift):
-    flat = torch.tensor(rewards).view(-1)
-    found = group_advantages(flat, 4)
-    torch.testing.assert_close(found.view(3, 4).sum(1), torch.zeros(3, dtype=torch.float64), atol=1e-9, rtol=0)
-    if (torch.tensor(rewards).std(1) > 1e-3).all():
-        torch.testing.assert_close(group_advantages(flat + shift, 4), found, atol=1e-6, rtol=1e-6)
 
 
 def test_k3_of_a_tenth():  # TRL's estimator: exp(d) - d - 1

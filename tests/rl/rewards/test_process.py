@@ -10,6 +10,7 @@ from transformers import AutoTokenizer
 
 from eval.likelihood import TableScorer, open_scorer
 from eval.spans import decode
+from rl.advantages import process_advantages
 from rl.rewards import process
 from rl.rewards.process import (
     ProcessConfig,
@@ -17,7 +18,6 @@ from rl.rewards.process import (
     candidates,
     magnitude,
     point_scores,
-    process_advantages,
     segment_rewards,
     stability,
 )
