@@ -40,6 +40,10 @@ class Request:
     temperature: float = 1.0
     """0 takes the likeliest token."""
     top_p: float = 1.0
+    top_k: int = 0
+    """Only the likeliest so many tokens; 0: all."""
+    repetition_penalty: float = 1.0
+    """Divides positive logits of tokens that the prompt or the answer holds already, and multiplies negative ones."""
     seed: int = 0
     stop: tuple[str, ...] = ()
     """Texts at which to stop; they are not part of the completion."""

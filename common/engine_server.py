@@ -152,9 +152,9 @@ class ServerEngine(Engine):
             # repetition_penalty are extensions that servers without them ignore or refuse: extra_body overrides.
             "presence_penalty": 0,
             "frequency_penalty": 0,
-            "top_k": 0,
+            "top_k": request.top_k,
             "min_p": 0,
-            "repetition_penalty": 1,
+            "repetition_penalty": request.repetition_penalty,
             **({"stop": list(request.stop)} if request.stop else {}),
             **self.config.extra_body,
         }

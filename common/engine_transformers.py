@@ -147,6 +147,9 @@ class TransformersEngine(Engine):
 
     def _choose(self, logits: torch.Tensor, rows: list[_Row]) -> torch.Tensor:
         """The next token of each row, [B]; a row's draw depends on its own logits, settings and seed alone."""
+        for index, row in enumerate(rows):
+            if row.request.repetition_penalty != 1.0:
+                logits[index] = penalised(logits[index], row.ids + row.out, row.request.repetition_penalty)
         tokens = logits.argmax(-1)
         drawn = [index for index, row in enumerate(rows) if row.generator is not None]
         if not drawn:
@@ -155,7 +158,8 @@ class TransformersEngine(Engine):
         draws = [torch.rand(1, generator=row.generator).item() for row in some]
         temperatures = logits.new_tensor([row.request.temperature for row in some])
         top_p = logits.new_tensor([row.request.top_p for row in some])
-        tokens[drawn] = sample(logits[drawn] / temperatures[:, None], top_p, logits.new_tensor(draws))
+        top_k = torch.tensor([row.request.top_k for row in some], device=logits.device)
+        tokens[drawn] = sample(logits[drawn] / temperatures[:, None], top_p, logits.new_tensor(draws), top_k)
         return tokens
 
     def _finished(self, row: _Row) -> Completion | None:
@@ -174,18 +178,37 @@ class TransformersEngine(Engine):
         return self.tokenizer.decode(ids, skip_special_tokens=True, clean_up_tokenization_spaces=False)
 
 
-def sample(logits: torch.Tensor, top_p: torch.Tensor, draws: torch.Tensor) -> torch.Tensor:
+def penalised(logits: torch.Tensor, seen: list[int], penalty: float) -> torch.Tensor:
+    """[V] logits in which the tokens seen so far are less likely: divided by the penalty if positive, else multiplied.
+
+    Source: CTRL (arXiv:1909.05858), in the form that transformers and vLLM give it.
+    """
+    places = torch.tensor(sorted(set(seen)), device=logits.device)
+    found = logits[places]
+    changed = logits.clone()
+    changed[places] = torch.where(found > 0, found / penalty, found * penalty)
+    return changed
+
+
+def sample(
+    logits: torch.Tensor, top_p: torch.Tensor, draws: torch.Tensor, top_k: torch.Tensor | None = None
+) -> torch.Tensor:
     """Nucleus sampling from uniform draws: the least set of likeliest tokens with mass `top_p`, then its inverse CDF.
 
     Args:
         logits: [B, V].
         top_p: [B] in (0, 1].
         draws: [B] in [0, 1).
+        top_k: [B] likeliest tokens that the nucleus is taken from; 0, or None for all rows: all of them.
 
     Returns:
         [B] token ids.
     """
     probabilities, order = logits.softmax(-1).sort(dim=-1, descending=True, stable=True)  # [B, V]
+    if top_k is not None and bool((top_k > 0).any()):
+        rank = torch.arange(logits.shape[-1], device=logits.device)
+        probabilities = probabilities.masked_fill((rank >= top_k[:, None]) & (top_k[:, None] > 0), 0.0)
+        probabilities = probabilities / probabilities.sum(-1, keepdim=True)
     mass = probabilities.cumsum(-1)
     # A token is in while the mass before it is below top_p; the first always is.
     kept = probabilities.masked_fill(mass - probabilities >= top_p[:, None], 0.0)

@@ -18,7 +18,7 @@ from common.engine import (
     check_engine,
     open_engine,
 )
-from common.engine_transformers import sample
+from common.engine_transformers import penalised, sample
 
 TEXT = "the cat sat on a mat and the dog ran in a park while water boiled for ten minutes"
 WORDS = TEXT.split()
@@ -173,6 +173,34 @@ def test_sampled_shares_follow_the_distribution():
     counts = sample(logits, torch.full((10_000,), 0.75), draws).bincount(minlength=3)
     # The nucleus of 0.75 is the first two, rescaled: 0.5 / 0.8 and 0.3 / 0.8.
     assert counts.tolist() == pytest.approx([6250, 3750, 0], abs=2)
+
+
+@pytest.mark.parametrize(
+    ("top_k", "top_p", "shares"),
+    [(2, 1.0, [6250, 3750, 0]), (0, 1.0, [5000, 3000, 2000]), (1, 1.0, [10_000, 0, 0]), (2, 0.6, [10_000, 0, 0])],
+)
+def test_the_nucleus_is_taken_from_the_likeliest_k(top_k, top_p, shares):
+    # 0.5 / 0.8 is above 0.6, so of the first two only the first is in that nucleus.
+    logits = torch.tensor([0.5, 0.3, 0.2]).log().repeat(10_000, 1)
+    found = sample(logits, torch.full((10_000,), top_p), torch.arange(10_000) / 10_000, torch.full((10_000,), top_k))
+    assert found.bincount(minlength=3).tolist() == pytest.approx(shares, abs=2)
+
+
+@given(st.lists(st.floats(-5, 5), min_size=3, max_size=8), st.lists(st.integers(0, 2), min_size=1), st.floats(0.5, 2))
+def test_the_repetition_penalty_is_that_of_transformers(logits, seen, penalty):
+    from transformers import RepetitionPenaltyLogitsProcessor
+
+    row = torch.tensor(logits)
+    theirs = RepetitionPenaltyLogitsProcessor(penalty)(torch.tensor([seen]), row[None].clone())[0]
+    torch.testing.assert_close(penalised(row, seen, penalty), theirs)
+
+
+def test_a_penalised_request_leaves_its_neighbours_alone(engine):
+    plain = Request(id="plain", prompt="the cat the cat", max_tokens=8, temperature=0)
+    other = Request(id="other", prompt="the cat the cat", max_tokens=8, temperature=0, repetition_penalty=50.0)
+    alone = answers(engine, [plain])["plain"].text
+    both = answers(engine, [plain, other])
+    assert both["plain"].text == alone != both["other"].text
 
 
 class Holder(RunConfig):
