@@ -47,6 +47,7 @@ __all__ = [
     "Shard",
     "Transform",
     "add_stats",
+    "count_into",
     "list_shards",
     "process_shard",
     "read_documents",
@@ -197,6 +198,21 @@ def add_stats(first: Mapping[str, Any], second: Mapping[str, Any]) -> Stats:
     return total
 
 
+def count_into(stats: Stats, counts: Mapping[str, Any]) -> None:
+    """Add one result's counts to a shard's stats, in place: `add_stats` for what happens once a document.
+
+    >>> stats = {"tokens": 3}
+    >>> count_into(stats, {"tokens": 4, "flags": {"short": 1}})
+    >>> stats
+    {'tokens': 7, 'flags': {'short': 1}}
+    """
+    for name, value in counts.items():
+        if isinstance(value, Mapping):
+            count_into(stats.setdefault(name, {}), value)
+        else:
+            stats[name] = stats.get(name, 0) + value
+
+
 def _paths(pool: str) -> list[str]:
     if any(mark in pool for mark in "*?") or is_folder(pool):
         found = list_files(pool)
@@ -234,12 +250,12 @@ class _Part:
                 self.rejects.append(encode({"position": position, "reason": result.reason, "document": document}))
         else:
             documents = result.document if isinstance(result.document, list) else [result.document]
-            self.kept.extend(encode(document) for document in documents if document is not None)
+            self.kept += [encode(document) for document in documents if document is not None]
             stats["docs_out"] += len(documents)
             if len(documents) > 1:
                 stats["copies"] = stats.get("copies", 0) + len(documents) - 1
         if result.counts:
-            self.stats = add_stats(stats, result.counts)
+            count_into(stats, result.counts)
 
     def reject(self, position: int, reason: str, raw: bytes) -> None:
         self.stats["docs_in"] += 1
@@ -301,7 +317,10 @@ class _Job:
         reached_end = True
 
         def part_of(position: int) -> _Part:
-            return parts.setdefault(position // self.part_docs, _Part(position // self.part_docs))
+            number = position // self.part_docs
+            if number not in parts:
+                parts[number] = _Part(number)
+            return parts[number]
 
         def feed() -> Iterator[Document]:
             nonlocal reached_end
@@ -363,8 +382,9 @@ class _Job:
         part = part or _Part(len(self.committed))
         with atomic_write(self._part_path(part.number, "jsonl")) as target:
             target.writelines(part.kept)
-        with atomic_write(self._part_path(part.number, "rejects.jsonl")) as target:
-            target.writelines(part.rejects)
+        if part.rejects:
+            with atomic_write(self._part_path(part.number, "rejects.jsonl")) as target:
+                target.writelines(part.rejects)
         stats = {
             **part.stats,
             "seconds": time.monotonic() - part.began,
@@ -377,8 +397,9 @@ class _Job:
         self.committed.append(stats)
 
     def _copy(self, target: IO[bytes], kind: str) -> None:
-        for number in range(len(self.committed)):
-            target.write(read_bytes(self._part_path(number, kind)))
+        for number, stats in enumerate(self.committed):
+            if kind == "jsonl" or stats["rejects"]:
+                target.write(read_bytes(self._part_path(number, kind)))
 
     def _part_path(self, number: int, kind: str) -> str:
         return join(self.parts_folder, f"{number:06d}.{kind}")

@@ -1,31 +1,17 @@
-"""Put the selected pools together: which documents, how often, in one seeded order, as one pool.
+"""What goes into the mix: how often each source comes, and which form of a page that was kept in two."""
 
-The order is that of a hash of (seed, source, id, copy), so it depends on neither workers nor shard order. Two passes in
-bounded memory: each input shard is spread over the output shards it goes to (a run file with an index), then each
-output shard gathers its pieces and sorts them.
-"""
-
-import json
 import math
-import time
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Annotated, Any, Literal
 
 import numpy as np
-import orjson
 from numpy.typing import NDArray
 from pydantic import Field
 
 from common.config import RunConfig
-from common.documents import encode, read_documents, write_documents
-from common.shards import Document, Shard
-from common.storage import atomic_write, exists, join, open_read, read_bytes
-from filter.select import Columns, Cut, keep, solve_budget
-from filter.steps import check_hash, hash_id
-
-BATCH_DOCS = 2_000
-"""Documents whose pieces are gathered before they are written: the memory of the first pass."""
+from filter.select import Columns, Cut, solve_budget
+from filter.steps import hash_id
 
 
 class Union(RunConfig):
@@ -129,6 +115,21 @@ def epochs(mix: Union | Ratio | TokenBudgets | Factors, tokens: Mapping[str, int
     return found
 
 
+def fit(often: Mapping[str, float], tokens: Mapping[str, int], size: int) -> dict[str, float]:
+    """Epochs scaled so that the mix holds `size` tokens, the sources' shares of it unchanged.
+
+    Raises:
+        ValueError: the mix holds fewer; names both numbers.
+
+    >>> fit({"organic": 1.0, "recycled": 2.0}, {"organic": 100, "recycled": 150}, 200)
+    {'organic': 0.5, 'recycled': 1.0}
+    """
+    total = sum(often[name] * tokens[name] for name in often)
+    if round(total) < size:
+        raise ValueError(f"the mix holds {round(total):,} tokens and {size:,} are wanted; give larger pools")
+    return {name: amount * size / total for name, amount in often.items()}
+
+
 def share_of(often: float, columns: Sequence[Columns]) -> Share:
     """Epochs as whole passes and a cut for the rest: that share of the tokens to within a document, by hash of id."""
     whole = math.floor(often + 1e-9)
@@ -140,150 +141,17 @@ def share_of(often: float, columns: Sequence[Columns]) -> Share:
     return Share(whole, solve_budget(lambda: columns, need, exact=True))
 
 
-@dataclass(frozen=True)
-class MixJob:
-    """What the two passes need to know; goes to worker processes."""
-
-    folder: str
-    """For the run files."""
-    output: str
-    seed: int
-    buckets: int
-    config_hash: str
-    form: str
-
-
-def pool_columns(shards: Sequence[Shard], seed: int) -> list[Columns]:
-    """Ids and tokens of a selected pool, to choose documents by a seeded hash: [N] arrays, 24 bytes a document."""
-    found = []
-    for shard in shards:
-        hashes, tokens = [], []
-        for document in read_documents(shard.path, shard.index):
-            hashes.append(hash_id(str(document["id"]), seed, "draw"))
-            tokens.append(document.get("token_count", 1))
-        # the score is the same for all, so that the hash alone decides
-        zeros = np.zeros(len(hashes))
-        found.append(Columns(zeros, np.array(tokens, np.int64), np.array(hashes, np.uint64)))
-    return found
-
-
-def spread_shard(shard: Shard, job: MixJob, source: str, share: Share, dropped: NDArray[np.uint64]) -> dict[str, Any]:
-    """First pass: write a shard's documents, grouped by the output shard they go to.
-
-    Args:
-        shard: of a selected pool.
-        job: the mix.
-        source: name of the pool.
-        share: how often its documents come.
-        dropped: sorted hashes of ids that stay out because their page's other version is kept.
-
-    Returns:
-        Documents and tokens that go into the mix, and documents dropped by reason.
-    """
-    run = join(job.folder, f"{source}/{shard.name}.run")
-    index_path = f"{run}.json"
-    if exists(index_path):
-        return json.loads(read_bytes(index_path))["stats"]
-    cut_columns = pool_columns([shard], job.seed)[0] if share.cut else None
-    once_more = keep(share.cut, cut_columns, shard.index) if share.cut and cut_columns else None
-    stats: dict[str, Any] = {"docs_in": 0, "docs_out": 0, "copies": 0, "tokens": 0, "drops": {}}
-    index: list[tuple[int, int, int]] = []
-    offset = 0
-    with atomic_write(run) as target:
-        for groups in _grouped(shard, job, source, share, once_more, dropped, stats):
-            for bucket, lines in sorted(groups.items()):
-                piece = b"".join(lines)
-                target.write(piece)
-                index.append((bucket, offset, len(piece)))
-                offset += len(piece)
-    with atomic_write(index_path) as target:
-        target.write(json.dumps({"stats": stats, "index": index}).encode())
-    return stats
-
-
-def _grouped(
-    shard: Shard,
-    job: MixJob,
-    source: str,
-    share: Share,
-    once_more: NDArray[np.bool_] | None,
-    dropped: NDArray[np.uint64],
-    stats: dict[str, Any],
-) -> Iterator[dict[int, list[bytes]]]:
-    groups: dict[int, list[bytes]] = {}
-    for number, document in enumerate(read_documents(shard.path, shard.index)):
-        stats["docs_in"] += 1
-        copies = share.whole + int(once_more is not None and once_more[number])
-        reason = "other_version_kept" if len(dropped) and _contains(dropped, page_hash(document)) else "over_budget"
-        if copies == 0 or reason == "other_version_kept":
-            stats["drops"][reason] = stats["drops"].get(reason, 0) + 1
-            continue
-        stats["docs_out"] += copies
-        stats["copies"] += copies - 1
-        stats["tokens"] += copies * document.get("token_count", 0)
-        for copy in range(copies):
-            key = hash_id(str(document["id"]), job.seed, source, copy)
-            line = encode(document | {"copy": copy} if copy else document)
-            groups.setdefault(key * job.buckets >> 64, []).append(b"%016x %b" % (key, line))
-        if stats["docs_in"] % BATCH_DOCS == 0:
-            yield groups
-            groups = {}
-    yield groups
-
-
-def gather_shard(shard: Shard, job: MixJob, runs: Sequence[str]) -> dict[str, Any]:
-    """Second pass: sort the pieces of one output shard and write it.
-
-    Args:
-        shard: the output shard; its index is the bucket.
-        job: the mix.
-        runs: all run files.
-    """
-    stats_path = join(job.output, f"{shard.name}.stats.json")
-    if exists(stats_path):
-        stats = json.loads(read_bytes(stats_path))
-        check_hash(job.output, stats["config_hash"], job.config_hash)
-        return stats
-    began = time.monotonic()
-    lines: list[bytes] = []
-    for run in runs:
-        pieces = [piece for piece in json.loads(read_bytes(f"{run}.json"))["index"] if piece[0] == shard.index]
-        if not pieces:
-            continue
-        with open_read(run) as source:
-            for _, offset, length in pieces:
-                source.seek(offset)
-                # at newlines only: page text holds other line separators
-                lines += source.read(length).split(b"\n")[:-1]
-    lines.sort()  # by key, then by content: documents that share an id have an order too
-    tokens = 0
-
-    def documents() -> Iterator[Document]:
-        nonlocal tokens
-        for line in lines:
-            document = orjson.loads(line[17:])
-            tokens += document.get("token_count", 0)
-            yield document
-
-    written = write_documents(join(job.output, shard.name + job.form), documents())
-    stats = {
-        "shard": shard.name,
-        "docs_in": written,
-        "docs_out": written,
-        "drops": {},
-        "tokens": tokens,
-        "seconds": round(time.monotonic() - began, 3),
-        "config_hash": job.config_hash,
-    }
-    with atomic_write(stats_path) as target:
-        target.write(json.dumps(stats, indent=1).encode())
-    return stats
+def page_of(document: Mapping[str, Any]) -> str | None:
+    """Id of the page that a document rephrases: rollouts of one page carry its id with `#n` behind; None if organic."""
+    if "rephrase" not in document:
+        return None
+    identity = str(document["id"])
+    return identity.rpartition("#")[0] or identity
 
 
 def page_hash(document: Mapping[str, Any]) -> int:
-    """Hash of the page a document comes from: rollouts of one page carry its id with `#n` behind."""
-    identity = str(document["id"])
-    return hash_id(identity.rpartition("#")[0] or identity if "rephrase" in document else identity)
+    """Hash of the page a document comes from, whether organic or a rephrasing."""
+    return hash_id(page_of(document) or str(document["id"]))
 
 
 def versions(
@@ -328,8 +196,3 @@ def settle_versions(
     np.maximum.at(best, (recycled[shared].astype(int), places[shared]), scores[shared])
     organic_wins = best[0] > best[1]
     return len(both), both[~organic_wins], both[organic_wins]
-
-
-def _contains(sorted_hashes: NDArray[np.uint64], value: int) -> bool:
-    place = int(np.searchsorted(sorted_hashes, np.uint64(value)))
-    return place < len(sorted_hashes) and int(sorted_hashes[place]) == value

@@ -1,4 +1,4 @@
-"""Duplicates and test items over whole sources: a pass that signs every shard, a decision, a pass that rewrites.
+"""Passes over whole sources. Duplicates, test items: one signs every shard, then a decision, then one rewrites.
 
 What a pass leaves beside the shards (signatures, verdicts) lies in the step's own folder, whose name carries the hash
 of all that shapes it: a file that is there is right, and a rerun goes on behind it.
@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from common.documents import read_documents
-from common.shards import Document, Result, Shard, add_stats
+from common.shards import Document, Result, Shard, add_stats, process_shard
 from common.storage import atomic_write, exists, join, read_bytes
 from filter.decontaminate import DecontaminateConfig, open_index, owners_of, rare, report, scan, treat
 from filter.dedup import (
@@ -29,10 +29,9 @@ from filter.dedup import (
     exact_keys,
     minhash_keys,
 )
-from filter.steps import rewrite_shard
+from filter.heuristics import judge_all
+from filter.steps import Stats, rewrite_shard
 from filter.tokens import TokenCountConfig, open_counter
-
-Stats = dict[str, Any]
 
 DECIDE_DOCS = 4_000_000
 """Keys of exact duplicates sorted at a time: about 0.3 GB."""
@@ -49,6 +48,11 @@ class PassJob:
     hash: str
     config: Any
     tokens: TokenCountConfig
+
+
+def heuristics_shard(shard: Shard, folder: str, hash_: str, rules: Sequence[Any]) -> Stats:
+    """Write what the heuristics leave of one shard."""
+    return process_shard(shard, folder, lambda documents: judge_all(documents, rules), config_hash=hash_)
 
 
 def sign_shard(shard: Shard, job: PassJob) -> None:

@@ -166,13 +166,20 @@ def read_score(document: Document, field: str) -> float | None:
     value = document.get(field)
     if value is None and field in PUBLISHED_FIELDS:
         value = document.get(PUBLISHED_FIELDS[field])
+    return finite(value)
+
+
+def finite(value: Any) -> float | None:
+    """A finite number as a float, None for anything else."""
     if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
         return None
     return float(value)
 
 
-def score_documents(documents: Iterable[Document], scorers: Sequence[Scorer]) -> Iterator[Result]:
-    """Add every scorer's field to every document, in order.
+def score_batches(
+    documents: Iterable[Document], scorers: Sequence[Scorer]
+) -> Iterator[tuple[list[Document], dict[str, list[float | None]]]]:
+    """Documents in batches, in order, with every scorer's scores: field → one per document.
 
     Raises:
         RuntimeError: a scorer scored none of the first documents: the scorer is at fault, not they.
@@ -183,10 +190,16 @@ def score_documents(documents: Iterable[Document], scorers: Sequence[Scorer]) ->
         for field, scores in columns.items():
             if number == 0 and all(score is None for score in scores):
                 raise RuntimeError(f"the scorer of {field!r} scored none of the first {len(scores)} documents")
+        yield batch, columns
+
+
+def score_documents(documents: Iterable[Document], scorers: Sequence[Scorer]) -> Iterator[Result]:
+    """Add every scorer's field to every document, in order; see `score_batches`."""
+    for batch, columns in score_batches(documents, scorers):
         for row, document in enumerate(batch):
             unscored = [field for field, scores in columns.items() if scores[row] is None]
             counts: dict[str, Any] = {"unscored": dict.fromkeys(unscored, 1)} if unscored else {}
-            if not texts[row].strip():
+            if not document["text"].strip():
                 counts["empty_text"] = 1
             yield Result(document | {field: scores[row] for field, scores in columns.items()}, counts=counts)
 

@@ -1,10 +1,9 @@
 """The steps of a filter recipe, one after the other, each resumable: score, select, dedup, decontaminate, mix."""
 
-import itertools
 import json
 import logging
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -14,45 +13,34 @@ from common.config import RunConfig, config_hash
 from common.documents import read_documents
 from common.launch import run_shards
 from common.run import Run, run_folder, write_json
-from common.shards import Document, Result, Shard, list_shards, process_shard
+from common.shards import Shard, list_shards
 from common.storage import exists, is_remote, join, make_folder, read_bytes
 from filter.decontaminate import open_index
-from filter.heuristics import check, judge_all
-from filter.histogram import Histogram, linear_bins
-from filter.mix import (
-    MixJob,
-    Share,
-    epochs,
-    gather_shard,
-    pool_columns,
-    settle_versions,
-    share_of,
-    spread_shard,
-    versions,
-)
+from filter.heuristics import check
+from filter.megadocuments import join_shard
+from filter.mix import Share, epochs, fit, settle_versions, share_of, versions
+from filter.mixing import MixJob, gather_shard, index_shard, pool_columns
 from filter.passes import (
     PassJob,
     decide_contamination,
     decide_duplicates,
     drop_shard,
+    heuristics_shard,
     ngram_shards,
     scan_shard,
     sign_shard,
     sum_stats,
     treat_shard,
 )
-from filter.quality import open_scorer, score_documents, scores_hash
-from filter.select import All, Budget, Columns, Cut, Fraction, Threshold, keep, passes, solve
-from filter.steps import (
-    RECORDS_FORM,
-    check_hash,
-    load_columns,
-    read_records,
-    records_of,
-    rewrite_shard,
-    step_hash,
-)
-from filter.tokens import TokenCountConfig, open_counter
+from filter.pool import Pool, resolve
+from filter.quality import open_scorer, scores_hash
+from filter.records import load_columns, records_path
+from filter.scales import scale_tokens
+from filter.scoring import ScoreJob, score_shard
+from filter.select import All, Budget, Columns, Cut, passes, solve, solved
+from filter.selecting import SelectJob, score_figures, select_shard, selection_figures
+from filter.steps import Stats, check_hash, step_hash
+from filter.tokens import open_counter
 
 if TYPE_CHECKING:
     from filter.decontaminate import DecontaminateConfig
@@ -60,99 +48,6 @@ if TYPE_CHECKING:
     from filter.run import FilterConfig, SourceRule
 
 log = logging.getLogger("repro.filter")
-
-Stats = dict[str, Any]
-
-
-@dataclass(frozen=True)
-class Pool:
-    """A source on its way through the steps: where its documents are now, and the hash of all that led there."""
-
-    name: str
-    folder: str
-    hash: str
-
-
-@dataclass(frozen=True)
-class ScoreJob:
-    """What scoring a shard needs; goes to worker processes."""
-
-    folder: str
-    hash: str
-    scorers: tuple[Any, ...]
-    fields: tuple[str, ...]
-    tokens: TokenCountConfig
-
-
-@dataclass(frozen=True)
-class SelectJob:
-    """What selecting from a shard needs; goes to worker processes."""
-
-    folder: str
-    records: str
-    hash: str
-    source: str
-    field: str | None
-    cut: Cut
-    rephrase: tuple[float, float] | None
-    routed: bool = False
-    """Write the documents that go to rephrasing, in place of those that are kept."""
-
-
-def heuristics_shard(shard: Shard, folder: str, hash_: str, rules: Sequence[Any]) -> Stats:
-    """Write what the heuristics leave of one shard."""
-    return process_shard(shard, folder, partial(judge_all, rules=rules), config_hash=hash_)
-
-
-def score_shard(shard: Shard, job: ScoreJob) -> Stats:
-    """Write the score records of one shard."""
-
-    def transform(documents: Iterator[Document]) -> Iterator[Result]:
-        scored = score_documents(documents, [open_scorer(scorer) for scorer in job.scorers])
-        return records_of(scored, job.fields, open_counter(job.tokens))
-
-    return process_shard(shard, job.folder, transform, config_hash=job.hash, form=RECORDS_FORM, restart_each_part=True)
-
-
-def select_shard(shard: Shard, job: SelectJob) -> Stats:
-    """Write what a cut keeps of one shard, with scores, tokens and source on every document."""
-    path = join(job.records, shard.name + RECORDS_FORM)
-
-    def work(documents: Iterator[Document]) -> Iterator[Result]:
-        columns = load_columns(path, job.field)
-        kept = keep(job.cut, columns, shard.index)
-        for number, (document, record) in enumerate(itertools.zip_longest(documents, read_records(path), fillvalue={})):
-            if document.get("id") != record.get("id"):
-                raise RuntimeError(f"{shard.path} changed since it was scored: delete {job.records}")
-            counts = {"tokens_in": record.get("tokens", 0)}
-            route = _route(float(columns.scores[number]), bool(kept[number]), job)
-            if route == ("to_rephrase" if job.routed else "kept"):
-                counts["tokens_out"] = counts["tokens_in"]
-                yield Result(_selected(document, record, job.source), counts=counts)
-            else:
-                yield Result(reason=route, counts=counts)
-
-    return rewrite_shard(shard, job.folder, work, job.hash)
-
-
-def _route(score: float, kept: bool, job: SelectJob) -> str:
-    """Where a document goes: `kept`, `to_rephrase`, or the reason why it is discarded."""
-    if kept:
-        return "kept"
-    if np.isnan(score):
-        return "no_score"
-    if job.rephrase and job.rephrase[0] <= score < job.rephrase[1]:
-        return "to_rephrase"
-    return "tied_over_budget" if score == job.cut.threshold else "below_threshold"
-
-
-def _selected(document: Document, record: Document, source: str) -> Document:
-    scores = {field: score for field, score in record["scores"].items() if score is not None}
-    tokens = {"token_count": record["tokens"]} if "tokens" in record else {}
-    own = document.get("source")
-    # a pool's own `source` field is not lost
-    moved = {"source_before": own} if own is not None and own != source else {}
-    return document | scores | tokens | moved | {"source": source}
 
 
 class Recipe:
@@ -228,14 +123,15 @@ class Recipe:
             content = path
             if self.config.heuristics and rule.heuristics:
                 content = self._heuristics(rule, path)
-            scored = self._score(rule, content)
-            pool, figures = self._select(rule, path, scored, sources)
+            pool, figures = self._choose(rule, path, content, sources)
             pools.append(pool)
             sources.append(figures)
         for number, dedup in enumerate(self.config.dedup):
             pools = self._ngrams(pools, number, dedup) if dedup.kind == "ngram" else self._dedup(pools, number, dedup)
         if self.config.decontaminate:
             pools = self._decontaminate(pools, self.config.decontaminate)
+        if self.config.megadocument > 1:
+            pools = self._join(pools, self.config.megadocument)
         dataset = self._mix(pools, sources)
         write_json(join(self.config.output_dir, "dataset.json"), dataset)
         return dataset
@@ -249,40 +145,32 @@ class Recipe:
         self.inputs[rule.name] = list_shards(folder)
         return hash_
 
-    def _score(self, rule: "SourceRule", content: str) -> Pool:
-        """Score records of one source, in its shards' order; `content` names what is in them."""
-        fields = [scorer.field for scorer in self.config.scorers]
-        if rule.field and rule.field not in fields:
-            fields.append(rule.field)
-        scorers = [scores_hash(scorer, [scorer]) for scorer in self.config.scorers]
-        hash_ = step_hash("score", content, scorers, fields, config_hash(self.config.token_count()))
-        pool = Pool(rule.name, self._folder("score", hash_, rule.name), hash_)
-        job = ScoreJob(pool.folder, hash_, tuple(self.config.scorers), tuple(fields), self.config.token_count())
-        self._step("score", rule.name, self.inputs[rule.name], partial(score_shard, job=job))
-        return pool
-
-    def _select(
-        self, rule: "SourceRule", path: str, scored: Pool, before: Sequence[dict[str, Any]]
+    def _choose(
+        self, rule: "SourceRule", path: str, content: str, before: Sequence[dict[str, Any]]
     ) -> tuple[Pool, dict[str, Any]]:
-        field = self.config.score_field(rule)
-        shards = self.inputs[rule.name]
+        """Score one source and select from it; `content` names what is in it, `before` are the sources before it."""
+        shards, field = self.inputs[rule.name], self.config.score_field(rule)
+        score = self._score_job(rule, content)
+        cut = solved(rule.select)  # known before anything is scored: the same pass scores and selects
+        select = self._select_job(rule, score, cut) if cut else None
+        self._step("score", rule.name, shards, partial(score_shard, job=replace(score, select=select)))
+        ties = isinstance(rule.select, Budget)
 
         def columns() -> Iterator[Columns]:
             for shard in shards:
-                yield load_columns(join(scored.folder, shard.name + RECORDS_FORM), field)
+                yield load_columns(records_path(score.folder, shard), field, ties)
 
-        spent = sum(one["tokens_selected"] for one in before if one["name"] in getattr(rule.select, "minus", []))
-        try:
-            cut = solve(rule.select, columns, spent)
-        except ValueError as error:
-            raise ValueError(f"{rule.name}: {error}") from None
-        hash_ = step_hash("select", scored.hash, rule.name, field, repr(cut), rule.rephrase)
-        pool = Pool(rule.name, self._folder("select", hash_, rule.name), hash_)
-        job = SelectJob(pool.folder, scored.folder, hash_, rule.name, field, cut, rule.rephrase)
+        if cut is None:
+            spent = sum(one["tokens_selected"] for one in before if one["name"] in getattr(rule.select, "minus", []))
+            try:
+                cut = solve(rule.select, columns, spent)
+            except ValueError as error:
+                raise ValueError(f"{rule.name}: {error}") from None
+        job = select or self._select_job(rule, score, cut)
         stats = self._step("select", rule.name, shards, partial(select_shard, job=job))
         if rule.rephrase:
             target = join(self.config.output_dir, f"to_rephrase/{rule.name}")
-            routed = replace(job, folder=target, hash=step_hash(hash_, "to_rephrase"), routed=True)
+            routed = replace(job, folder=target, hash=step_hash(job.hash, "to_rephrase"), routed=True)
             self._run_shards(partial(select_shard, job=routed), shards, f"route {rule.name}")
         figures = {
             "name": rule.name,
@@ -292,10 +180,27 @@ class Recipe:
             "tokens_in": stats.get("tokens_in", 0),
             "tokens_selected": stats.get("tokens_out", 0),
             "scorer": field,
-            "select": _selection(rule.select, cut),
+            "select": selection_figures(rule.select, cut),
             **score_figures(columns, cut, field),
         }
-        return pool, figures
+        return Pool(rule.name, job.folder, job.hash), figures
+
+    def _score_job(self, rule: "SourceRule", content: str) -> ScoreJob:
+        fields = [scorer.field for scorer in self.config.scorers]
+        if rule.field and rule.field not in fields:
+            fields.append(rule.field)
+        scorers = [scores_hash(scorer, [scorer]) for scorer in self.config.scorers]
+        tokens = self.config.token_count()
+        hash_ = step_hash("score", content, scorers, fields, config_hash(tokens))
+        folder = self._folder("score", hash_, rule.name)
+        return ScoreJob(folder, hash_, tuple(self.config.scorers), tuple(fields), tokens)
+
+    def _select_job(self, rule: "SourceRule", scored: ScoreJob, cut: Cut) -> SelectJob:
+        field = self.config.score_field(rule)
+        hash_ = step_hash("select", scored.hash, rule.name, field, repr(cut), rule.rephrase)
+        folder = self._folder("select", hash_, rule.name)
+        ties = isinstance(rule.select, Budget)
+        return SelectJob(folder, scored.folder, hash_, rule.name, field, cut, rule.rephrase, ties=ties)
 
     def _dedup(self, pools: Sequence[Pool], number: int, config: "ExactDedup | MinHashDedup") -> list[Pool]:
         """Exact or near duplicates: sign, decide, rewrite."""
@@ -345,6 +250,17 @@ class Recipe:
         }
         return after
 
+    def _join(self, pools: Sequence[Pool], size: int) -> list[Pool]:
+        """Rollouts of one page as one document."""
+        after = []
+        for pool in pools:
+            hash_ = step_hash("megadocument", pool.hash, size)
+            folder = self._folder("megadocument", hash_, pool.name)
+            work = partial(join_shard, output=folder, size=size, tokens=self.config.token_count(), config_hash=hash_)
+            self._step("megadocument", pool.name, list_shards(pool.folder), work)
+            after.append(Pool(pool.name, folder, hash_))
+        return after
+
     def _job(
         self, pool: Pool, step: str, pools: Sequence[Pool], number: int, config: RunConfig
     ) -> tuple[PassJob, list[Shard]]:
@@ -359,6 +275,8 @@ class Recipe:
         shards = {pool.name: list_shards(pool.folder) for pool in pools}
         tokens, documents = self.tokens, self.documents
         often = epochs(config.mix, tokens)
+        if config.tokens_for:
+            often = fit(often, tokens, scale_tokens(config.tokens_for))
         shares: dict[str, Share] = {}
         for name, amount in often.items():
             whole = float(amount).is_integer()
@@ -367,20 +285,19 @@ class Recipe:
         total = sum(round(documents[name] * amount) for name, amount in often.items())
         buckets = max(1, -(-total // config.shard_docs))
         hash_ = step_hash("mix", self.hash, [pool.hash for pool in pools])
-        job = MixJob(self._folder("mix", hash_, ""), config.output_dir, config.seed, buckets, self.hash, config.form)
-        runs: list[str] = []
+        job = MixJob(self._folder("mix", hash_, ""), config.output_dir, config.seed, self.hash, config.form)
         for name, of_source in shards.items():
-            work = partial(spread_shard, job=job, source=name, share=shares[name], dropped=drops[name])
+            work = partial(index_shard, job=job, source=name, share=shares[name], dropped=drops[name])
             unique = tokens[name]
             stats = self._step("mix", name, of_source, work)
-            runs += [join(job.folder, f"{name}/{shard.name}.run") for shard in of_source]
             figures = next(one for one in sources if one["name"] == name)
             figures["documents"] = stats["docs_out"]
             figures["tokens"] = stats["tokens"]
             figures["tokens_unique"] = unique
             figures["epochs"] = round(often[name], 6)
         targets = [Shard(number, "", f"shard_{number:08d}") for number in range(buckets)]
-        gathered = self._run_shards(partial(gather_shard, job=job, runs=runs), targets, "write")
+        found = [(name, shard) for name, of_source in shards.items() for shard in of_source]
+        gathered = self._run_shards(partial(gather_shard, job=job, shards=found, number=buckets), targets, "write")
         return self._record(sources, gathered, both)
 
     def _versions(self, shards: dict[str, list[Shard]]) -> tuple[int, dict[str, Any]]:
@@ -406,13 +323,15 @@ class Recipe:
         documents = sum(one["docs_out"] for one in gathered)
         counted = self.config.tokenizer or self.config.bytes_per_token
         unique = sum(min(one["epochs"], 1.0) * one["tokens_unique"] for one in sources)
-        training = self.config.training_tokens
+        scale = self.config.tokens_for
+        training = self.config.training_tokens or (scale_tokens(scale) if scale else None)
         return {
             "documents": documents,
             "tokens": tokens if counted else None,
             "unique_tokens": round(unique) if counted else None,
             "token_count": _dump(self.config.token_count()),
             "training_tokens": training,
+            "tokens_for": scale,
             "passes": passes(training, round(unique)) if training and unique else None,
             "pages_in_both_versions": both,
             "both_versions": self.config.both_versions,
@@ -449,92 +368,6 @@ class Recipe:
 
     def _folder(self, step: str, hash_: str, source: str) -> str:
         return join(self.work, f"{step}-{hash_[:8]}" + (f"/{source}" if source else ""))
-
-
-def resolve(path: str) -> str:
-    """A pool's place: the path itself, or the `dataset_url` in a DCLM dataset reference.
-
-    Raises:
-        ValueError: the reference is missing or names no pool.
-    """
-    if not path.endswith(".json"):
-        return path
-    if not exists(path):
-        raise ValueError(f"no dataset reference at {path}")
-    try:
-        reference = json.loads(read_bytes(path))
-    except json.JSONDecodeError as error:
-        raise ValueError(f"{path} is no JSON: {error}") from None
-    if not isinstance(reference, dict) or not isinstance(reference.get("dataset_url"), str):
-        raise ValueError(f"{path} names no dataset_url")
-    return reference["dataset_url"]
-
-
-def score_figures(columns: Callable[[], Iterable[Columns]], cut: Cut, field: str | None) -> dict[str, Any]:
-    """Histogram in 100 bins of all scored documents and of the kept ones, and quantiles: what the report draws."""
-    if field is None:
-        return {"histogram": None, "quantiles": {}}
-    whole = Histogram()
-    for one in columns():
-        scored = ~np.isnan(one.scores)
-        whole.add(one.scores[scored], one.tokens[scored])
-    if not whole.total:
-        return {"histogram": None, "quantiles": {}}
-    edges = linear_bins(whole.low, whole.high)
-    rows = {name: np.zeros(len(edges) - 1, np.int64) for name in ("documents", "kept", "tokens", "tokens_kept")}
-    for number, one in enumerate(columns()):
-        kept = keep(cut, one, number)
-        scored = ~np.isnan(one.scores)
-        for name, which in (("", scored), ("_kept", kept)):
-            documents, _ = np.histogram(one.scores[which], edges)
-            tokens, _ = np.histogram(one.scores[which], edges, weights=one.tokens[which])
-            rows["kept" if name else "documents"] += documents
-            rows["tokens" + name] += tokens.astype(np.int64)
-    picture = {"edges": [round(float(edge), 6) for edge in edges], **{name: row.tolist() for name, row in rows.items()}}
-    return {"histogram": picture, "quantiles": whole.quantiles()}
-
-
-def table(dataset: dict[str, Any]) -> str:
-    """What was kept of each source, and every step's counts, for a terminal."""
-    lines = [f"{'source':<16}{'documents in':>14}{'kept':>12}{'share':>8}{'tokens kept':>16}  rule"]
-    for one in dataset["sources"]:
-        share = one["documents_selected"] / one["documents_in"] if one["documents_in"] else 0.0
-        rule = ", ".join(f"{key} {value}" for key, value in one["select"].items() if value is not None)
-        lines.append(
-            f"{one['name']:<16}{one['documents_in']:>14,}{one['documents_selected']:>12,}{share:>8.1%}"
-            f"{one['tokens_selected']:>16,}  {rule}"
-        )
-    for one in dataset["sources"]:
-        lines += ["", *_bars(one)]
-    lines.append("")
-    for step in dataset["steps"]:
-        drops = ", ".join(f"{reason} {number:,}" for reason, number in sorted(step["drops"].items()))
-        lines.append(
-            f"{step['step']:<14}{step['source']:<16}{step['docs_in']:>12,} in{step['docs_out']:>12,} out"
-            + (f"   dropped: {drops}" if drops else "")
-        )
-    return "\n".join(lines)
-
-
-def _bars(source: dict[str, Any], width: int = 40) -> list[str]:
-    if not source["histogram"]:
-        return []
-    picture = source["histogram"]
-    tens = {name: np.add.reduceat(picture[name], range(0, len(picture[name]), 10)) for name in ("documents", "kept")}
-    edges = picture["edges"][::10]
-    lines = [f"{source['name']}: {source['scorer']}, all and kept (█) documents"]
-    for start, end, number, kept in zip(edges[:-1], edges[1:], tens["documents"], tens["kept"], strict=True):
-        full = round(width * kept / tens["documents"].max())
-        rest = round(width * number / tens["documents"].max()) - full
-        lines.append(f"  {start:8.4g} to {end:8.4g} {number:10,} {kept:10,} {'█' * full}{'░' * rest}")
-    lines.append("  quantiles " + "  ".join(f"{share}: {value:.4g}" for share, value in source["quantiles"].items()))
-    return lines
-
-
-def _selection(rule: All | Threshold | Fraction | Budget, cut: Cut) -> dict[str, Any]:
-    overshoot = None if cut.asked is None or cut.reached is None else cut.reached - cut.asked
-    finite = cut.threshold if np.isfinite(cut.threshold) else None
-    return {"mode": rule.kind, "threshold": finite, "asked": cut.asked, "reached": cut.reached, "overshoot": overshoot}
 
 
 def _dump(config: RunConfig) -> Any:

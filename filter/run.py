@@ -3,6 +3,7 @@
 Usage:
     python -m filter.run CONFIG.yaml source_ref_paths=ORGANIC,RECYCLED output_dir=OUT
     python -m filter.run configs/filter/repro.yaml source_ref_paths=ORGANIC,RECYCLED output_dir=OUT workers=16
+    python -m filter.run CONFIG.yaml source_ref_paths=POOL output_dir=OUT tokens_for=411m_1x tokenizer=FOLDER
 
 Sources are matched with `source_ref_paths` in order: the first rule is for the first pool, and so on. A pool is a
 folder, a glob, a file, an fsspec URL, or a DCLM dataset reference (`.json` with `dataset_url`). The output is one pool
@@ -30,6 +31,7 @@ from filter.dedup import AnyDedup
 from filter.heuristics import AnyHeuristic
 from filter.mix import AnyMix, Union
 from filter.quality import AnyScorerConfig
+from filter.scales import scale_tokens
 from filter.select import All, AnyRule, Budget
 from filter.tokens import TokenCountConfig
 
@@ -93,8 +95,16 @@ class FilterConfig(RunConfig):
     both_versions: Literal["allow", "prefer_best", "prefer_recycled"] = "allow"
     """A page that is kept as organic and as recycled text: both (the paper), the better scored, or the recycled one."""
 
+    megadocument: int = Field(1, ge=1)
+    """Rollouts of one page that are joined to one document, as many as are left of them; 1 joins none."""
+
+    tokens_for: str | None = None
+    """A pretraining scale (`411m_1x`, `1b_1x` …): of the mix, a seeded choice of documents with as many tokens as the
+    scale trains on, so that one pass over them is the whole run. None takes the whole mix."""
+
     training_tokens: int | None = Field(None, gt=0)
-    """Tokens the training run will see, to tell how often it will see each (RePro: 28.8e9)."""
+    """Tokens the training run will see, to tell how often it will see each (RePro: 28.8e9); None: those of
+    `tokens_for`."""
 
     seed: int = 0
     """Of the order of the documents and of what is drawn when a source comes a fraction of a time."""
@@ -132,6 +142,10 @@ class FilterConfig(RunConfig):
         if needs_tokens and not (self.tokenizer or self.bytes_per_token):
             name = needs_tokens[0]
             raise ValueError(f"{name} has a token budget; set tokenizer=PATH (or bytes_per_token to estimate)")
+        if self.tokens_for:
+            scale_tokens(self.tokens_for)
+            if not (self.tokenizer or self.bytes_per_token):
+                raise ValueError("tokens_for needs token counts; set tokenizer=PATH (or bytes_per_token to estimate)")
         if self.tokenizer and self.bytes_per_token:
             raise ValueError("give tokenizer or bytes_per_token, not both")
         return self
@@ -156,7 +170,8 @@ class FilterConfig(RunConfig):
 def main(argv: list[str] | None = None) -> None:
     """Read the command line, run the recipe, print what was kept."""
     config = parse(FilterConfig, __doc__, argv, plan=_plan)
-    from filter.recipe import Recipe, table
+    from filter.recipe import Recipe
+    from filter.summary import table
 
     with usage_errors():
         recipe = Recipe(config)

@@ -113,6 +113,17 @@ def keep(cut: Cut, columns: Columns, shard: int = 0) -> NDArray[np.bool_]:
     return kept
 
 
+def solved(rule: All | Threshold | Fraction | Budget) -> Cut | None:
+    """The cut of a rule that does not depend on the pool, None for one that has to be solved.
+
+    >>> solved(Threshold(kind="threshold", threshold=0.5)).threshold
+    0.5
+    """
+    if isinstance(rule, All):
+        return Cut(-math.inf)
+    return Cut(rule.threshold) if isinstance(rule, Threshold) else None
+
+
 def solve(rule: All | Threshold | Fraction | Budget, shards: Shards, spent_tokens: int = 0) -> Cut:
     """Turn a rule into a cut for these shards.
 
@@ -124,10 +135,9 @@ def solve(rule: All | Threshold | Fraction | Budget, shards: Shards, spent_token
     Raises:
         ValueError: nothing is left of the budget, or the pool is too small for it; names the numbers.
     """
-    if isinstance(rule, All):
-        return Cut(-math.inf)
-    if isinstance(rule, Threshold):
-        return Cut(rule.threshold)
+    known = solved(rule)
+    if known is not None:
+        return known
     if isinstance(rule, Fraction):
         return solve_fraction(shards, rule.fraction, rule.by)
     left = rule.tokens - spent_tokens

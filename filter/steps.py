@@ -1,28 +1,25 @@
-"""One shard through one step: score records beside a pool, and pools rewritten document by document.
+"""One shard through one step: pools rewritten document by document, whole or not at all.
 
-Scoring is the costly step and uses `process_shard`, which commits parts. A rewriting step costs no more than reading:
-it redoes a whole shard after a kill, and holds one document of it in memory.
+A rewriting step costs no more than reading: it redoes a whole shard after a kill, and holds one document of it in
+memory. Its pool is plain JSON lines, since it is written once, read several times, and read document by document by the
+mix; the finished pool is compressed.
 """
 
 import json
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from functools import lru_cache
+from collections.abc import Callable, Iterable, Iterator
 from hashlib import blake2b
-from typing import Any
+from typing import IO, Any
 
-import numpy as np
-import orjson
-
-from common.documents import form_of, read_documents, read_lines, write_documents
-from common.shards import Document, Result, Shard, add_stats
+from common.documents import encode, open_lines, read_documents
+from common.shards import Document, Result, Shard, count_into
 from common.storage import atomic_write, exists, join, read_bytes
-from filter.select import Columns
 
 Stats = dict[str, Any]
 Work = Callable[[Iterator[Document]], Iterable[Result]]
 
-RECORDS_FORM = ".jsonl.zst"
+STEP_FORM = ".jsonl"
+"""How a step's pool is stored."""
 
 
 def hash_id(identity: str, *salt: object) -> int:
@@ -37,15 +34,67 @@ def step_hash(*parts: Any) -> str:
     return blake2b(text.encode("utf-8", "surrogatepass"), digest_size=8).hexdigest()
 
 
-def rewrite_shard(shard: Shard, output: str, work: Work, config_hash: str, form: str | None = None) -> Stats:
-    """Write what a step makes of one shard, whole or not at all; a finished shard is left as it is.
+class Draft:
+    """One shard of a step's pool while it is written: the lines go to a file, the counts add up here."""
+
+    def __init__(self, shard: Shard, output: str, config_hash: str) -> None:
+        self.path = join(output, shard.name + STEP_FORM)
+        self.stats_path = join(output, f"{shard.name}.stats.json")
+        self.config_hash = config_hash
+        self.began = time.monotonic()
+        self.stats: Stats = {"shard": shard.name, "docs_in": 0, "docs_out": 0, "drops": {}}
+
+    def add(self, result: Result, target: IO[bytes]) -> None:
+        """Count one document's result and write what is left of it."""
+        self.stats["docs_in"] += 1
+        if result.counts:
+            count_into(self.stats, result.counts)
+        if result.reason is not None:
+            self.stats["drops"][result.reason] = self.stats["drops"].get(result.reason, 0) + 1
+        else:
+            self.stats["docs_out"] += 1
+            target.write(encode(result.document))  # type: ignore[arg-type]  # a step gives one document for one
+
+    def reject(self, position: int, reason: str, raw: bytes) -> None:
+        """Count a line that is no document; the step that met it first keeps it in its rejects."""
+        del position, raw
+        self.reject_all({reason: 1})
+
+    def reject_all(self, drops: dict[str, int]) -> None:
+        """Count lines that are no documents, by reason."""
+        self.stats["docs_in"] += sum(drops.values())
+        count_into(self.stats["drops"], drops)
+
+    def commit(self) -> Stats:
+        """Mark the shard done; its file is in place."""
+        stats = {**self.stats, "seconds": round(time.monotonic() - self.began, 3), "config_hash": self.config_hash}
+        with atomic_write(self.stats_path) as target:
+            target.write(json.dumps(stats, indent=1, ensure_ascii=False).encode())
+        return stats
+
+
+def finished(shard: Shard, output: str, config_hash: str) -> Stats | None:
+    """The stats of a shard that a step is done with, or None.
+
+    Raises:
+        ValueError: the folder holds another configuration's output.
+    """
+    path = join(output, f"{shard.name}.stats.json")
+    if not exists(path):
+        return None
+    stats = json.loads(read_bytes(path))
+    check_hash(output, stats["config_hash"], config_hash)
+    return stats
+
+
+def rewrite_shard(shard: Shard, output: str, work: Work, config_hash: str) -> Stats:
+    """Write what a step makes of one shard; a finished shard is left as it is.
 
     Args:
         shard: the input.
         output: folder of the output pool.
         work: gives one result per document.
         config_hash: of what shapes the output.
-        form: how the output is stored; the input's way if None.
 
     Returns:
         The shard's stats; `docs_in` = `docs_out` + the sum of `drops`, lines that are no documents included.
@@ -53,39 +102,14 @@ def rewrite_shard(shard: Shard, output: str, work: Work, config_hash: str, form:
     Raises:
         ValueError: the folder holds another configuration's output.
     """
-    stats_path = join(output, f"{shard.name}.stats.json")
-    if exists(stats_path):
-        stats = json.loads(read_bytes(stats_path))
-        check_hash(output, stats["config_hash"], config_hash)
-        return stats
-    began = time.monotonic()
-    stats: Stats = {"shard": shard.name, "docs_in": 0, "docs_out": 0, "drops": {}}
-
-    def on_reject(position: int, reason: str, raw: bytes) -> None:
-        # the step that met the line first keeps it in its rejects; here it is counted
-        del position, raw
-        stats["docs_in"] += 1
-        stats["drops"][reason] = stats["drops"].get(reason, 0) + 1
-
-    counts: Stats = {}
-
-    def kept() -> Iterator[Document]:
-        nonlocal counts
-        for result in work(read_documents(shard.path, shard.index, on_reject)):
-            stats["docs_in"] += 1
-            if result.counts:
-                counts = add_stats(counts, result.counts)
-            if result.reason is not None:
-                stats["drops"][result.reason] = stats["drops"].get(result.reason, 0) + 1
-                continue
-            stats["docs_out"] += 1
-            yield result.document  # type: ignore[misc]  # a rewriting step gives one document for one
-
-    write_documents(join(output, shard.name + (form or form_of(shard.path))), kept())
-    stats |= {**counts, "seconds": round(time.monotonic() - began, 3), "config_hash": config_hash}
-    with atomic_write(stats_path) as target:
-        target.write(json.dumps(stats, indent=1, ensure_ascii=False).encode())
-    return stats
+    done = finished(shard, output, config_hash)
+    if done is not None:
+        return done
+    draft = Draft(shard, output, config_hash)
+    with open_lines(draft.path) as target:
+        for result in work(read_documents(shard.path, shard.index, draft.reject)):
+            draft.add(result, target)
+    return draft.commit()
 
 
 def check_hash(folder: str, found: str, wanted: str) -> None:
@@ -99,63 +123,3 @@ def check_hash(folder: str, found: str, wanted: str) -> None:
             f"{folder} holds output of another configuration (hash {found}, now {wanted}); "
             "choose another output folder, or delete this one"
         )
-
-
-def records_of(documents: Iterable[Result], fields: Iterable[str], count: Any) -> Iterator[Result]:
-    """Scored documents as the small records that selection reads: id, hash of the id, scores, tokens.
-
-    Args:
-        documents: results of `filter.quality.score_documents`.
-        fields: score fields to record.
-        count: counter of tokens, or None.
-    """
-    from filter.quality import read_score
-
-    names = list(fields)
-    batch: list[Result] = []
-
-    def flush() -> Iterator[Result]:
-        texts = [result.document["text"] for result in batch]  # type: ignore[index,call-overload]
-        tokens = count(texts) if count else [None] * len(batch)
-        for result, number in zip(batch, tokens, strict=True):
-            document: Document = result.document  # type: ignore[assignment]
-            record = {"id": document["id"], "scores": {name: read_score(document, name) for name in names}}
-            counts = dict(result.counts)
-            if number is not None:
-                record["tokens"] = number
-                counts["tokens_in"] = number
-            yield Result(record, counts=counts)
-        batch.clear()
-
-    for result in documents:
-        batch.append(result)
-        if len(batch) == 256:
-            yield from flush()
-    yield from flush()
-
-
-def read_records(path: str) -> Iterator[dict[str, Any]]:
-    """The score records of one shard, in its documents' order."""
-    return (orjson.loads(line) for line in read_lines(path))
-
-
-def columns_of(records: Iterable[Mapping[str, Any]], field: str | None) -> Columns:
-    """Records of one shard as arrays.
-
-    Args:
-        records: from `read_records`.
-        field: the score to select by; None gives every document the score 0.
-    """
-    scores, tokens, hashes = [], [], []
-    for record in records:
-        score = 0.0 if field is None else record["scores"].get(field)
-        scores.append(np.nan if score is None else score)
-        tokens.append(record.get("tokens", 0))
-        hashes.append(hash_id(str(record["id"])))
-    return Columns(np.array(scores, np.float64), np.array(tokens, np.int64), np.array(hashes, np.uint64))
-
-
-@lru_cache(maxsize=16)
-def load_columns(path: str, field: str | None) -> Columns:
-    """The score records of one shard as arrays; a few shards' are remembered, since each is read several times."""
-    return columns_of(read_records(path), field)
