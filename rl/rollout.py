@@ -7,7 +7,8 @@ Differs from transformers' `generate`, which TRL would call:
        neither the number of processes nor the batch it is in decides what is sampled.
 """
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterator, Sequence
+from contextlib import contextmanager
 from hashlib import blake2b
 from typing import Any
 
@@ -43,6 +44,36 @@ def choose(logits: torch.Tensor, numbers: torch.Tensor, temperature: float, top_
     drawn = torch.searchsorted(cumulative, (numbers.to(cumulative) * mass)[:, None], right=True)  # [B, 1]
     last = kept.sum(-1, keepdim=True) - 1  # rounding must not reach past the kept tokens
     return tokens.gather(-1, torch.minimum(drawn, last)).squeeze(-1)
+
+
+@contextmanager
+def whole_weights(model: Any) -> Iterator[None]:
+    """Gather an FSDP2 model's weights on every process, and share them out again at the end.
+
+    Sharded, each forward pass waits for all processes, and completions that end early would leave some waiting for
+    good; with whole weights each process takes as many steps as its own completions need. Does nothing to a model that
+    FSDP2 does not shard. All processes must call it together.
+    """
+    from torch.distributed.fsdp import FSDPModule
+
+    sharded = [module for module in model.modules() if isinstance(module, FSDPModule)]
+    if not sharded:
+        yield
+        return
+    with torch.no_grad():  # FSDP finds its root, whose settings differ, in the first pass
+        model(input_ids=torch.zeros(1, 1, dtype=torch.long, device=model.device), use_cache=False)
+    groups = {id(group): group for module in sharded for group in module._get_fsdp_state()._fsdp_param_groups}
+    settings = {key: group.post_forward_mesh_info for key, group in groups.items()}  # torch has a setter, no getter
+    model.set_reshard_after_forward(False)
+    for module in sharded:
+        module.unshard()
+    try:
+        yield
+    finally:
+        for key, group in groups.items():
+            group.post_forward_mesh_info = settings[key]
+        for module in sharded:
+            module.reshard()
 
 
 @torch.no_grad()

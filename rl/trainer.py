@@ -28,7 +28,7 @@ from rl.journal import batch_metrics
 from rl.refill import Refill, Rollouts
 from rl.rewards.base import Reward, SkipLimit, combine, failure, message_text, parts
 from rl.rewards.process import ProcessReward
-from rl.rollout import sample, uniforms
+from rl.rollout import sample, uniforms, whole_weights
 
 if TYPE_CHECKING:
     from rl.config import RLConfig
@@ -201,8 +201,7 @@ class RewardTrainer(GRPOTrainer):
         config = self.config
         temperature = config.temperature if training else config.eval_temperature or config.temperature
         top_p = config.top_p if training else config.eval_top_p or config.top_p
-        # FSDP gathers weights layer by layer: all processes must take the same number of steps, as TRL's way does.
-        if self.use_vllm or self.is_fsdp_enabled or GENERATION_OPTIONS & config.trl.keys():
+        if self.use_vllm or self._dist.fsdp_version == 1 or GENERATION_OPTIONS & config.trl.keys():
             sampler = self.vllm_generation if self.use_vllm else self.generation_config
             sampler.temperature, sampler.top_p = temperature, top_p
             return super()._generate_single_turn(prompt_ids, *args, **kwargs)
@@ -215,7 +214,7 @@ class RewardTrainer(GRPOTrainer):
             f"{config.seed}:{step}:{(first + row) % group}:{','.join(map(str, ids))}"
             for row, ids in enumerate(prompt_ids)
         ]
-        with unwrap_model_for_generation(self.model_wrapped, self.accelerator) as model:
+        with unwrap_model_for_generation(self.model_wrapped, self.accelerator) as model, whole_weights(model):
             model.eval()  # activation checkpointing would switch the cache off
             completion_ids = sample(
                 model,

@@ -8,10 +8,10 @@
 #   ACCELERATE=configs/accelerate/zero3.yaml scripts/rl.sh
 #   NODE_RANK=1 NNODES=2 MASTER_ADDR=node0 ACCELERATE=configs/accelerate/zero3.yaml scripts/rl.sh
 #
-# ACCELERATE   accelerate file for several GPUs or nodes (default: one process)
-# POLICY_GPUS  GPUs for the policy where servers have their own, such as 2,3,4,5,6,7 (default: all)
+# ACCELERATE   accelerate file (default: configs/accelerate/zero3.yaml for several GPUs or nodes, else one process)
+# POLICY_GPUS  GPUs for the policy, such as 2,3,4,5,6,7 (default: those that no server of the config has)
 # SERVERS      `none`: the config's servers run already (default: start them here)
-# NPROC        processes on each node (default: one for each of its GPUs)
+# NPROC        processes on each node (default: one for each of POLICY_GPUS, or as many as a step divides among)
 # NNODES, NODE_RANK, MASTER_ADDR, MASTER_PORT  several nodes: the same command on each; each starts its servers
 set -euo pipefail
 
@@ -29,26 +29,49 @@ nnodes=${NNODES:-1} rank=${NODE_RANK:-0}
 case " $* " in *" --dry-run "* | *" --help "*) exec python3 -m rl.train "$@" ;; esac
 servers=$(python3 -m rl.train "$@" --check) # a mistake ends here with code 2, before a server or a launcher starts
 
-[ -z "${POLICY_GPUS:-}" ] || policy=(env "CUDA_VISIBLE_DEVICES=$POLICY_GPUS")
-policy=("${policy[@]:-env}")
+[ "${SERVERS:-}" != none ] || servers=''
+
+# The policy gets the GPUs that no server has; where each has one, they share.
+visible=${CUDA_VISIBLE_DEVICES:-$(nvidia-smi --query-gpu=index --format=csv,noheader 2>/dev/null | paste -sd, || true)}
+if [ -z "${POLICY_GPUS:-}" ]; then
+  taken=''
+  for name in $servers; do
+    taken+=",$(bash "$root/scripts/serve.sh" "$name" --dry-run | sed -n 's/^# gpus: \([0-9]\)/\1/p')"
+  done
+  for gpu in ${visible//,/ }; do
+    case "$taken," in *",$gpu,"*) ;; *) POLICY_GPUS=${POLICY_GPUS:+$POLICY_GPUS,}$gpu ;; esac
+  done
+  POLICY_GPUS=${POLICY_GPUS:-$visible}
+fi
+gpus=$(tr ',' '\n' <<<"$POLICY_GPUS" | grep -c . || true)
+nproc=${NPROC:-$((gpus > 0 ? gpus : 1))}
+check() { WORLD_SIZE=$((nproc * nnodes)) python3 -m rl.train "$@" --check >/dev/null; }
+if [ -z "${NPROC:-}" ]; then # a step must divide evenly: 7 free GPUs and 24 batches a step make 6 processes
+  until [ "$nproc" -eq 1 ] || check "$@" 2>/dev/null; do nproc=$((nproc - 1)); done
+  [ "$nproc" -ge "$gpus" ] || echo "a step divides among $nproc of $gpus GPUs; the others stay idle" >&2
+fi
+if [ $((nproc * nnodes)) -gt 1 ]; then
+  check "$@"
+  ACCELERATE=${ACCELERATE:-$root/configs/accelerate/zero3.yaml}
+fi
+
+# One process with several GPUs in sight would not be one of TRL's trainers.
+command=(env ${POLICY_GPUS:+CUDA_VISIBLE_DEVICES="$(cut -d, -f"1-$nproc" <<<"$POLICY_GPUS")"})
 if [ -n "${ACCELERATE:-}" ]; then
-  gpus=$(nvidia-smi -L 2>/dev/null | wc -l || true)
-  visible=${POLICY_GPUS:-${CUDA_VISIBLE_DEVICES:-}}
-  [ -z "$visible" ] || gpus=$(tr ',' '\n' <<<"$visible" | wc -l)
-  command=("${policy[@]}" accelerate launch --config_file "$ACCELERATE" --num_machines "$nnodes" --machine_rank "$rank"
-    --num_processes $((${NPROC:-$((gpus > 0 ? gpus : 1))} * nnodes)) --main_process_port "${MASTER_PORT:-29500}"
+  command+=(accelerate launch --config_file "$ACCELERATE" --num_machines "$nnodes" --machine_rank "$rank"
+    --num_processes $((nproc * nnodes)) --main_process_port "${MASTER_PORT:-29500}"
     ${MASTER_ADDR:+--main_process_ip "$MASTER_ADDR"} -m rl.train "$@")
 else
-  command=("${policy[@]}" python3 -m rl.train "$@")
+  command+=(python3 -m rl.train "$@")
 fi
-if [ -z "$servers" ] || [ "${SERVERS:-}" = none ]; then
+if [ -z "$servers" ]; then
   exec "${command[@]}"
 fi
 
-pids=()
+pids=() waiting=''
 # shellcheck disable=SC2329 # called by the trap
 stop_all() {
-  for pid in "${pids[@]}"; do kill "$pid" 2>/dev/null || true; done # serve.sh takes its server along
+  for pid in $waiting "${pids[@]}"; do kill "$pid" 2>/dev/null || true; done # serve.sh takes its server along
   for pid in "${pids[@]}"; do wait "$pid" 2>/dev/null || true; done
 }
 trap stop_all EXIT
@@ -58,7 +81,17 @@ for name in $servers; do
   bash "$root/scripts/serve.sh" "$name" &
   pids+=("$!")
 done
-for name in $servers; do bash "$root/scripts/serve.sh" "$name" --wait >/dev/null; done
+for name in $servers; do
+  bash "$root/scripts/serve.sh" "$name" --wait >/dev/null &
+  waiting=$!
+  while kill -0 "$waiting" 2>/dev/null; do
+    for pid in "${pids[@]}"; do # a server that ended says why itself
+      kill -0 "$pid" 2>/dev/null || { wait "$pid" || exit "$?"; exit 1; }
+    done
+    sleep 0.2
+  done
+  wait "$waiting"
+done
 "${command[@]}" & # in the background: a shell that waits hears signals at once
 pids+=("$!")
 wait "$!"
