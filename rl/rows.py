@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from common.documents import read_documents
+from common import documents
 from rephrase.prompts import messages, read_prompt_file
 from rl.data import conversations, recycling
 
@@ -34,7 +34,7 @@ def read_rows(path: Path, config: "RLConfig") -> Iterator[Row]:
     """Rows of a file with their prompts: their own, or the request of the config about their text."""
     prompt = read_prompt_file(config.prompt.prompt_file) if config.prompt.prompt_file else None
     score = config.data.field if isinstance(config.data, recycling.RecyclingDataConfig) else ""
-    for row in read_documents(str(path)):
+    for _, row in documents.read_rows(str(path)):
         chat = row.get("prompt") or messages(
             row["text"], config.prompt.name, config.prompt.system, no_think=config.prompt.no_think, prompt=prompt
         )
