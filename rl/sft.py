@@ -90,7 +90,7 @@ class SFTRunConfig(RunConfig):
     """AdamW's."""
 
     precision: Literal["fp32", "bf16", "mixed"] = "bf16"
-    """What the model computes in; `mixed`: products in bfloat16, weights and sums in float32 (CPUs with AVX-512 too)."""
+    """What the model computes in; `mixed`: products in bfloat16, weights and sums in float32, on CPU too."""
 
     export_dtype: Literal["float32", "bfloat16", "float16"] = "bfloat16"
     """What the exported weights are stored in."""

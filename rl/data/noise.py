@@ -9,7 +9,8 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from rl.data.boilerplate import INLINE, SEEN, UNSEEN, Maker
+from rl.data.boilerplate import INLINE, SEEN, Maker
+from rl.data.boilerplate_unseen import UNSEEN
 
 _SENTENCE_END = re.compile(r"[.!?][\"”’)]*(?= )")
 _SEAM = re.compile(r"\n+")
