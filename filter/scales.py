@@ -5,6 +5,11 @@ does not import it, so they stand here, and a test compares the two.
 """
 
 SCALE_TOKENS = {
+    "smoke": 40_960,
+    "tiny": 200_000,
+    "quickstart": 600_000,
+    "30m": 618_726_400,
+    "80m": 1_578_280_960,
     "411m_1x": 8_232_325_120,
     "1b_1x": 28_795_904_000,
     "3b_1x": 55_918_643_200,

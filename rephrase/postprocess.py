@@ -7,6 +7,7 @@ there is none; a failed completion is data to count, not an exception.
 import re
 from typing import Literal, NamedTuple, get_args
 
+from eval.faithfulness import duplicate_ngrams
 from rephrase.prompts import SENTINEL
 
 Status = Literal[
@@ -106,19 +107,6 @@ def format_ok(completion: str, profile: Profile = "auto") -> bool:
     either (white space free).
     """
     return completion.count(SENTINEL) == 1 and _FORMATS[profile].match(completion) is not None
-
-
-def duplicate_ngrams(text: str, n: int = 10) -> float:
-    """Share of word n-grams that are not the first of their kind: `1 - distinct / total`, 0 for a text too short.
-
-    >>> duplicate_ngrams("a b a b a b", n=2)
-    0.6
-    """
-    words = text.split()
-    total = len(words) - n + 1
-    if total < 1:
-        return 0.0
-    return 1 - len({tuple(words[i : i + n]) for i in range(total)}) / total
 
 
 def _without_rules(text: str) -> str:

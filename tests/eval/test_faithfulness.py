@@ -120,7 +120,8 @@ def test_edit_and_ngram_vectors():
     assert word_edit_distance("a b c d", "a x c") == 0.5
     assert novel_ngrams("the cat sat", "the cat ran", n=2) == 0.5
     assert novel_ngrams("the cat sat", "one", n=2) is None
-    assert duplicate_ngrams("a b a b a b", n=2) == pytest.approx(0.6)
+    assert duplicate_ngrams("a b a b a b", n=2) == pytest.approx(0.6)  # ab ba ab ba ab: 2 of 5
+    assert duplicate_ngrams("a b", n=10) == 0
     assert opening_collisions(["A", "A", "B", "C"]) == 500
 
 

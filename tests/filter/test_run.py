@@ -1,11 +1,18 @@
 import json
+from dataclasses import replace
 
 import pytest
 
 from common.config import load
 from common.documents import read_documents, write_documents
-from common.shards import read_pool
+from common.shards import Shard, read_pool
+from filter.quality import SimpleConfig
 from filter.run import FilterConfig, main
+from filter.scales import SCALE_TOKENS
+from filter.scoring import ScoreJob, score_shard
+from filter.select import Cut
+from filter.selecting import SelectJob, select_shard
+from filter.tokens import TokenCountConfig
 
 TEXT = "the fox and the hare have to be of one mind that the day is long with "
 
@@ -201,6 +208,51 @@ def test_the_recycled_version_replaces_the_page(pools, capsys):
 
 
 @pytest.mark.integration
+def test_a_pool_is_cut_to_what_a_scale_trains_on_by_a_seeded_choice(pools, capsys, monkeypatch):
+    monkeypatch.setitem(SCALE_TOKENS, "tiny", 5000)
+    rules = [{"name": "organic"}, {"name": "recycled"}]
+    chosen = {}
+    for seed in (0, 1):
+        dataset = run(pools, f"out{seed}", ["tokens_for=tiny", f"seed={seed}"], sources=rules)
+        kept = list(read_pool(f"{pools}/out{seed}"))
+        chosen[seed] = {(one["source"], one["id"]) for one in kept}
+        # each of the two sources is exact to a document, and gives as much of the mix as it holds of both pools
+        assert 5000 <= dataset["tokens"] == sum(map(tokens, kept)) < 5000 + 2 * max(map(tokens, kept))
+        whole = {name: sum(map(tokens, read_pool(f"{pools}/{name}"))) for name in ("organic", "recycled")}
+        for one in dataset["sources"]:
+            assert abs(one["tokens"] - 5000 * whole[one["name"]] / sum(whole.values())) <= 121
+        assert dataset["tokens_for"] == "tiny" and dataset["training_tokens"] == 5000
+    assert chosen[0] != chosen[1]
+    capsys.readouterr()
+
+
+@pytest.mark.integration
+def test_a_selection_in_the_scoring_pass_equals_one_after_it(pools, capsys, monkeypatch):
+    rules = [{"name": "organic", "select": {"kind": "threshold", "threshold": 0.7}, "rephrase": [0.3, 0.7]}]
+
+    def select(out):
+        main([write_config(pools, sources=rules), f"source_ref_paths={pools}/organic", f"output_dir={pools}/{out}"])
+        return shard_bytes(pools / out), json.loads((pools / out / "dataset.json").read_text())
+
+    along = select("along")
+    monkeypatch.setattr("filter.recipe.solved", lambda rule: None)  # as for a budget: first the scores, then the cut
+    assert select("after") == along
+    capsys.readouterr()
+
+
+def test_a_selection_that_missed_a_part_is_left_to_the_next_pass(tmp_path):
+    shard = Shard(0, str(tmp_path / "pool" / "a.jsonl"), "a")
+    write_documents(shard.path, [page(number, number % 31) for number in range(50)])
+    scorer = SimpleConfig(kind="simple", field="q")
+    select = SelectJob(str(tmp_path / "out"), str(tmp_path / "scores"), "s", "organic", "q", Cut(0.5), None)
+    job = ScoreJob(str(tmp_path / "scores"), "r", (scorer,), ("q",), TokenCountConfig())
+    score_shard(shard, job)  # a run that scored, and stopped before it selected
+    score_shard(shard, replace(job, select=select))
+    assert not (tmp_path / "out").exists() or list((tmp_path / "out").iterdir()) == []
+    assert select_shard(shard, select)["docs_out"] == sum(number % 31 >= 15 for number in range(50))
+
+
+@pytest.mark.integration
 def test_documents_are_kept_routed_to_rephrasing_or_discarded(pools, capsys):
     rules = [{"name": "organic", "select": {"kind": "threshold", "threshold": 0.7}, "rephrase": [0.3, 0.7]}]
     main([write_config(pools, sources=rules), f"source_ref_paths={pools}/organic", f"output_dir={pools}/out"])
@@ -270,6 +322,9 @@ MISTAKES = [
     ),
     (["source_ref_paths=POOL/organic", "sources.0.select.treshold=1"], "unknown key"),
     (["source_ref_paths=POOL/organic", "sources.1.select.minus=[x]"], "minus names 'x', which is no source before it"),
+    (["source_ref_paths=POOL/organic", "tokens_for=5b"], "no scale '5b'; there are smoke, tiny"),
+    (["source_ref_paths=POOL/organic", "tokens_for=tiny", "bytes_per_token=null"], "tokens_for needs token counts"),
+    (["source_ref_paths=POOL/organic", "tokens_for=411m_1x"], "8,232,325,120 are wanted"),
     (["source_ref_paths=POOL/organic", "form=.txt"], "form '.txt' is none of"),
     (["source_ref_paths=POOL/organic", "scorers=[]"], "is selected by score, and nothing is scored"),
     (["source_ref_paths=POOL/organic,POOL/recycled", "sources.1.select.tokens=100"], "nothing is left of the budget"),

@@ -4,7 +4,8 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from rephrase.postprocess import STATUSES, duplicate_ngrams, format_ok, read_completion
+from eval.faithfulness import duplicate_ngrams
+from rephrase.postprocess import STATUSES, format_ok, read_completion
 from rephrase.prompts import SENTINEL
 
 S = SENTINEL
@@ -82,11 +83,6 @@ def test_a_loop_is_found_unless_the_page_loops_too():
     assert duplicate_ngrams(loop) > 0.9
     assert read_completion(f"{S} {loop}", "A cat on a mat.").status == "repetition"
     assert read_completion(f"{S} {loop}", loop).status == "ok"
-
-
-def test_duplicate_share_by_hand():
-    assert duplicate_ngrams("a b a b a b", 2) == pytest.approx(0.6)  # ab ba ab ba ab: 2 of 5
-    assert duplicate_ngrams("a b", 10) == 0
 
 
 def test_two_fences_are_not_one():
