@@ -2,11 +2,15 @@
 
 Usage:
     python -m rl.learning_check configs/rl/rephraser_smoke_cpu.yaml out=runs/learning_check
-    python -m rl.learning_check configs/rl/rephraser_smoke_cpu.yaml out=runs/quality_only reward_weights=[3,0,0,0,0]
+    python -m rl.learning_check configs/rl/rlpr_smoke_cpu.yaml out=runs/rlpr_check measure=exact_answer \\
+        controls="{outcome: {rewards: [{kind: exact_answer, where: tags}], reward_weights: [1]}}"
+    python -m rl.learning_check configs/rl/story_smoke_cpu.yaml out=runs/story_check measure=completion_gain/gain
 
 Every seed trains in `out/seed<n>` from the same model on the same data; the held-out passages, and the random numbers
-that sample their completions, are the same before and after. Writes `learning_check.json`: the verdict and, for each
-seed, every held-out reward at every evaluation. Exit code 1 if the gain is not above twice its standard error.
+that sample their completions, are the same before and after. A control is the same run with other values, in
+`out/<name>/seed<n>`. Writes `learning_check.json`: the verdict on the run and on each control, what the run ends above
+a control, and for each seed every held-out reward at every evaluation. Exit code 1 if the run's gain is not above twice
+its standard error.
 """
 
 import json
@@ -31,6 +35,12 @@ class LearningCheckConfig(RLConfig):
 
     seeds: list[int] = Field([0, 1, 2], min_length=2)
     """One run for each."""
+
+    measure: str = ""
+    """What is compared: a reward by its name, a part of one (`completion_gain/gain`), or, if empty, the total."""
+
+    controls: dict[str, dict[str, Any]] = {}
+    """Name → values of the run that are other in this control."""
 
 
 def verdict(before: Sequence[Totals], after: Sequence[Totals]) -> dict[str, Any]:
@@ -68,15 +78,23 @@ def _standard_error(values: Sequence[float]) -> float:
     return stdev(values) / math.sqrt(len(values))
 
 
-def held_out_totals(samples: Path, step: int) -> dict[str, float]:
-    """Mean total by passage of one evaluation in a `samples.jsonl`; unscored completions are left out."""
+def held_out(samples: Path, step: int, measure: str = "") -> dict[str, float]:
+    """Mean of a measure by passage in one evaluation of a `samples.jsonl`; unscored completions are left out.
+
+    Raises:
+        ValueError: the samples have no such reward or part.
+    """
     found: dict[str, list[float]] = {}
     with samples.open(encoding="utf-8") as lines:
-        for line in lines:
-            row = json.loads(line)
-            if row["mode"] == "eval" and row["step"] == step and row["total"] is not None:
-                found.setdefault(row["id"], []).append(row["total"])
-    return {name: fmean(totals) for name, totals in found.items()}
+        for row in map(json.loads, lines):
+            if row["mode"] != "eval" or row["step"] != step:
+                continue
+            measured = {"": row["total"], **row["rewards"], **row["parts"]}
+            if measure not in measured:
+                raise ValueError(f"{samples} has no {measure!r}; there are: {', '.join(filter(None, measured))}")
+            if measured[measure] is not None:
+                found.setdefault(row["id"], []).append(measured[measure])
+    return {name: fmean(values) for name, values in found.items()}
 
 
 def curve(folder: Path) -> dict[str, list[Any]]:
@@ -92,31 +110,58 @@ def curve(folder: Path) -> dict[str, list[Any]]:
     return {"step": [row["step"] for row in rows], **{name: [row.get(name) for row in rows] for name in names}}
 
 
+def repeated(config: LearningCheckConfig, out: str, other: Mapping[str, Any]) -> tuple[list[Totals], list[Totals]]:
+    """Train with every seed in a folder below `out`; the measure by passage before and after, for each seed."""
+    from rl.launch import train
+
+    before, after = [], []
+    own = config.model_dump(mode="json", exclude={"seeds", "measure", "controls"})
+    for seed in config.seeds:
+        folder = f"{out}/seed{seed}"
+        values = replace_text({**own, **other}, config.out, folder)
+        train(RLConfig.model_validate({**values, "seed": seed, "out": folder}))
+        samples = Path(folder) / "samples.jsonl"
+        before.append(held_out(samples, 0, config.measure))
+        after.append(held_out(samples, config.max_steps, config.measure))
+    return before, after
+
+
+def compared(config: LearningCheckConfig) -> dict[str, Any]:
+    """Everything that `learning_check.json` holds."""
+    before, after = repeated(config, config.out, {})
+    result: dict[str, Any] = {"measure": config.measure or "total", **verdict(before, after), "controls": {}}
+    folders = {f"seed{seed}": Path(config.out, f"seed{seed}") for seed in config.seeds}
+    for name, other in config.controls.items():
+        start, end = repeated(config, f"{config.out}/{name}", other)
+        result["controls"][name] = {**verdict(start, end), "run_above_control": verdict(end, after)}
+        folders |= {f"{name}/seed{seed}": Path(config.out, name, f"seed{seed}") for seed in config.seeds}
+    return {**result, "curves": {name: curve(folder) for name, folder in folders.items()}}
+
+
+def sentence(name: str, found: Mapping[str, Any]) -> str:
+    """One line on a verdict."""
+    seeds = ", ".join(f"{gain:.3f}" for gain in found["gain_by_seed"])
+    return (
+        f"{name} {found['start']:.3f} -> {found['end']:.3f}: gain {found['gain']:.3f}, standard error "
+        f"{found['standard_error']:.3f} ({found['passages']} passages; by seed {seeds})"
+    )
+
+
 def main(argv: list[str] | None = None) -> None:
     """Read the command line, train with every seed, print the verdict."""
     config = parse(LearningCheckConfig, __doc__, argv, plan=plan)
     with usage_errors():
         check(config)
         check_servers(config)
-    from rl.launch import train
-
     show_progress()
-    before, after, curves = [], [], {}
-    for seed in config.seeds:
-        out = f"{config.out}/seed{seed}"
-        values = replace_text(config.model_dump(mode="json", exclude={"seeds"}), config.out, out)
-        with usage_errors():
-            train(RLConfig.model_validate({**values, "seed": seed, "out": out}))
-        samples = Path(out) / "samples.jsonl"
-        before.append(held_out_totals(samples, 0))
-        after.append(held_out_totals(samples, config.max_steps))
-        curves[f"seed{seed}"] = curve(Path(out))
-    result = verdict(before, after)
-    write_json(Path(config.out) / "learning_check.json", {**result, "curves": curves})
-    print(  # noqa: T201
-        f"held-out reward {result['start']:.3f} -> {result['end']:.3f}: gain {result['gain']:.3f}, "
-        f"standard error {result['standard_error']:.3f} ({result['passages']} passages, {len(config.seeds)} seeds)"
-    )
+    with usage_errors():
+        result = compared(config)
+    write_json(Path(config.out) / "learning_check.json", result)
+    print(sentence(f"held-out {config.measure or 'reward'}", result))  # noqa: T201
+    for name, found in result["controls"].items():
+        print(sentence(f"control {name}", found))  # noqa: T201
+        above = found["run_above_control"]
+        print(f"  the run ends {above['gain']:.3f} above it, standard error {above['standard_error']:.3f}")  # noqa: T201
     raise SystemExit(0 if result["learned"] else 1)
 
 

@@ -57,12 +57,91 @@ def test_the_paper_preset_departs_where_the_released_code_does(root):
     assert 33 * paper.save_steps == 1980 and paper.save_total_limit >= 34
 
 
-def test_options_of_trl_are_known_to_it(recipe):
+def test_options_of_trl_are_known_to_it(root):
     from dataclasses import fields
 
     from trl import GRPOConfig
 
-    assert set(recipe[1].trl) <= {field.name for field in fields(GRPOConfig)}
+    known = {field.name for field in fields(GRPOConfig)}
+    for path in (root / "configs" / "rl").glob("*.yaml"):
+        if not path.name.startswith(("data_", "sft_")):
+            assert set(load(RLConfig, [path]).trl) <= known, path
+
+
+def load_recipe(root, name):
+    return load(RLConfig, [root / "configs" / "rl" / f"{name}.yaml"])
+
+
+@pytest.mark.parametrize(
+    # prompts of a batch of rollouts, completions of an optimizer step
+    ("name", "prompts", "completions", "temperature", "top_p", "beta", "mode", "prompt_tokens"),
+    [
+        ("rlpr_qwen2.5_7b", 768, 1536, 1.0, 1.0, 0.5, "R1", 2048),
+        ("rlpr_llama3.1_8b", 256, 512, 0.6, 0.95, 0.9, "R1_nothink", 2048),
+        ("rlpr_gemma2_2b", 256, 512, 0.6, 0.95, 1.0, "R1_nothink", 1024),
+    ],
+)
+def test_rlpr_recipes_are_the_published_ones(
+    root, name, prompts, completions, temperature, top_p, beta, mode, prompt_tokens
+):
+    config = load_recipe(root, name)
+    (reward,) = config.rewards
+    assert (config.prompts_per_step * config.updates_per_generation, config.completions_per_step) == (
+        prompts,
+        completions,
+    )
+    assert (config.temperature, config.eval_temperature, config.eval_top_p) == (temperature, temperature, top_p)
+    assert (config.std_filter.beta, config.std_filter.ema) == (beta, 0.99)
+    assert (config.std_filter.record_from, config.std_filter.filter_from) == (6, 11)
+    assert (reward.format.mode, config.data.prompt, config.data.max_prompt_tokens) == (mode, mode, prompt_tokens)
+    assert (reward.reduce, reward.baseline, reward.format_weight, reward.role) == ("mean_p", "bare", 0.1, "policy")
+    assert (reward.repetition.words, reward.repetition.times, reward.repetition.penalty) == (10, 10, -1)
+    assert (config.learning_rate, config.lr_schedule, config.beta, config.loss_type) == (1e-6, "constant", 0, "dapo")
+    assert (config.epsilon, config.epsilon_high, config.max_completion_length) == (0.2, 0.27, 3072)
+    assert (config.num_generations, config.trl["entropy_coef"], config.trl["vllm_tensor_parallel_size"]) == (8, 1e-3, 2)
+    assert config.eval_steps == config.save_steps == 40 * config.updates_per_generation
+
+
+@pytest.mark.parametrize(("name", "group", "updates"), [("story_qwen2.5_3b", 16, 16), ("story_qwen2.5_7b", 8, 8)])
+def test_story_recipes_are_the_published_ones(root, name, group, updates):
+    config = load_recipe(root, name)
+    (reward,) = config.rewards
+    assert (config.num_generations, config.updates_per_generation, config.completions_per_step) == (group, updates, 64)
+    assert config.prompts_per_step * updates == 64
+    assert (config.learning_rate, config.min_lr_frac, config.warmup_frac, config.beta) == (5e-7, 0.1, 0.03, 1e-6)
+    assert (config.loss_type, config.epsilon, config.weight_decay) == ("grpo", 0.2, 0)
+    assert (config.trl["adam_beta1"], config.trl["adam_beta2"]) == (0.9, 0.95)
+    assert (config.data.max_prompt_tokens, config.max_completion_length) == (12_000, 2048)
+    assert (config.temperature, config.eval_temperature, config.eval_top_p) == (1, 0.7, 0.8)
+    assert (reward.role, reward.baseline, reward.plan_missing, reward.score_closers) == (
+        "frozen",
+        "no_plan",
+        "whole",
+        True,
+    )
+    assert [reward.shape(gain) for gain in (0.04, 0.06, 1.5, 2.5)] == [0, 0.5, 0.9, 1.0]
+
+
+@pytest.mark.parametrize("name", ["process_r1_distill_1.5b", "process_qwen3_1.7b"])
+def test_process_recipes_are_the_authors(root, name):
+    config = load_recipe(root, name)
+    outcome, process = config.rewards
+    assert (outcome.kind, outcome.where, config.reward_weights) == ("exact_answer", "boxed", [1, 0])
+    assert (process.k, process.w, process.alpha, process.gamma) == (20, 0.1, 0.05, 1)
+    assert (config.prompts_per_step, config.num_generations, config.updates_per_generation) == (256, 8, 1)
+    assert (config.learning_rate, config.warmup_frac * config.max_steps, config.beta) == (1e-6, 20, 0.001)
+    assert (config.epsilon, config.epsilon_high, config.max_steps, config.save_steps) == (0.2, 0.28, 500, 20)
+    assert (config.num_generations_eval, config.eval_temperature, config.eval_top_p) == (16, 0.6, 0.95)
+    assert (config.data.prompt, config.max_completion_length) == ("boxed", 32_768)
+    assert config.accumulation(4 * 8) * 4 * 8 == 2048
+
+
+def test_smoke_siblings_reward_as_their_recipes_do(root):
+    for family, recipe in (("rlpr", "qwen2.5_7b"), ("story", "qwen2.5_3b"), ("process", "r1_distill_1.5b")):
+        smoke = load_recipe(root, f"{family}_smoke_cpu")
+        wanted = [reward.kind for reward in load_recipe(root, f"{family}_{recipe}").rewards]
+        assert [reward.kind for reward in smoke.rewards][: len(wanted)] == wanted
+        assert smoke.generation == "transformers" and smoke.precision == "fp32"
 
 
 def test_every_server_a_recipe_needs_is_one_it_starts(recipe, root):

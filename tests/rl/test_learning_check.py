@@ -2,10 +2,11 @@
 
 import json
 import math
+from pathlib import Path
 
 import pytest
 
-from rl.learning_check import held_out_totals, verdict
+from rl.learning_check import LearningCheckConfig, compared, held_out, verdict
 
 
 def test_the_gain_and_the_larger_of_two_standard_errors():
@@ -28,14 +29,53 @@ def test_other_passages_are_an_error():
         verdict([{"a": 1.0}, {"a": 1.0}], [{"a": 1.0}, {"b": 1.0}])
 
 
-def test_totals_are_means_by_passage_of_one_evaluation(tmp_path):
+def samples(path, rows):
+    path.write_text("".join(json.dumps({"rewards": {}, "parts": {}, **row}) + "\n" for row in rows))
+    return path
+
+
+def test_measures_are_means_by_passage_of_one_evaluation(tmp_path):
     rows = [
-        {"mode": "eval", "step": 0, "id": "a", "total": 1.0},
-        {"mode": "eval", "step": 0, "id": "a", "total": 3.0},
-        {"mode": "eval", "step": 0, "id": "b", "total": None},
+        {"mode": "eval", "step": 0, "id": "a", "total": 1.0, "rewards": {"exact": 0.0}, "parts": {"gain/g": 4.0}},
+        {"mode": "eval", "step": 0, "id": "a", "total": 3.0, "rewards": {"exact": 1.0}, "parts": {"gain/g": None}},
+        {"mode": "eval", "step": 0, "id": "b", "total": None, "rewards": {"exact": None}, "parts": {"gain/g": 6.0}},
         {"mode": "eval", "step": 5, "id": "a", "total": 9.0},
         {"mode": "train", "step": 0, "id": "a", "total": 9.0},
     ]
-    path = tmp_path / "samples.jsonl"
-    path.write_text("".join(json.dumps(row) + "\n" for row in rows))
-    assert held_out_totals(path, 0) == {"a": 2}
+    path = samples(tmp_path / "samples.jsonl", rows)
+    assert held_out(path, 0) == {"a": 2}
+    assert held_out(path, 0, "exact") == {"a": 0.5}
+    assert held_out(path, 0, "gain/g") == {"a": 4, "b": 6}
+    with pytest.raises(ValueError, match="has no 'accuracy'; there are: exact, gain/g"):
+        held_out(path, 0, "accuracy")
+
+
+def test_a_run_is_told_from_its_control(tmp_path, monkeypatch):
+    """Training stands in here: a run's samples are written as if it had ended with its `learning_rate`."""
+
+    def train(config):
+        rows = [
+            {"mode": "eval", "step": step, "id": name, "total": step * config.learning_rate + config.seed / 100}
+            for step in (0, config.max_steps)
+            for name in "ab"
+        ]
+        folder = Path(config.out)
+        folder.mkdir(parents=True)
+        samples(folder / "samples.jsonl", rows)
+        (folder / "metrics.jsonl").write_text('{"step": 0, "eval_reward": 0.5}\n')
+
+    monkeypatch.setattr("rl.launch.train", train)
+    config = LearningCheckConfig(
+        model="m",
+        out=str(tmp_path / "check"),
+        rewards=[{"kind": "length"}],
+        reward_weights=[1],
+        max_steps=10,
+        learning_rate=0.3,
+        controls={"slow": {"learning_rate": 0.1}},
+    )
+    found = compared(config)
+    assert (found["gain"], found["learned"]) == (pytest.approx(3), True)
+    control = found["controls"]["slow"]
+    assert control["gain"] == pytest.approx(1) and control["run_above_control"]["gain"] == pytest.approx(2)
+    assert sorted(found["curves"]) == [*(f"seed{n}" for n in range(3)), *(f"slow/seed{n}" for n in range(3))]
