@@ -113,6 +113,10 @@ class TrainerModels:
             self._open[place] = self._scoring(*place)
         return self._open[place]
 
+    def weights(self) -> dict[str, str]:
+        """What identifies the weights that do not move, by role."""
+        return {role: scoring.identity["model"] for (role, _), scoring in self._open.items() if scoring.identity}
+
     def _scoring(self, role: Role, frozen_model: str) -> Scoring:
         config, trainer = self.config.scorer, self.trainer
         computes = "bfloat16" if self.config.precision == "bf16" else "float32"

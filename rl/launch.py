@@ -90,7 +90,8 @@ def evaluate(config: "RLConfig") -> dict[str, float]:
     with state.main_process_first():
         build_data(config, Path(config.out) / "data", tokenizer)
     rows, _ = dataset(Path(config.out) / "data" / "eval.jsonl", config, tokenizer)
-    options = trainer_options(config, state.num_processes, cpu=state.device.type == "cpu")
+    apart = config.model_copy(update={"out": str(out)})
+    options = trainer_options(apart, state.num_processes, cpu=state.device.type == "cpu")
     run = None
     if state.is_main_process:
         for name in ("metrics.jsonl", "samples.jsonl"):

@@ -53,6 +53,7 @@ class RewardTrainer(GRPOTrainer):
         self.refill = Refill(config.std_filter, len(self.train_dataset), config.seed) if config.std_filter else None
         self.round = 0
         self.models: TrainerModels | None = None
+        self.scored_with: dict[str, str] | None = None
         self.prompt_ids: list[list[int]] = []
         self.values = torch.empty(0)
         self.rows: list[dict[str, Any]] = []
@@ -98,6 +99,10 @@ class RewardTrainer(GRPOTrainer):
         if any(reward.config.baseline_by for reward in likelihood_rewards(self.reward_funcs)):
             store = BaselineStore(self.config.baselines_file, writes=main, gather=gather_object)
         bind(self.reward_funcs, self.models, self._tokenizer, store, lambda: self.state.global_step)
+        found = self.models.weights()
+        if self.scored_with not in (None, found):
+            raise ValueError(f"this run scored with {self.scored_with} and finds {found} now: other weights, same name")
+        self.scored_with = found
 
     def _plain(self, completions: list[Any], completion_ids: list[list[int]]) -> list[Any]:
         """Completions as the policy wrote them: a tokenizer with a response template takes thinking out of the text."""
@@ -228,15 +233,17 @@ class RewardTrainer(GRPOTrainer):
         return completion_ids, None
 
     def _save_checkpoint(self, model: Any, trial: Any) -> None:
-        """TRL's checkpoint with the filter's state, which is there before the checkpoint counts as one."""
-        if self.refill and self.accelerator.is_main_process:
+        """TRL's checkpoint with the rewards' state, which is there before the checkpoint counts as one."""
+        if self.accelerator.is_main_process:
             folder = Path(self._get_output_dir(trial=trial)) / f"checkpoint-{self.state.global_step}"
             folder.mkdir(parents=True, exist_ok=True)
-            write_json(folder / STATE, {"std_filter": self.refill.rule.state()})
+            rule = self.refill.rule.state() if self.refill else None
+            write_json(folder / STATE, {"std_filter": rule, "scored_with": self.scored_with})
         super()._save_checkpoint(model, trial)
 
     def restore(self, checkpoint: str) -> None:
-        """Go on from a checkpoint's own state; TRL restores the rest."""
+        """Go on from what a checkpoint says about the rewards; TRL restores the rest."""
+        state = json.loads((Path(checkpoint) / STATE).read_text(encoding="utf-8"))
+        self.scored_with = state["scored_with"]
         if self.refill:
-            state = json.loads((Path(checkpoint) / STATE).read_text(encoding="utf-8"))
             self.refill.rule.restore(state["std_filter"])

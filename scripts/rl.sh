@@ -5,6 +5,7 @@
 # the config names (configs/serve/NAME.yaml) are started first and stopped on every way out.
 #
 #   scripts/rl.sh configs/rl/rephraser_smoke_cpu.yaml seed=3
+#   scripts/rl.sh configs/rl/rephraser_smoke_cpu.yaml val_only=true
 #   ACCELERATE=configs/accelerate/zero3.yaml scripts/rl.sh
 #   NODE_RANK=1 NNODES=2 MASTER_ADDR=node0 ACCELERATE=configs/accelerate/zero3.yaml scripts/rl.sh
 #

@@ -104,9 +104,10 @@ class Reward(ABC):
         completion_ids: Sequence[Sequence[int]] | None = None,
         **columns: Any,
     ) -> list[Value]:
-        """TRL's form: one value per completion. `finish_reason` is a column our trainer adds."""
-        del completion_ids
+        """TRL's form: one value per completion. `finish_reason` and `prompt_ids` are columns our trainer adds."""
         rows = {name: values for name, values in columns.items() if isinstance(values, list)}
+        if completion_ids is not None:
+            rows["completion_ids"] = [list(ids) for ids in completion_ids]
         batch = Batch(
             completions=[message_text(completion) for completion in completions],
             columns=rows,

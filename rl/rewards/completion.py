@@ -17,7 +17,8 @@ from typing import Literal
 import numpy as np
 
 from eval.likelihood import Branch, Trunk
-from eval.spans import Unwritable, chat_turn
+from eval.plans import NEUTRAL_PLAN, extract_plan, gold_trunk, perplexity_gain
+from eval.spans import Unwritable
 from rl.rewards.base import Batch, Message, Scores
 from rl.rewards.likelihood import (
     UNWRITABLE,
@@ -27,12 +28,7 @@ from rl.rewards.likelihood import (
     references,
     scored_logprobs,
 )
-from rl.rewards.shaping import Shape, Steps, perplexity_gain, reduce
-
-MARKERS = ("In summary:", "In summary,", "Detailed Plan:")
-"""The plan stands behind the last of each, looked for in this order."""
-
-NEUTRAL_PLAN = "No plan is available."
+from rl.rewards.shaping import Shape, Steps, reduce
 
 
 class CompletionGainConfig(LikelihoodConfig):
@@ -135,34 +131,7 @@ class CompletionGainReward(LikelihoodReward):
         return [{"role": "user", "content": found}] if isinstance(found, str) else list(found)
 
     def _trunk(self, context: Sequence[Message], plan: str, gold: str) -> Trunk:
-        turn = chat_turn(self._tokenizer, with_plan_block(context, plan), gold)
-        flags = [self.config.score_closers or text for text in turn.is_text]
-        last = max(index for index, flag in enumerate(flags) if flag)
-        return Trunk(turn.prefix, [Branch(len(turn.prefix), turn.ids[: last + 1], flags[: last + 1])])
-
-
-def extract_plan(completion: str) -> str | None:
-    """The plan that a completion ends in; None if nothing marks one.
-
-    >>> extract_plan("First I think. In summary: go. In summary: stay "), extract_plan("I think.")
-    ('stay', None)
-    """
-    plan = completion
-    for marker in MARKERS:
-        plan = plan.rpartition(marker)[2]
-    return plan.strip() if any(marker in completion for marker in MARKERS) else None
-
-
-def with_plan_block(messages: Sequence[Message], plan: str) -> list[Message]:
-    """The conversation with a plan under a heading at the end of its last user turn; unchanged for an empty plan."""
-    if not plan:
-        return list(messages)
-    users = [index for index, message in enumerate(messages) if message["role"] == "user"]
-    if not users:
-        raise ValueError("a conversation without a user turn has no place for a plan")
-    changed = [dict(message) for message in messages]
-    changed[users[-1]]["content"] += f"\n\n### Detailed Plan\n{plan}"
-    return changed
+        return gold_trunk(self._tokenizer, context, plan, gold, score_closers=self.config.score_closers)
 
 
 def joined(trunks: Sequence[Trunk]) -> Trunk:

@@ -8,7 +8,7 @@ from pydantic import Field
 
 from eval.likelihood import Scorer, Trunk
 from eval.spans import Tokenizer, encode_continuation
-from rl.rewards.base import Batch, Message, Reward, RewardConfig, Value
+from rl.rewards.base import Batch, Message, Reward, RewardConfig
 
 Role = Literal["policy", "initial", "frozen"]
 """Whose likelihoods: the weights that wrote the rollout, those of step 0, or a named model's."""
@@ -125,18 +125,6 @@ class LikelihoodReward(Reward):
     def baselines(self) -> Baselines:
         """The bound baselines."""
         return self._baselines or ScoredNow(self.scorer)
-
-    def __call__(
-        self,
-        prompts: Sequence[str | list[Message]],
-        completions: Sequence[str | list[Message]],
-        completion_ids: Sequence[Sequence[int]] | None = None,
-        **columns: Any,
-    ) -> list[Value]:
-        """TRL's form; the token ids it hands over are kept for `score`."""
-        if completion_ids is not None:
-            columns["completion_ids"] = [list(ids) for ids in completion_ids]
-        return super().__call__(prompts, completions, **columns)
 
     def prompt_ids(self, batch: Batch, row: int) -> list[int]:
         """The ids that generation used if they are known (column `prompt_ids`), else those of the chat template."""

@@ -153,7 +153,8 @@ class ReferenceProbabilityReward(LikelihoodReward):
             else:
                 value = (1 - config.format_weight) * shaped + config.format_weight * formats[row]
             values.append(value + (penalties[row] or 0.0))
-        parts |= {"format": list(formats), "repetition": list(penalties)}
+        unclosed = [float(OPEN in text and CLOSE not in text.rpartition(OPEN)[2]) for text in batch.completions]
+        parts |= {"format": list(formats), "repetition": list(penalties), "unclosed": list(unclosed)}
         return Scores(values, reasons, parts)
 
     def _reduced(self, logprobs: np.ndarray) -> float:

@@ -53,6 +53,14 @@ class QualityConfig(PairRewardConfig):
     base_field: str = ""
     """Column with D(x) in the scorer's own units, such as `dataman_score`; rows without it are scored once (cached)."""
 
+    @model_validator(mode="before")
+    @classmethod
+    def _skip_what_fails(cls, values: Any) -> Any:
+        # A rating that fails is skipped and counted here; in a filter it stops the run.
+        scorer = values.get("scorer") if isinstance(values, dict) else None
+        dataman = isinstance(scorer, dict) and scorer.get("kind") == "dataman"
+        return {**values, "scorer": {"on_failure": "skip", **scorer}} if dataman else values
+
     def needs_servers(self) -> list[str]:
         """DataMan's."""
         return [self.scorer.url] if self.scorer.kind == "dataman" else []

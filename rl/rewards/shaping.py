@@ -42,15 +42,6 @@ def reduce(logprobs: Sequence[float] | np.ndarray, how: str) -> float:
     return REDUCERS[how](values)
 
 
-def perplexity_gain(base: float, found: float) -> float:
-    """Percent by which a text lowers the perplexity of what follows: `100 (1 - exp(J_base - J))`; at most 100.
-
-    Source: VR-CLI (arXiv:2503.22828), without the original's + 1e-10.
-    """
-    # expm1, because the first step of the reward table is a gain of 0.05 percent: 1 - exp(x) cancels there.
-    return -100 * math.expm1(min(base - found, 700.0))
-
-
 class Curve(RunConfig):
     """A map from gain to reward, and rounding last."""
 
@@ -133,7 +124,7 @@ class Steps(Curve):
 
 
 class Plain(Curve):
-    """`identity`: x; `relu`: max(x, 0); `binary`: 0 below 0, else 1; `one_minus`, `one_minus_tanh`: 1 - x, 1 - tanh x."""
+    """`identity`: x; `relu`: max(x, 0); `binary`: x >= 0; `one_minus`: 1 - x; `one_minus_tanh`: 1 - tanh x."""
 
     kind: Literal["identity", "relu", "binary", "one_minus", "one_minus_tanh"]
 

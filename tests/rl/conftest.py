@@ -74,3 +74,52 @@ def small_policy(tmp_path_factory):
     )
     Qwen3ForCausalLM(config).save_pretrained(folder)
     return str(folder)
+
+
+def sums(count=40, first=0):
+    """Questions with references, as a training file has them."""
+    pairs = [(n * 7 % 9 + 1, n * 5 % 8 + 1) for n in range(first, first + count)]
+    return [
+        {"id": f"s{n}", "prompt": [{"role": "user", "content": f"{a} + {b}?"}], "reference": str(a + b)}
+        for n, (a, b) in enumerate(pairs, first)
+    ]
+
+
+@pytest.fixture(scope="session")
+def questions(tmp_path_factory):
+    """A JSONL file of sums."""
+    path = tmp_path_factory.mktemp("questions") / "sums.jsonl"
+    path.write_text("".join(json.dumps(row) + "\n" for row in sums()), encoding="utf-8")
+    return str(path)
+
+
+@pytest.fixture(scope="session")
+def answering_policy(small_policy, tmp_path_factory):
+    """The small policy after two hundred steps on thinking and answers in tags, the answers themselves at random."""
+    import random
+
+    import torch
+    from transformers import AutoModelForCausalLM, AutoTokenizer
+
+    tokenizer = AutoTokenizer.from_pretrained(small_policy)
+    model = AutoModelForCausalLM.from_pretrained(small_policy, dtype=torch.float32)
+    optimizer = torch.optim.Adam(model.parameters(), lr=5e-3)
+    random_ = random.Random(0)
+    torch.manual_seed(0)
+    for _ in range(200):
+        rows = []
+        for row in random_.sample(sums(), 8):
+            prompt = tokenizer.apply_chat_template(row["prompt"], tokenize=False, add_generation_prompt=True)
+            lines = "\n\n".join(random_.sample(["So.", "Yes.", "No."], random_.randint(1, 2)))
+            rows.append(f"{prompt}<think>{lines}\n</think> <answer> {random_.randint(2, 17)} </answer><|end|>")
+        batch = tokenizer(rows, return_tensors="pt", padding=True, add_special_tokens=False)
+        batch.pop("token_type_ids", None)
+        labels = batch["input_ids"].masked_fill(batch["attention_mask"] == 0, -100)
+        loss = model(**batch, labels=labels).loss
+        loss.backward()
+        optimizer.step()
+        optimizer.zero_grad()
+    folder = tmp_path_factory.mktemp("answering")
+    model.save_pretrained(folder)
+    tokenizer.save_pretrained(folder)
+    return str(folder)

@@ -5,9 +5,12 @@ import json
 import numpy as np
 import pytest
 
-from eval.likelihood import Branch, TableScorer, Trunk, TrunkScores, open_scorer
-from rl.baselines import BaselineStore, entry_key, main, model_identity
-from rl.rewards.reference import ReferenceProbabilityConfig, ReferenceProbabilityReward
+from common.config import load
+from eval.likelihood import Branch, TableScorer, Trunk, TrunkScores
+from rl.baselines import BaselineStore, RefreshedBaselines, StoredBaselines, entry_key, main, model_identity
+from rl.binding import SavedModels, bind
+from rl.config import RLConfig
+from rl.rewards.kinds import open_rewards
 
 TRUNKS = [Trunk([1, 2, 3], [Branch(3, [4, 5], [False, True])]), Trunk([1, 2, 3], [Branch(3, [6])])]
 IDENTITY = {"model": "m", "dtype": "float32", "temperature": 1.0}
@@ -25,10 +28,14 @@ class Counting(TableScorer):
         return super().score(trunks)
 
 
+def stored(path, scorer, **options):
+    return StoredBaselines(BaselineStore(path, **options), scorer, IDENTITY)
+
+
 def test_a_second_run_computes_nothing(tmp_path):
     first, second = Counting(), Counting()
-    found = BaselineStore(tmp_path / "b.parquet", first, IDENTITY).logprobs([*TRUNKS, TRUNKS[0]])
-    again = BaselineStore(tmp_path / "b.parquet", second, IDENTITY).logprobs([*TRUNKS, TRUNKS[0]])
+    found = stored(tmp_path / "b.parquet", first).logprobs([*TRUNKS, TRUNKS[0]])
+    again = stored(tmp_path / "b.parquet", second).logprobs([*TRUNKS, TRUNKS[0]])
     assert (first.asked, second.asked) == (2, 0)
     for a, b in zip(found, again, strict=True):
         np.testing.assert_array_equal(a, b)
@@ -64,7 +71,7 @@ def test_a_failure_is_told_and_tried_again(tmp_path):
             super().score(trunks)
             return [TrunkScores(error="server") for _ in trunks]
 
-    store = BaselineStore(tmp_path / "b.parquet", Failing(), IDENTITY)
+    store = stored(tmp_path / "b.parquet", Failing())
     assert store.logprobs(TRUNKS) == ["server", "server"]
     assert not (tmp_path / "b.parquet").exists()
     store.scorer = Counting()
@@ -74,7 +81,7 @@ def test_a_failure_is_told_and_tried_again(tmp_path):
 def test_a_kill_while_writing_loses_no_entry(tmp_path, monkeypatch):
     import pyarrow.parquet as pq
 
-    store = BaselineStore(tmp_path / "b.parquet", Counting(), IDENTITY)
+    store = stored(tmp_path / "b.parquet", Counting())
     store.logprobs(TRUNKS[:1])
 
     def killed(table, target):
@@ -85,12 +92,45 @@ def test_a_kill_while_writing_loses_no_entry(tmp_path, monkeypatch):
     with pytest.raises(KeyboardInterrupt):
         store.logprobs(TRUNKS)
     monkeypatch.undo()
-    assert len(BaselineStore(tmp_path / "b.parquet", Counting(), IDENTITY).entries) == 1
+    assert len(BaselineStore(tmp_path / "b.parquet").entries) == 1
 
 
 def test_one_process_writes(tmp_path):
-    BaselineStore(tmp_path / "b.parquet", Counting(), IDENTITY, writes=False).logprobs(TRUNKS)
+    stored(tmp_path / "b.parquet", Counting(), writes=False).logprobs(TRUNKS)
     assert not list(tmp_path.iterdir())
+
+
+def test_entries_of_other_processes_are_taken_in_and_written(tmp_path):
+    theirs = [("key", "m", np.array([-1.0, -2.0], np.float32))]
+    stored(tmp_path / "b.parquet", Counting(), gather=lambda own: own + theirs).logprobs(TRUNKS[:1])
+    found = BaselineStore(tmp_path / "b.parquet")
+    assert len(found.entries) == 2 and found.entries["key"].tolist() == [-1, -2]
+
+
+def test_models_share_a_file_and_never_an_entry(tmp_path):
+    store = BaselineStore(tmp_path / "b.parquet")
+    scorers = Counting(), Counting()
+    for name, scorer in zip("mn", scorers, strict=True):
+        StoredBaselines(store, scorer, {**IDENTITY, "model": name}).logprobs(TRUNKS)
+    assert [scorer.asked for scorer in scorers] == [2, 2]
+    assert sorted(BaselineStore(tmp_path / "b.parquet").models.values()) == ["m", "m", "n", "n"]
+
+
+def test_baselines_follow_the_policy_from_refresh_to_refresh(tmp_path):
+    store = BaselineStore(tmp_path / "b.parquet")
+    initial, policy = Counting(), Counting()
+    steps = iter([0, 9, 10, 19, 20])
+
+    def refreshed():
+        return RefreshedBaselines(
+            StoredBaselines(store, initial, IDENTITY), store, policy, IDENTITY, 10, lambda: next(steps)
+        )
+
+    asked = []
+    for _ in range(5):
+        refreshed().logprobs(TRUNKS)
+        asked.append((initial.asked, policy.asked))
+    assert asked == [(2, 0), (2, 0), (2, 2), (2, 2), (2, 4)]
 
 
 def test_the_identity_is_that_of_the_weights(small_policy, tmp_path):
@@ -108,24 +148,35 @@ def test_the_identity_is_that_of_the_weights(small_policy, tmp_path):
 
 @pytest.mark.integration
 @pytest.mark.parametrize("kind", ["reference_probability", "completion_gain"])
-def test_the_command_fills_what_training_then_finds(small_policy, tmp_path, capsys, kind):
+def test_the_command_fills_what_training_then_finds(small_policy, questions, tmp_path, capsys, kind):
     from transformers import AutoTokenizer
 
-    rows = [
-        {"prompt": [{"role": "user", "content": f"Boat {n}?"}], "reference": f"at {n}" if n else ""} for n in range(4)
-    ]
-    (tmp_path / "rows.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
-    store = str(tmp_path / "b.parquet")
-    words = [f"model={small_policy}", f"data={tmp_path / 'rows.jsonl'}", f"store={store}", f"reward.kind={kind}"]
-    for computed in (3, 0):
+    values = {
+        "model": small_policy,
+        "out": str(tmp_path / "run"),
+        "data": {"kind": "conversations", "train": [questions], "rows": 6, "eval_rows": 2},
+        "rewards": [{"kind": kind}, {"kind": "exact_answer"}],
+        "reward_weights": [1, 0],
+        "per_device_eval_batch_size": 2,
+    }
+    (tmp_path / "config.yaml").write_text(json.dumps(values))
+    for computed in (8, 0):
+        main([str(tmp_path / "config.yaml")])
+        assert json.loads(capsys.readouterr().out) == {"rows": 8, "entries": 8, "computed": computed}
+    config = load(RLConfig, [], values)
+    tokenizer = AutoTokenizer.from_pretrained(small_policy)
+    store = BaselineStore(config.baselines_file)
+    (reward, _) = rewards = open_rewards(config.rewards)
+    bind(rewards, SavedModels(config), tokenizer, store)
+    rows = [json.loads(line) for line in (tmp_path / "run" / "data" / "train.jsonl").read_text().splitlines()]
+    columns = {name: [row[name] for row in rows] for name in ("reference", "messages")}
+    text = "In summary: <think> a </think> <answer> b </answer>"
+    found = reward([row["prompt"] for row in rows], [text] * len(rows), **columns)
+    assert reward.baselines.computed == 0 and all(value is not None for value in found)
+
+
+def test_a_run_without_baselines_has_nothing_to_fill(small_policy, tmp_path, capsys):
+    words = [f"model={small_policy}", f"out={tmp_path}", "rewards=[{kind: process}]", "reward_weights=[0]"]
+    with pytest.raises(SystemExit, match="2"):
         main(words)
-        assert json.loads(capsys.readouterr().out) == {"rows": 4, "entries": 3, "computed": computed}
-    if kind == "reference_probability":
-        unused = Counting()
-        identity = {"model": model_identity(small_policy), "dtype": "auto", "temperature": 1.0}
-        reward = ReferenceProbabilityReward(ReferenceProbabilityConfig())
-        tokenizer = AutoTokenizer.from_pretrained(small_policy)
-        reward.bind(open_scorer(small_policy), tokenizer, BaselineStore(store, unused, identity))
-        text = "<think> a </think> <answer> b </answer>"
-        values = reward([row["prompt"] for row in rows], [text] * 4, reference=[row["reference"] for row in rows])
-        assert unused.asked == 0 and values[0] is None and all(value is not None for value in values[1:])
+    assert "no reward of this config has a baseline" in capsys.readouterr().err

@@ -7,8 +7,9 @@ import pytest
 from transformers import AutoTokenizer
 
 from eval.likelihood import TableScorer, open_scorer
+from eval.plans import extract_plan, joined, with_plan_block
 from eval.spans import decode
-from rl.rewards.completion import CompletionGainConfig, CompletionGainReward, extract_plan, with_plan_block
+from rl.rewards.completion import CompletionGainConfig, CompletionGainReward
 
 PROMPT = [{"role": "user", "content": "Write the next chapter."}]
 
@@ -115,3 +116,32 @@ def test_extreme_perplexities_give_finite_rewards(tokenizer, base, planned):
     reward = reward_of(tokenizer, perplexities(tokenizer, base, planned), shape={"kind": "identity"})
     (value,) = reward([PROMPT], ["In summary: x"], reference=["y"])
     assert math.isfinite(value)
+
+
+def test_a_shared_trunk_gives_the_numbers_of_each_rollout_alone(tokenizer, small_policy):
+    """Two prompts of several rollouts each, one plan empty, one beyond the context."""
+    prompts = [PROMPT] * 4 + [[{"role": "user", "content": "Write an ending."}]] * 2
+    plans = ["by the sea", "by the old mill", "", "bees " * 2500, "by the sea", "at noon"]
+    golds = ["Glass is made from sand."] * 4 + ["Bees store honey."] * 2
+    found = {}
+    for shared in (False, True):
+        reward = reward_of(tokenizer, open_scorer(small_policy), share_prefix=shared, shape={"kind": "identity"})
+        reward(prompts, [f"In summary: {plan}" for plan in plans], reference=golds)
+        found[shared] = reward.last
+    assert found[True].reasons == found[False].reasons == ["", "", "", "too_long", "", ""]
+    for name in ("j_plan", "j_base", "gain"):
+        for a, b in zip(found[True].parts[name], found[False].parts[name], strict=True):
+            assert a == pytest.approx(b, abs=1e-3 if name == "gain" else 1e-5)
+
+
+def test_the_shared_trunk_ends_where_the_plans_differ(tokenizer):
+    reward = reward_of(tokenizer, perplexities(tokenizer, 10, 5))
+    trunks = [reward._trunk(PROMPT, plan, "It does.") for plan in ("by the sea", "by noon")]
+    whole = joined(trunks)
+    assert decode(tokenizer, whole.token_ids).endswith("### Detailed Plan\nby ")
+    for trunk, branch in zip(trunks, whole.branches, strict=True):
+        (alone,) = trunk.branches
+        assert [*whole.token_ids, *branch.token_ids] == [*trunk.token_ids, *alone.token_ids]
+        assert sum(branch.scored) == sum(alone.scored) and list(branch.scored)[-len(alone.scored) :] == list(
+            alone.scored
+        )

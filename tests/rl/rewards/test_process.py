@@ -111,20 +111,6 @@ def test_reward_to_go_equals_a_hand_loop_and_normalised_rewards_sum_to_0(group, 
             assert total == pytest.approx(0, abs=1e-6)
 
 
-def test_alpha_0_adds_nothing_and_equal_rewards_add_nothing():
-    paid = [[(1, 0.5)], [(3, 0.5)]]
-    assert not process_advantages(paid, 2, 5, ProcessConfig()).any()
-    assert not process_advantages([[(1, 0.5)], [(3, 0.1)]], 2, 5, ProcessConfig(alpha=0)).any()
-
-
-def test_the_gate_spares_wrong_rollouts():
-    paid = [[(1, 0.5)], [(3, 0.1)]]
-    gated = process_advantages(paid, 2, 5, ProcessConfig(gate="correct_only"), [True, False])
-    assert gated[0].any() and not gated[1].any()
-    with pytest.raises(ValueError, match="which rollouts are correct"):
-        process_advantages(paid, 2, 5, ProcessConfig(gate="correct_only"))
-
-
 @given(st.floats(-50, 0), LOGPS, st.floats(0, 1))
 def test_rewards_are_finite_and_sum_to_the_rise(base, logps, w):
     config = ProcessConfig(w=w)
@@ -219,3 +205,54 @@ def test_unfinished_thinking_ends_with_the_completion(tokenizer, small_policy):
     assert reward.token_rewards[0][-1][0] == len(ids) - 1
     assert values[1] == 0 and reward.token_rewards[1] == []
     assert values[2] is None and reward.last.reasons[2] == "no_reference"
+
+
+def test_what_cannot_be_written_or_does_not_fit_is_a_counted_skip(tokenizer, small_policy, monkeypatch):
+    from eval.spans import Unwritable
+
+    def refuse(tokenizer, cut, lead, reference, tail=""):
+        if reference == "unwritable":
+            raise Unwritable(reference)
+        return original(tokenizer, cut, lead, reference, tail)
+
+    original = process.scored_branch
+    monkeypatch.setattr(process, "scored_branch", refuse)
+    reward = ProcessReward(ProcessConfig())
+    reward.bind(open_scorer(small_policy), tokenizer)
+    values = reward(
+        [[{"role": "user", "content": "?"}]] * 3, [THINKING] * 3, reference=["unwritable", "the mill " * 2000, "4"]
+    )
+    assert values[:2] == [None, None] and math.isfinite(values[2])
+    assert reward.last.reasons == ["unwritable", "too_long", ""] and reward.token_rewards[:2] == [[], []]
+
+
+@pytest.mark.parametrize(("lowest", "highest"), [(0.0, 0.0), (-50.0, -50.0), (0.0, -50.0), (-50.0, 0.0)])
+def test_extreme_likelihoods_before_and_after_thinking_give_finite_rewards(tokenizer, lowest, highest):
+    def next_logprobs(context):
+        return np.full(len(tokenizer), highest if "honey" in decode(tokenizer, context) else lowest)
+
+    reward = ProcessReward(ProcessConfig())
+    reward.bind(TableScorer(next_logprobs), tokenizer)
+    (value,) = reward([[{"role": "user", "content": "?"}]], [THINKING], reference=["4"])
+    assert math.isfinite(value) and all(math.isfinite(paid) for _, paid in reward.token_rewards[0])
+
+
+def test_a_server_cannot_say_where_segments_begin():
+    with pytest.raises(ValueError, match="a server tells no entropy"):
+        ProcessConfig(role="frozen", frozen_model="http://127.0.0.1:8000/v1")
+    with pytest.raises(ValueError, match="used with role frozen only"):
+        ProcessConfig(frozen_model="some/model")
+
+
+def test_segments_are_of_the_tokens_that_were_sampled_not_of_their_text_encoded_again(tokenizer, small_policy):
+    """The same text in one token per byte: other indices."""
+    reward = ProcessReward(ProcessConfig())
+    reward.bind(open_scorer(small_policy), tokenizer)
+    letters = [token for letter in THINKING for token in tokenizer.encode(letter, add_special_tokens=False)]
+    usual = tokenizer.encode(THINKING, add_special_tokens=False)
+    assert decode(tokenizer, letters) == THINKING and len(letters) > len(usual)
+    prompt = [[{"role": "user", "content": "?"}]] * 2
+    reward(prompt, [THINKING] * 2, [letters, usual], reference=["4", "4"], prompt_ids=[[7, 8], [7, 8]])
+    last = [THINKING.index("</think>") + len("</think>")] * 2
+    assert reward.token_rewards[0][-1][0] == last[0] - 1 and reward.token_rewards[1][-1][0] < len(usual)
+    assert len(reward.token_rewards[0]) == len(reward.token_rewards[1])

@@ -156,3 +156,21 @@ def test_recorded_text_scores_as_the_tokens_of_training_do(tokenizer, small_poli
     trained = reward([PROMPT], [GOOD], [ids], reference=["4"])
     recorded = reward.score(Batch([GOOD], {"reference": ["4"]}, [PROMPT])).values
     assert trained == pytest.approx(recorded, abs=1e-5)
+
+
+def test_several_answers_and_tags_in_the_thinking_give_one_finite_reward(tokenizer, small_policy):
+    reward = reward_of(tokenizer, open_scorer(small_policy))
+    texts = [GOOD + " or <answer> six </answer>", "<answer> a </answer> </think> <answer>", "</think>" * 3 + "<answer>"]
+    assert all(math.isfinite(value) for value in values(reward, texts, ["4"] * 3))
+    assert reward.last.parts["unclosed"] == [0, 1, 1] and reward.last.parts["format"] == [0, 0, 0]
+
+
+def test_a_reference_that_cannot_be_written_is_a_counted_skip(tokenizer, monkeypatch):
+    from eval.spans import Unwritable
+    from rl.rewards import reference
+
+    def refuse(*arguments):
+        raise Unwritable("no")
+
+    monkeypatch.setattr(reference, "scored_branch", refuse)
+    assert values(reward_of(tokenizer), [GOOD, "no answer"], ["4", "4"]) == [None, 0]

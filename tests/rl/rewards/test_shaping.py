@@ -8,7 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import TypeAdapter
 
-from rl.rewards.shaping import REDUCERS, Shape, Steps, perplexity_gain, reduce
+from eval.plans import perplexity_gain
+from rl.rewards.shaping import REDUCERS, Shape, Steps, reduce
 
 LOGPROBS = st.lists(st.floats(-50, 0), min_size=1, max_size=40)
 
@@ -60,7 +61,13 @@ def test_shapes_by_hand():
     assert [shape(kind="relu")(x) for x in (-1, 2)] == [0, 2]
     assert [shape(kind="binary")(x) for x in (-1, 0, 2)] == [0, 1, 1]
     assert shape(kind="one_minus")(0.2) == pytest.approx(0.8)
+    assert shape(kind="one_minus_tanh")(0.5) == pytest.approx(0.537883, abs=1e-6)  # S_magn at V_t / V_b = 1/2
     assert shape(kind="identity")(-3) == -3
+
+
+@pytest.mark.parametrize(("bins", "x", "expected"), [(4, 0.3, 0.25), (4, 0.4, 0.5), (1, 0.49, 0), (10, 2.0, 1.0)])
+def test_rounding_to_bins_comes_last(bins, x, expected):
+    assert shape(kind="clip01", bins=bins)(x) == pytest.approx(expected)
 
 
 def test_an_edge_belongs_to_the_upper_step():

@@ -1,0 +1,185 @@
+"""Speed and memory of the likelihood rewards themselves, texts to rewards; run by hand, alone on the machine:
+pytest -m bench tests/bench/test_process_speed.py -s
+
+One thread, processor time; the plain way makes the same numbers with one ordinary forward pass each.
+"""
+
+import json
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+import transformers
+
+from eval.likelihood import ScorerConfig, Trunk, TrunkScores, open_scorer
+from rl.baselines import BaselineStore, StoredBaselines
+from rl.rewards.completion import CompletionGainConfig, CompletionGainReward
+from rl.rewards.process import ProcessConfig, ProcessReward
+from rl.rewards.reference import ReferenceProbabilityConfig, ReferenceProbabilityReward
+
+pytestmark = [pytest.mark.bench, pytest.mark.slow, pytest.mark.timeout(3600)]
+
+VOCAB = 8192
+
+
+class Words:
+    """A tokenizer of one id per character, which is all that rewards ask of one here."""
+
+    bos_token_id, eos_token_id = 1, 2
+
+    def encode(self, text, add_special_tokens=False):
+        return [3 + ord(letter) % (VOCAB - 3) for letter in text]
+
+    def decode(self, ids, **options):
+        return "".join(chr(token - 3) if token > 2 else "" for token in ids)
+
+    def apply_chat_template(self, messages, tokenize=False, add_generation_prompt=False):
+        text = "".join(f"{message['role']}: {message['content']}\x04" for message in messages)
+        return text + "assistant: " if add_generation_prompt else text
+
+
+def network():
+    torch.manual_seed(0)
+    torch.set_num_threads(1)
+    config = transformers.Qwen3Config(
+        vocab_size=VOCAB,
+        hidden_size=256,
+        intermediate_size=768,
+        num_hidden_layers=4,
+        num_attention_heads=4,
+        num_key_value_heads=2,
+        head_dim=64,
+        max_position_embeddings=4096,
+    )
+    return transformers.AutoModelForCausalLM.from_config(config).eval()
+
+
+@pytest.fixture(scope="module")
+def model():
+    threads = torch.get_num_threads()
+    yield network()
+    torch.set_num_threads(threads)
+
+
+class OnePassEach:
+    """The plain way: a forward pass for every branch, one more for the entropies of a trunk, nothing shared."""
+
+    def __init__(self, model):
+        self.scorer = open_scorer(model, ScorerConfig(mode="duplicate", max_tokens_per_batch=1))
+
+    def score(self, trunks):
+        return [self._one(trunk) for trunk in trunks]
+
+    def _one(self, trunk: Trunk):
+        found = [self.scorer.score([Trunk(trunk.token_ids, [branch])])[0].branches[0] for branch in trunk.branches]
+        entropy = self.scorer.score([Trunk(trunk.token_ids, probe_rows=trunk.probe_rows)])[0].entropy
+        return TrunkScores(found, entropy)
+
+
+def seconds(function, repeats=2):
+    """Least processor time of some runs."""
+    times = []
+    for _ in range(repeats):
+        start = time.process_time()
+        function()
+        times.append(time.process_time() - start)
+    return min(times)
+
+
+def letters(count, seed):
+    return "".join(np.random.default_rng(seed).choice(list("abcdefgh "), count))
+
+
+THINKING = "".join(f"{letters(86, n)}\n\n" for n in range(20))
+QUESTION = [{"role": "user", "content": letters(240, 99)}]
+
+
+def process_reward(scorer):
+    reward = ProcessReward(ProcessConfig(k=20))
+    reward.bind(scorer, Words())
+    return lambda: (reward([QUESTION], [THINKING], reference=["x = 1234"]), reward.token_rewards)
+
+
+def test_process_rewards_are_10_times_as_fast_as_a_pass_per_segment(model):
+    """20 segments, 2,048 tokens with the prompt, an answer of 8."""
+    assert 2000 <= len(THINKING) + 240 <= 2100
+    ours, plain = process_reward(open_scorer(model)), process_reward(OnePassEach(model))
+    (mine, paid), (theirs, expected) = ours(), plain()
+    assert mine == pytest.approx(theirs, abs=1e-4) and len(paid[0]) == 20
+    np.testing.assert_allclose(np.array(paid[0]), np.array(expected[0]), atol=1e-4)
+    ours_s, plain_s = seconds(ours, 3), seconds(plain)
+    print(f"\nprocess reward: {plain_s:.2f} s -> {ours_s:.2f} s, {plain_s / ours_s:.1f} x")  # noqa: T201
+    assert plain_s / ours_s >= 10
+
+
+def group_of(kind, scorer, folder):
+    """8 rollouts of one prompt that is four times as long as each of them, baselines stored."""
+    # Each rollout or plan has 200 characters, the prompt 800.
+    prompt = [{"role": "user", "content": letters(800, 1)}]
+    if kind == "reference_probability":
+        reward = ReferenceProbabilityReward(ReferenceProbabilityConfig())
+        texts = [f"<think>{letters(170, n)}</think> <answer> a </answer>" for n in range(8)]
+    else:
+        reward = CompletionGainReward(CompletionGainConfig())
+        texts = [f"In summary: {letters(190, n)}" for n in range(8)]
+    store = BaselineStore(folder / f"{kind}.parquet")
+    reward.bind(scorer, Words(), StoredBaselines(store, scorer, {"model": "m"}))
+    return reward, prompt, texts
+
+
+@pytest.mark.parametrize("kind", ["reference_probability", "completion_gain"])
+def test_a_group_that_shares_its_prompt_is_twice_as_fast_as_each_rollout_alone(model, kind, tmp_path):
+    reward, prompt, texts = group_of(kind, open_scorer(model), tmp_path)
+    gold = letters(16, 5)
+
+    def together():
+        return reward([prompt] * 8, texts, reference=[gold] * 8)
+
+    def alone():
+        return [reward([prompt], [text], reference=[gold])[0] for text in texts]
+
+    assert together() == pytest.approx(alone(), abs=1e-4)
+    ours_s, plain_s = seconds(together, 3), seconds(alone)
+    print(f"\n{kind}: {plain_s:.2f} s -> {ours_s:.2f} s, {plain_s / ours_s:.1f} x")  # noqa: T201
+    assert plain_s / ours_s >= 2
+
+
+def peak(what):
+    """Bytes that a process needs above its model for one plain pass, or for a process reward."""
+    command = [sys.executable, __file__, what]
+    environment = os.environ | {"PYTHONPATH": str(Path(__file__).parents[2]), "OMP_NUM_THREADS": "1"}
+    return json.loads(subprocess.run(command, capture_output=True, text=True, check=True, env=environment).stdout)
+
+
+def test_process_rewards_need_at_most_1_3_times_the_memory_of_a_plain_pass():
+    plain, ours = peak("plain"), peak("process")
+    print(f"\npeak above the model: plain pass {plain / 2**20:.0f} MB, process reward {ours / 2**20:.0f} MB")  # noqa: T201
+    assert ours <= 1.3 * plain
+
+
+def _measure(what):
+    """In a process of its own: peak memory of the pass minus what stood before."""
+    import resource
+
+    model = network()
+    scorer = open_scorer(model)
+    ids = Words().encode(letters(2048, 3))
+    if what == "process":
+        job = process_reward(scorer)
+        scorer.modes = {"packed", "cached"}  # what the probe finds; its own small passes come before the measurement
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    if what == "process":
+        job()
+    else:
+        with torch.no_grad():
+            model(input_ids=torch.tensor([ids]), logits_to_keep=8).logits.log_softmax(-1)
+    print((resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) * 1024)  # noqa: T201 - read by `peak`
+
+
+if __name__ == "__main__":
+    _measure(sys.argv[1])

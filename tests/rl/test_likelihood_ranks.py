@@ -1,0 +1,172 @@
+"""Two processes with uneven work: nobody hangs, and rewards and training equal those of one process."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+import torch.distributed as dist
+import torch.multiprocessing as mp
+
+from common.run import read_metrics
+
+pytestmark = [
+    pytest.mark.integration,
+    pytest.mark.skipif(sys.platform != "linux", reason="gloo over a file, two processes"),
+]
+
+KINDS = ("reference_probability", "completion_gain", "process")
+PROMPTS = [[{"role": "user", "content": text}] for text in ("Two and two?", "Which bird?", "How far is the coast?")]
+COMPLETIONS = [
+    "<think>One.\n\nTwo.\n</think> <answer> 4 </answer> In summary: count.",
+    "no tags and no plan",
+    "<think>The train takes two hours.\n\nSo it is far.\n</think> <answer> far </answer>",
+]
+REFERENCES = ["4", None, "two hours by train"]
+SHARES = ([0, 2], [1]), ([1], [0, 1, 2]), ([0, 1, 2], [2])
+"""Rows of rank 0 and of rank 1 in three batches; row 1 has no reference, so a rank may have nothing to score."""
+
+
+def opened(kind, model, policy, folder, writes, gather, collective):
+    """A reward with its scorer over `model` and its store."""
+    from transformers import AutoTokenizer
+
+    from eval.likelihood import ScorerConfig, open_scorer
+    from rl.baselines import BaselineStore
+    from rl.binding import Scoring, bind
+    from rl.rewards import completion, process, reference
+    from rl.rewards.kinds import open_rewards
+
+    class OneModel:
+        def scoring(self, role, frozen_model):
+            return Scoring(scorer, {"model": "m"})
+
+    scorer = open_scorer(model, ScorerConfig(max_tokens_per_batch=64), collective=collective)
+    configs = (
+        reference.ReferenceProbabilityConfig(),
+        completion.CompletionGainConfig(shape={"kind": "identity"}, share_prefix=True),
+        process.ProcessConfig(),
+    )
+    (reward,) = open_rewards([config for config in configs if config.kind == kind])
+    store = BaselineStore(f"{folder}/{kind}.parquet", writes=writes, gather=gather)
+    bind([reward], OneModel(), AutoTokenizer.from_pretrained(policy), store)
+    return reward
+
+
+def judged(reward, rows):
+    values = reward(
+        [PROMPTS[row] for row in rows],
+        [COMPLETIONS[row] for row in rows],
+        reference=[REFERENCES[row] for row in rows],
+    )
+    return [None if value is None else float(value) for value in values]
+
+
+def work(rank, policy, folder):
+    """Shard the policy over two ranks and judge all batches with every kind of reward."""
+    from torch.distributed.fsdp import fully_shard
+    from transformers import AutoModelForCausalLM
+
+    dist.init_process_group("gloo", init_method=f"file://{folder}/meet", rank=rank, world_size=2)
+    model = AutoModelForCausalLM.from_pretrained(policy, dtype=torch.float32)
+    for layer in model.model.layers:
+        fully_shard(layer)
+    fully_shard(model)
+
+    def gather(own):
+        every = [None, None]
+        dist.all_gather_object(every, own)
+        return [entry for entries in every for entry in entries]
+
+    found = {}
+    for kind in KINDS:
+        reward = opened(kind, model, policy, folder, rank == 0, gather, True)
+        found[kind] = [judged(reward, share[rank]) for share in SHARES]
+    with Path(folder, f"{rank}.json").open("w", encoding="utf-8") as target:
+        json.dump(found, target)
+    dist.destroy_process_group()
+
+
+def test_sharded_ranks_with_uneven_work_judge_as_one_process_does(small_policy, tmp_path):
+    from transformers import AutoModelForCausalLM
+
+    mp.spawn(work, (small_policy, str(tmp_path)), nprocs=2)
+    model = AutoModelForCausalLM.from_pretrained(small_policy, dtype=torch.float32)
+    (tmp_path / "alone").mkdir()
+    for rank in (0, 1):
+        found = json.loads((tmp_path / f"{rank}.json").read_text())
+        for kind in KINDS:
+            reward = opened(kind, model, small_policy, tmp_path / "alone", True, None, False)
+            for share, values in zip(SHARES, found[kind], strict=True):
+                expected = judged(reward, share[rank])
+                assert [value is None for value in values] == [value is None for value in expected]
+                numbers = ([value for value in one if value is not None] for one in (values, expected))
+                np.testing.assert_allclose(*numbers, atol=1e-3 if kind == "completion_gain" else 1e-5)
+    from rl.baselines import BaselineStore
+
+    for kind in KINDS[:2]:  # what either rank computed was written by one
+        one, two = (BaselineStore(folder / f"{kind}.parquet") for folder in (tmp_path / "alone", tmp_path))
+        assert one.entries.keys() == two.entries.keys() and len(one.entries) == 2
+
+
+YAML = """
+rewards:
+  - {kind: exact_answer}
+  - {kind: reference_probability}
+  - {kind: process, alpha: 0.5}
+reward_weights: [1, 0.5, 0]
+std_filter: {beta: 1.0, record_from: 1, filter_from: 2, max_rounds: 3}
+num_generations: 4
+prompts_per_step: 2
+per_device_eval_batch_size: 2
+max_prompt_length: 200
+max_completion_length: 48
+max_steps: 4
+learning_rate: 1e-3
+precision: fp32
+loss_type: dapo
+beta: 0.001
+top_p: 1.0
+gradient_checkpointing: false
+eval_steps: 4
+save_steps: 4
+max_skipped: 1.0
+"""
+COMPARED = ("loss", "grad_norm", "reward", "kl", "process/share", "process/r_mean", "eval_reward", "filter/kept")
+
+
+def launched(command, root):
+    environment = os.environ | {"PYTHONPATH": str(root), "OMP_NUM_THREADS": "1"}
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr[-3000:]
+
+
+@pytest.mark.slow
+def test_two_processes_train_as_one_until_the_filter_makes_rounds_of_other_sizes(
+    root, tmp_path, answering_policy, questions
+):
+    """In a round of one process of 2 groups or 2 of 1 the same prompts are judged; then who keeps which may differ."""
+    (tmp_path / "config.yaml").write_text(YAML)
+    arguments = ["-m", "rl.train", str(tmp_path / "config.yaml"), f"model={answering_policy}"]
+    arguments += [f"data={{kind: conversations, train: [{questions}], eval_rows: 4}}"]
+    launched([sys.executable, *arguments, f"out={tmp_path}/one", "per_device_train_batch_size=8"], root)
+    launcher = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2"]
+    launched([*launcher, *arguments, f"out={tmp_path}/two", "per_device_train_batch_size=4"], root)
+    one, two = read_metrics(tmp_path / "one"), read_metrics(tmp_path / "two")
+    assert [row["step"] for row in one] == [row["step"] for row in two]
+    steps = {row["step"]: row.get("filter/rounds", 1) for row in two if "reward" in row}
+    same_until = next((step for step, rounds in steps.items() if rounds > 1), 4)
+    compared = 0
+    for mine, theirs in zip(two, one, strict=True):
+        if mine["step"] >= same_until and "reward" in mine:
+            assert np.isfinite(mine["loss"]) and mine["filter/forced"] >= 0
+            continue
+        for name in set(COMPARED) & theirs.keys():
+            if mine["step"] == 0 or "reward" in mine:
+                assert mine[name] == pytest.approx(theirs[name], rel=1e-4, abs=1e-6), (theirs["step"], name)
+                compared += 1
+    assert compared >= 7
