@@ -37,6 +37,7 @@ WRITE_TASK = (
 )
 LENGTH_TASK = "Write at least {words} words, and put {end} on a line of its own after the last one."
 END_OF_CHAPTER = "[END OF CHAPTER]"
+TASK_HEADING = "\n\n### Task\n"
 
 
 def story_information(datapoint: Datapoint) -> str:
@@ -70,7 +71,7 @@ def chapter_messages(datapoint: Datapoint, *, system_role: bool = True, min_word
 def _messages(datapoint: Datapoint, task: str, system_role: bool) -> list[Message]:
     present = [heading.lower() for field, heading in SECTIONS.items() if datapoint.get(field)]
     given = GIVEN.format(parts=", ".join(present))
-    content = f"{given}\n\n{story_information(datapoint)}\n\n### Task\n{task}"
+    content = f"{given}\n\n{story_information(datapoint)}{TASK_HEADING}{task}"
     if system_role:
         return [{"role": "system", "content": SYSTEM}, {"role": "user", "content": content}]
     return [{"role": "user", "content": f"{SYSTEM}\n\n{content}"}]
