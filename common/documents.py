@@ -124,23 +124,25 @@ def read_lines(path: str) -> Iterator[bytes]:
     form = form_of(path)
     with contextlib.ExitStack() as open_files:
         source = open_files.enter_context(open_read(path))
+        if form not in (".jsonl", ".jsonl.gz"):
+            yield from _zstd_lines(source)
+            return
         lines: Iterable[bytes] = source
         if form == ".jsonl.gz":
             lines = open_files.enter_context(gzip.GzipFile(fileobj=source))
-        elif form != ".jsonl":
-            lines = _zstd_lines(source)
         for line in lines:
             yield line.removesuffix(b"\n")
 
 
 def _zstd_lines(source: IO[bytes]) -> Iterator[bytes]:
-    """Lines of one or more zstd frames; the library's own reader takes a frame that breaks off for the end."""
+    """Lines of one or more zstd frames, without newlines; the library's own reader takes a frame that breaks off for
+    the end."""
     decompress = zstandard.ZstdDecompressor().decompressobj
     frame = decompress()
     inside_frame = False
     rest = b""
     # Small pieces: what a damaged piece would have given is lost with it.
-    while piece := source.read(1 << 14):
+    while piece := source.read(1 << 16):
         plain = []
         while piece:
             inside_frame = True

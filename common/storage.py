@@ -46,7 +46,11 @@ def list_files(folder_or_glob: str) -> list[str]:
     if "*" in folder_or_glob or "?" in folder_or_glob:
         found = [path for path in files.glob(inside) if files.isfile(path)]
     else:
-        found = [entry["name"] for entry in files.ls(inside, detail=True) if entry["type"] == "file"]
+        entries = files.ls(inside, detail=True)
+        # a link counts as what it points to
+        found = [
+            one["name"] for one in entries if one["type"] == "file" or (one.get("islink") and files.isfile(one["name"]))
+        ]
     return sorted(files.unstrip_protocol(path) if is_remote(folder_or_glob) else path for path in found)
 
 

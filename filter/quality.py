@@ -166,11 +166,6 @@ def read_score(document: Document, field: str) -> float | None:
     value = document.get(field)
     if value is None and field in PUBLISHED_FIELDS:
         value = document.get(PUBLISHED_FIELDS[field])
-    return finite(value)
-
-
-def finite(value: Any) -> float | None:
-    """A finite number as a float, None for anything else."""
     if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
         return None
     return float(value)

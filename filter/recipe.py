@@ -11,7 +11,7 @@ import numpy as np
 
 from common.config import RunConfig, config_hash
 from common.documents import read_documents
-from common.launch import run_shards
+from common.launch import keep_workers, run_shards
 from common.run import Run, run_folder, write_json
 from common.shards import Shard, list_shards
 from common.storage import exists, is_remote, join, make_folder, read_bytes
@@ -33,7 +33,7 @@ from filter.passes import (
     treat_shard,
 )
 from filter.pool import Pool, resolve
-from filter.quality import open_scorer, scores_hash
+from filter.quality import FastTextConfig, SimpleConfig, open_scorer, scores_hash
 from filter.records import load_columns, records_path
 from filter.scales import scale_tokens
 from filter.scoring import ScoreJob, score_shard
@@ -110,10 +110,11 @@ class Recipe:
         if exists(record):
             return json.loads(read_bytes(record))
         make_folder(self.config.output_dir)
-        if is_remote(self.config.output_dir):
-            return self._run(None)
-        with Run(run_folder(self.config.output_dir, "filter"), self.config, seed=self.config.seed) as run:
-            return self._run(run)
+        with keep_workers(self.config.workers):
+            if is_remote(self.config.output_dir):
+                return self._run(None)
+            with Run(run_folder(self.config.output_dir, "filter"), self.config, seed=self.config.seed) as run:
+                return self._run(run)
 
     def _run(self, run: Run | None) -> dict[str, Any]:
         self.logger = run
@@ -193,7 +194,9 @@ class Recipe:
         tokens = self.config.token_count()
         hash_ = step_hash("score", content, scorers, fields, config_hash(tokens))
         folder = self._folder("score", hash_, rule.name)
-        return ScoreJob(folder, hash_, tuple(self.config.scorers), tuple(fields), tokens)
+        quick = all(isinstance(scorer, FastTextConfig | SimpleConfig) for scorer in self.config.scorers)
+        part_docs = 10_000 if quick else 1000  # a few seconds of work
+        return ScoreJob(folder, hash_, tuple(self.config.scorers), tuple(fields), tokens, part_docs)
 
     def _select_job(self, rule: "SourceRule", scored: ScoreJob, cut: Cut) -> SelectJob:
         field = self.config.score_field(rule)

@@ -35,9 +35,10 @@ def columns_of(records: Iterable[Mapping[str, Any]], field: str | None, ties: bo
         ties: whether hashes of the ids are wanted, by which a budget chooses among equal scores; else they are 0.
     """
     rows = list(records)
-    scores = [0.0 if field is None else row["scores"].get(field) for row in rows]
+    scores = np.array([0.0 if field is None else row["scores"].get(field) for row in rows], np.float64)  # None: NaN
+    scores[np.isinf(scores)] = np.nan  # no score either, and null on disk
     return Columns(
-        np.array(scores, np.float64),  # None becomes NaN
+        scores,
         np.array([row.get("tokens", 0) for row in rows], np.int64),
         np.array([hash_id(str(row["id"])) if ties else 0 for row in rows], np.uint64),
     )

@@ -4,12 +4,13 @@ Where a selection's cut is known before anything is scored (a threshold, or ever
 written in the same pass, so that the pool is read once.
 """
 
-from collections.abc import Iterable, Iterator, Mapping
+import itertools
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from common.shards import Document, Result, Shard, process_shard
-from filter.quality import finite, open_scorer, read_score, score_batches
+from filter.quality import open_scorer, read_score, score_batches
 from filter.records import RECORDS_FORM
 from filter.selecting import SelectJob, selecting_along
 from filter.steps import Stats
@@ -26,6 +27,8 @@ class ScoreJob:
     fields: tuple[str, ...]
     """Score fields to record: the scorers', and those that documents hold already."""
     tokens: TokenCountConfig
+    part_docs: int = 1000
+    """Documents per committed part: the work that a kill costs."""
     select: SelectJob | None = None
     """A selection to make in the same pass; its cut does not depend on the scores."""
 
@@ -38,27 +41,42 @@ def score_shard(shard: Shard, job: ScoreJob) -> Stats:
             count = open_counter(job.tokens)
             for batch, scores in score_batches(documents, [open_scorer(scorer) for scorer in job.scorers]):
                 tokens = count([document["text"] for document in batch]) if count else None
-                records = [_record(document, row, scores, job.fields, tokens) for row, document in enumerate(batch)]
+                records = _records(batch, scores, job.fields, tokens)
                 if selection is not None:
                     selection.take(batch, records)
                 counts = _counts(batch, scores, tokens)
-                for row, record in enumerate(records):
-                    yield Result(record, counts=counts if row == 0 else {})
+                for record in records:
+                    yield Result(record, counts=counts)
+                    counts = {}
 
         stats = process_shard(
-            shard, job.folder, transform, config_hash=job.hash, form=RECORDS_FORM, restart_each_part=True
+            shard,
+            job.folder,
+            transform,
+            config_hash=job.hash,
+            part_docs=job.part_docs,
+            form=RECORDS_FORM,
+            restart_each_part=True,  # batches end with their part, so that a resumed run forms the same ones
         )
         if selection is not None:
             selection.end(stats)
     return stats
 
 
-def _record(
-    document: Document, row: int, scores: Mapping[str, list[Any]], fields: Iterable[str], tokens: list[int] | None
-) -> Document:
-    read = {field: finite(scores[field][row]) if field in scores else read_score(document, field) for field in fields}
-    record = {"id": document["id"], "scores": read}
-    return record if tokens is None else record | {"tokens": tokens[row]}
+def _records(
+    batch: list[Document], scores: Mapping[str, list[Any]], fields: Sequence[str], tokens: list[int] | None
+) -> list[Document]:
+    columns = [
+        scores[field] if field in scores else [read_score(document, field) for document in batch] for field in fields
+    ]
+    rows = zip(*columns, strict=True) if columns else itertools.repeat(())
+    records = [
+        {"id": document["id"], "scores": dict(zip(fields, row, strict=True))}
+        for document, row in zip(batch, rows, strict=False)
+    ]
+    for record, number in zip(records, tokens or (), strict=False):
+        record["tokens"] = number
+    return records
 
 
 def _counts(batch: list[Document], scores: Mapping[str, list[Any]], tokens: list[int] | None) -> Stats:

@@ -66,13 +66,17 @@ class Along:
         """Write what the cut keeps of some documents with their score records."""
         columns = columns_of(records, self.job.field, ties=False)
         kept = keep(self.job.cut, columns).tolist()
-        for row in zip(documents, records, columns.scores.tolist(), kept, strict=True):
-            self.draft.add(_chosen(*row, self.job), self.target)
+        for document, record, score, stays in zip(documents, records, columns.scores.tolist(), kept, strict=True):
+            if stays or "tokens" in record:
+                self.draft.add(_chosen(document, record, score, stays, self.job), self.target)
+            else:
+                self.draft.drop(_route(score, self.job))
 
     def end(self, scored: Stats) -> None:
         """Say what the scoring step counted; a selection that missed parts scored earlier does not count."""
         self.whole = self.draft.stats["docs_in"] == scored["docs_out"]
-        self.draft.reject_all(scored["drops"])
+        for reason, number in scored["drops"].items():
+            self.draft.drop(reason, number)
 
 
 class _NotWhole(Exception):

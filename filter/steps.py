@@ -46,24 +46,24 @@ class Draft:
 
     def add(self, result: Result, target: IO[bytes]) -> None:
         """Count one document's result and write what is left of it."""
-        self.stats["docs_in"] += 1
         if result.counts:
             count_into(self.stats, result.counts)
         if result.reason is not None:
-            self.stats["drops"][result.reason] = self.stats["drops"].get(result.reason, 0) + 1
+            self.drop(result.reason)
         else:
+            self.stats["docs_in"] += 1
             self.stats["docs_out"] += 1
             target.write(encode(result.document))  # type: ignore[arg-type]  # a step gives one document for one
+
+    def drop(self, reason: str, number: int = 1) -> None:
+        """Count documents that are dropped for a reason."""
+        self.stats["docs_in"] += number
+        self.stats["drops"][reason] = self.stats["drops"].get(reason, 0) + number
 
     def reject(self, position: int, reason: str, raw: bytes) -> None:
         """Count a line that is no document; the step that met it first keeps it in its rejects."""
         del position, raw
-        self.reject_all({reason: 1})
-
-    def reject_all(self, drops: dict[str, int]) -> None:
-        """Count lines that are no documents, by reason."""
-        self.stats["docs_in"] += sum(drops.values())
-        count_into(self.stats["drops"], drops)
+        self.drop(reason)
 
     def commit(self) -> Stats:
         """Mark the shard done; its file is in place."""

@@ -15,7 +15,16 @@ import zstandard
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from common.shards import Result, Shard, add_stats, list_shards, process_shard, read_documents, write_documents
+from common.shards import (
+    Result,
+    Shard,
+    add_stats,
+    list_shards,
+    process_shard,
+    read_documents,
+    read_pool,
+    write_documents,
+)
 
 JSON = st.recursive(
     st.none()
@@ -116,6 +125,14 @@ def test_shards_are_ordered_by_name_and_both_ends_are_included(pool):
     assert [shard.index for shard in list_shards(str(pool), 1, 2)] == [1, 2]
     assert [shard.name for shard in list_shards(f"{pool}/*_3.jsonl.zst")] == ["shard_3"]
     assert [shard.name for shard in list_shards(f"file://{pool}")] == ["shard_0", "shard_1", "shard_2", "shard_3"]
+
+
+def test_a_pool_may_be_links_to_shards(pool, tmp_path):
+    (tmp_path / "links").mkdir()
+    for shard in list_shards(pool):
+        (tmp_path / "links" / Path(shard.path).name).symlink_to(shard.path)
+    assert [shard.name for shard in list_shards(tmp_path / "links")] == [shard.name for shard in list_shards(pool)]
+    assert list(read_pool(tmp_path / "links")) == list(read_pool(pool))
 
 
 @pytest.mark.parametrize(
