@@ -13,6 +13,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterable, Iterator, Mapping
+from functools import cache
 from pathlib import Path
 from types import TracebackType
 from typing import Any, TypeVar
@@ -147,6 +148,7 @@ def _commit() -> str | None:
     return done.stdout.strip() or None
 
 
+@cache
 def _versions() -> dict[str, str]:
     found = {}
     for name in VERSIONED:

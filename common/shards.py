@@ -13,7 +13,8 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
-from typing import IO, Any
+from types import MappingProxyType
+from typing import IO, Any, NamedTuple
 
 import orjson
 
@@ -71,13 +72,12 @@ class Shard:
     name: str
 
 
-@dataclass(frozen=True)
-class Result:
+class Result(NamedTuple):
     """What became of one document: kept (as one or more documents) or dropped for a reason."""
 
     document: Document | list[Document] | None = None
     reason: str | None = None
-    counts: Mapping[str, Any] = field(default_factory=dict)
+    counts: Mapping[str, Any] = MappingProxyType({})
     """Numbers, or mappings to numbers, that add up in the shard's stats."""
     aside: bool = False
     """Keep a dropped document, with its reason, in the rejects."""
@@ -248,12 +248,15 @@ class _Part:
             if result.aside:
                 document = result.source or result.document
                 self.rejects.append(encode({"position": position, "reason": result.reason, "document": document}))
+        elif isinstance(result.document, list):
+            self.kept += [encode(document) for document in result.document]
+            stats["docs_out"] += len(result.document)
+            if len(result.document) > 1:
+                stats["copies"] = stats.get("copies", 0) + len(result.document) - 1
         else:
-            documents = result.document if isinstance(result.document, list) else [result.document]
-            self.kept += [encode(document) for document in documents if document is not None]
-            stats["docs_out"] += len(documents)
-            if len(documents) > 1:
-                stats["copies"] = stats.get("copies", 0) + len(documents) - 1
+            if result.document is not None:
+                self.kept.append(encode(result.document))
+            stats["docs_out"] += 1
         if result.counts:
             count_into(stats, result.counts)
 

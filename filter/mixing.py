@@ -126,8 +126,8 @@ def gather_shard(shard: Shard, job: MixJob, shards: Sequence[tuple[str, Shard]],
         write_documents(path, (orjson.loads(line) for _, line in lines))
     else:
         with open_lines(path) as target:
-            for _, line in lines:
-                target.write(line)
+            for start in range(0, len(lines), 256):
+                target.write(b"".join(line for _, line in lines[start : start + 256]))
     stats = {
         "shard": shard.name,
         "docs_in": len(lines),

@@ -142,8 +142,8 @@ class FastTextScorer:
             return []
         labels, probabilities = self.model.predict([normalize(text) for text in texts], k=1)
         return [
-            positive_probability(label[0], float(probability[0]), self.negative_label)
-            for label, probability in zip(labels, probabilities, strict=True)
+            positive_probability(label, float(probability), self.negative_label)
+            for (label,), (probability,) in zip(labels, probabilities, strict=True)
         ]
 
 

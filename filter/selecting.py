@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import IO, Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from common.documents import open_lines
 from common.shards import Document, Result, Shard
@@ -138,20 +139,28 @@ def score_figures(columns: Callable[[], Iterable[Columns]], cut: Cut, field: str
     if field is None:
         return {"histogram": None, "quantiles": {}}
     whole = Histogram()
-    for one in columns():
-        scored = ~np.isnan(one.scores)
-        whole.add(one.scores[scored], one.tokens[scored])
+    edges, rows = _binned(columns, cut, linear_bins(0, 1), whole)
     if not whole.total:
         return {"histogram": None, "quantiles": {}}
-    edges = linear_bins(whole.low, whole.high)
+    if whole.low < 0 or whole.high > 1:
+        edges, rows = _binned(columns, cut, linear_bins(whole.low, whole.high))
+    picture = {"edges": [round(float(edge), 6) for edge in edges], **{name: row.tolist() for name, row in rows.items()}}
+    return {"histogram": picture, "quantiles": whole.quantiles()}
+
+
+def _binned(
+    columns: Callable[[], Iterable[Columns]], cut: Cut, edges: NDArray[np.float64], whole: Histogram | None = None
+) -> tuple[NDArray[np.float64], dict[str, NDArray[np.int64]]]:
+    """Documents and tokens per bin, of all scored and of the kept; counts all scores into `whole` on the way."""
     rows = {name: np.zeros(len(edges) - 1, np.int64) for name in ("documents", "kept", "tokens", "tokens_kept")}
     for number, one in enumerate(columns()):
         kept = keep(cut, one, number)
         scored = ~np.isnan(one.scores)
+        if whole is not None:
+            whole.add(one.scores[scored], one.tokens[scored])
         for name, which in (("", scored), ("_kept", kept)):
             documents, _ = np.histogram(one.scores[which], edges)
             tokens, _ = np.histogram(one.scores[which], edges, weights=one.tokens[which])
             rows["kept" if name else "documents"] += documents
             rows["tokens" + name] += tokens.astype(np.int64)
-    picture = {"edges": [round(float(edge), 6) for edge in edges], **{name: row.tolist() for name, row in rows.items()}}
-    return {"histogram": picture, "quantiles": whole.quantiles()}
+    return edges, rows

@@ -24,7 +24,7 @@ STEP_FORM = ".jsonl"
 
 def hash_id(identity: str, *salt: object) -> int:
     """64 bits that depend on an id and a salt only: the same on every machine, for every worker and order."""
-    key = "\0".join([*(str(part) for part in salt), identity])
+    key = "\0".join((*map(str, salt), identity))
     return int.from_bytes(blake2b(key.encode("utf-8", "surrogatepass"), digest_size=8).digest(), "big")
 
 

@@ -68,10 +68,13 @@ from datatrove.executor import LocalPipelineExecutor
 from datatrove.pipeline.filters.fasttext_filter import FastTextClassifierFilter
 from datatrove.pipeline.readers import JsonlReader
 from datatrove.pipeline.writers import JsonlWriter
-model, warm, pool, out = sys.argv[1:]
-step = FastTextClassifierFilter(model, keep_labels=("hq", 0.9), newline_replacement=" ")
-step.model
+from fasttext.FastText import _FastText
+path, warm, pool, out = sys.argv[1:]
+loaded = _FastText(path)
+class Loaded(FastTextClassifierFilter):
+    model = property(lambda self: loaded)
 def run(pool, out):
+    step = Loaded(path, keep_labels=("hq", 0.9), newline_replacement=" ")
     reader = JsonlReader(pool, glob_pattern="*.jsonl.zst", compression="zstd")
     pipeline = [reader, step, JsonlWriter(out, compression="zstd")]
     LocalPipelineExecutor(pipeline, logging_dir=out + "_log", workers=1).run()
