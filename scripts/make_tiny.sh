@@ -2,9 +2,9 @@
 # Usage: scripts/make_tiny.sh POOL [--unit] [--dry-run]
 #
 # Make the tiny rephraser from a pool of web pages: tokenizer; pairs of noisy page and clean page, from short to long;
-# training on them (the rephraser, runs/tiny/sft/export); its twin, which starts from the same weights and learns plain
-# text instead (runs/tiny/base/export); the rephraser's figures on held-out pages. About 45 minutes on 2 cores; what is
-# there already is not made again.
+# training on them (runs/tiny/first/export), then on pages in which phrases return (the rephraser, runs/tiny/sft/export);
+# its twin, which starts from the same fresh weights and learns plain text instead (runs/tiny/base/export); the
+# rephraser's figures on held-out pages. A bit over an hour on 2 cores; what is there already is not made again.
 #
 #   scripts/make_tiny.sh POOL          the model in rephrase/tiny was made so
 #   scripts/make_tiny.sh POOL --unit   a 1M-parameter variant for unit tests, in seconds: runs/tiny_unit/sft/export
@@ -53,14 +53,13 @@ fi
 
 out=runs/tiny
 make $out/tokenizer/tokenizer.json pretrain.tokenizer "$configs/pretrain/tokenizer_tiny.yaml" pool="$pool"
-for name in prose short middle brief long held_out unseen; do
+for name in prose short middle brief long echo held_out unseen; do
   make $out/data/$name.jsonl rl.data.rephrase "$configs/rl/data_tiny_$name.yaml" pool="$pool"
 done
-for name in sft base; do
-  config=$configs/rl/sft_tiny.yaml
-  [ $name = sft ] || config=$configs/rl/sft_tiny_base.yaml
-  make $out/$name/export/model.safetensors rl.sft "$config" model="$configs/pretrain/models/tiny_llama.json"
-done
+fresh=$configs/pretrain/models/tiny_llama.json
+make $out/first/export/model.safetensors rl.sft "$configs/rl/sft_tiny.yaml" model="$fresh"
+make $out/sft/export/model.safetensors rl.sft "$configs/rl/sft_tiny_echo.yaml"
+make $out/base/export/model.safetensors rl.sft "$configs/rl/sft_tiny_base.yaml" model="$fresh"
 for name in held_out unseen; do
   make $out/$name.json eval.cleaning model=$out/sft/export rows=$out/data/$name.jsonl out=$out/$name.json
 done

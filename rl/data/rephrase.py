@@ -71,6 +71,10 @@ class RephraseDataConfig(RunConfig):
     scrambled_frac: float = Field(0.0, ge=0, le=1)
     """Share of passages replaced by as many words drawn from a list: only copying helps there."""
 
+    echo_frac: float = Field(0.0, ge=0, le=1)
+    """Share of passages in which a few runs of words return elsewhere: where the page goes on in two ways, a copier
+    must know where it is."""
+
     repeat_frac: float = Field(0.0, ge=0, le=1)
     """Share of `text` rows that say their passage twice: the same, for language modelling."""
 
@@ -106,6 +110,8 @@ def build_rows(config: RephraseDataConfig, count: Count) -> Iterator[Row]:
             rng = random.Random(f"row:{config.seed}:{key}")
             if rng.random() < config.scrambled_frac:
                 passage = _scrambled(rng, words, passage)
+            elif config.echo_frac and rng.random() < config.echo_frac:
+                passage = echoed(rng, passage)
             yield _row(config, key, passage, rng, harvest)
             made += 1
             if made == config.rows:
@@ -164,6 +170,18 @@ def _training_pages(shards: list[Shard], config: RephraseDataConfig) -> Iterator
 def _scrambled(rng: random.Random, words: list[str], passage: str) -> str:
     # A drawn word has about twice the tokens of a running one.
     return " ".join(rng.choice(words) for _ in range(max(1, len(passage.split()) // 2)))
+
+
+def echoed(rng: random.Random, passage: str) -> str:
+    """The passage with one to three of its runs of one to six words said again at other places; lines stay lines."""
+    lines = [line.split(" ") for line in passage.split("\n")]
+    full = [words for words in lines if len(words) > 1]
+    for _ in range(rng.randint(1, 3) if full else 0):
+        source, target = rng.choice(full), rng.choice(full)
+        length = rng.randint(1, min(6, len(source) - 1))
+        start, at = rng.randint(0, len(source) - length), rng.randint(1, len(target))
+        target[at:at] = source[start : start + length]
+    return "\n".join(" ".join(words) for words in lines)
 
 
 def token_counter(tokenizer: str) -> Callable[[str], int]:

@@ -1,13 +1,16 @@
 """Rows: real passages, known boilerplate, request and answer; held-out documents stay out."""
 
 import json
+import random
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from rephrase.prompts import SENTINEL, messages
 from rl.data.noise import add_noise
 from rl.data.passages import part_of
-from rl.data.rephrase import RephraseDataConfig, build_rows, main
+from rl.data.rephrase import RephraseDataConfig, build_rows, echoed, main
 
 
 def words(text):
@@ -83,3 +86,25 @@ def test_noise_of_a_row_does_not_depend_on_the_rows_before_it(small_pool):
     later = {row["id"]: row for row in rows(small_pool, rows=50, harvest_pages=0)}
     assert all(later[row["id"]] == row for row in first)
     assert add_noise("A cat.", "x").clean() == "A cat."
+
+
+@given(
+    st.lists(st.lists(st.sampled_from("abcdefgh"), min_size=1, max_size=9), min_size=1, max_size=4), st.integers(0, 99)
+)
+def test_echoed_passages_hold_all_their_words_in_order_and_some_again(lines, seed):
+    passage = "\n".join(" ".join(line) for line in lines)
+    echo = echoed(random.Random(seed), passage)
+    assert echo == echoed(random.Random(seed), passage)
+    for before, after in zip(passage.split("\n"), echo.split("\n"), strict=True):
+        words = iter(after.split(" "))
+        assert all(word in words for word in before.split(" "))  # a subsequence
+    more = len(echo.split()) - len(passage.split())
+    assert 1 <= more <= 18 if any(len(line) > 1 for line in lines) else more == 0
+
+
+def test_a_share_of_passages_echoes_and_the_others_stay_as_they_were(small_pool):
+    plain = {row["id"]: row["clean_text"] for row in rows(small_pool, rows=60)}
+    echo = {row["id"]: row["clean_text"] for row in rows(small_pool, rows=60, echo_frac=0.5)}
+    changed = sum(plain[name] != echo[name] for name in plain)
+    assert plain.keys() == echo.keys()
+    assert 15 <= changed <= 45
