@@ -60,27 +60,15 @@ def read_positions(
 ) -> Iterator[tuple[int, Document]]:
     """`read_documents` with each document's position (line or row number, from 0)."""
     reject = on_reject or _ignore
-    for position, row in read_rows(path, reject, start):
-        if not isinstance(row.get("text"), str):
-            reject(position, "no_text", orjson.dumps(row, default=str))
-        else:
+    raw_rows = _parquet_rows(path, start) if form_of(path) == ".parquet" else _parsed_lines(path, reject, start)
+    for position, row in raw_rows:
+        if isinstance(row, dict) and isinstance(row.get("text"), str):
             if row.get("id") is None:
                 row["id"] = f"{index:08d}-{position:08d}"
             yield position, row
-
-
-def read_rows(path: str, on_reject: Reject | None = None, start: int = 0) -> Iterator[tuple[int, Document]]:
-    """Any JSON objects or Parquet rows of a file, `text` or not, each with its position; the rest as `read_documents`.
-
-    Chat rows hold `messages` or `prompt` where a document holds `text`.
-    """
-    reject = on_reject or _ignore
-    raw_rows = _parquet_rows(path, start) if form_of(path) == ".parquet" else _parsed_lines(path, reject, start)
-    for position, row in raw_rows:
-        if isinstance(row, dict):
-            yield position, row
         else:
-            reject(position, "no_object", orjson.dumps(row, default=str))
+            reason = "no_text" if isinstance(row, dict) else "no_object"
+            reject(position, reason, orjson.dumps(row, default=str))
 
 
 def write_documents(path: str, documents: Iterable[Document]) -> int:
@@ -159,25 +147,20 @@ def _zstd_lines(source: IO[bytes]) -> Iterator[bytes]:
 
 
 def _parsed_lines(path: str, reject: Reject, start: int) -> Iterator[tuple[int, Any]]:
-    lines = enumerate(read_lines(path))
     position = -1
-    while True:
-        try:
-            position, line = next(lines)
-        except StopIteration:
-            return
-        except (zstandard.ZstdError, zlib.error, gzip.BadGzipFile, EOFError) as error:
-            if position + 1 >= start:
-                reject(position + 1, "broken_compression", str(error).encode())
-            return
-        if position < start or not line.strip():
-            continue
-        try:
-            row = orjson.loads(line)
-        except orjson.JSONDecodeError:
-            reject(position, "not_json", line)
-            continue
-        yield position, row
+    try:
+        for position, line in enumerate(read_lines(path)):
+            if position < start or not line.strip():
+                continue
+            try:
+                row = orjson.loads(line)
+            except orjson.JSONDecodeError:
+                reject(position, "not_json", line)
+                continue
+            yield position, row
+    except (zstandard.ZstdError, zlib.error, gzip.BadGzipFile, EOFError) as error:
+        if position + 1 >= start:
+            reject(position + 1, "broken_compression", str(error).encode())
 
 
 def _parquet_rows(path: str, start: int) -> Iterator[tuple[int, Any]]:

@@ -57,6 +57,11 @@ def test_every_line_boundary_of_unicode_becomes_a_space():
         assert normalize(f"a{mark}b") == "a b", repr(mark)
 
 
+@given(st.text(st.sampled_from("ab \n\r\v\f\x1c\x1d\x1e\x85\u2028\u2029\x1f\t\u00a0\u4e00"), max_size=12))
+def test_a_line_is_dclms_own_for_every_mix_of_marks(text):
+    assert normalize(text) == " ".join(text.strip().splitlines())
+
+
 @pytest.mark.parametrize(
     ("label", "probability", "score"),
     [
