@@ -8,12 +8,10 @@ from hypothesis import strategies as st
 
 from eval.faithfulness import (
     STOP_WORDS,
-    block_shares,
     duplicate_ngrams,
     length_ok,
     lexical_f1,
     main,
-    markdown_similarity,
     novel_ngrams,
     numbers_kept,
     opening_collisions,
@@ -22,6 +20,7 @@ from eval.faithfulness import (
     urls_kept,
     word_edit_distance,
 )
+from eval.markdown_blocks import block_shares, markdown_similarity
 
 TEXT = st.text(st.sampled_from("ab Cc1.,-#>*|`\n\t•é\u2028"), max_size=60)
 WORDS = st.lists(st.sampled_from(["a", "b", "c", "d", "e"]), max_size=12).map(" ".join)
