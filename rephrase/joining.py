@@ -6,8 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from common.shards import Document, Result
-from eval.faithfulness import length_ratio, lexical_f1
-from eval.markdown_blocks import markdown_similarity
+from eval.faithfulness import length_ratio, lexical_f1, markdown_similarity
 from rephrase.chunking import Chunk, rejoin
 from rephrase.config import RephraseConfig
 from rephrase.postprocess import Reading
