@@ -223,4 +223,6 @@ def summary(total: Stats, output: str) -> str:
 
 
 if __name__ == "__main__":
-    main()
+    from rephrase.run import main as run  # Ray's workers find what is defined here by the module's own name
+
+    run()
