@@ -123,3 +123,47 @@ def answering_policy(small_policy, tmp_path_factory):
     model.save_pretrained(folder)
     tokenizer.save_pretrained(folder)
     return str(folder)
+
+
+@pytest.fixture
+def opened(small_policy, questions, tmp_path):
+    """A function that makes a trainer with values of a config."""
+    from transformers import AutoTokenizer
+
+    from common.config import load
+    from rl.config import RLConfig
+    from rl.journal import Journal
+    from rl.launch import _started, _trainer
+    from rl.rows import build_data, dataset
+    from rl.trl_options import trainer_options
+
+    def make(**values):
+        config = load(
+            RLConfig,
+            [],
+            {
+                "model": small_policy,
+                "out": str(tmp_path),
+                "data": {
+                    "kind": "conversations",
+                    "train": [questions],
+                    "rows": 4,
+                    "eval_rows": 0,
+                    **values.pop("data", {}),
+                },
+                "rewards": [{"kind": "reference_probability"}],
+                "reward_weights": [1],
+                "precision": "fp32",
+                "gradient_checkpointing": False,
+                "temperature": 0.5,
+                **values,
+            },
+        )
+        _started()
+        tokenizer = AutoTokenizer.from_pretrained(small_policy)
+        build_data(config, tmp_path / "data", tokenizer)
+        rows, _ = dataset(tmp_path / "data" / "train.jsonl", config, tokenizer)
+        options = trainer_options(config, 1, cpu=True)
+        return _trainer(config, tmp_path, options, tokenizer, rows, None, Journal(None, config))
+
+    return make

@@ -71,6 +71,7 @@ def work(rank, policy, folder):
     from torch.distributed.fsdp import fully_shard
     from transformers import AutoModelForCausalLM
 
+    torch.set_num_threads(1)
     dist.init_process_group("gloo", init_method=f"file://{folder}/meet", rank=rank, world_size=2)
     model = AutoModelForCausalLM.from_pretrained(policy, dtype=torch.float32)
     for layer in model.model.layers:

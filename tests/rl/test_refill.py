@@ -1,0 +1,64 @@
+"""A batch filled in rounds by the real trainer: right size, whole groups, nothing used twice, sums that fit."""
+
+import pytest
+import torch
+
+from rl.rewards.general import RepetitionConfig
+
+
+@pytest.fixture
+def trainer(opened, answering_policy):
+    """A trainer that keeps about half of the prompts from its second batch on."""
+    reward = RepetitionConfig(words=1, times=2, penalty=-1.0).model_dump()
+    made = opened(
+        model=answering_policy,
+        data={"rows": 30},
+        rewards=[{"kind": "reference_probability"}, reward],
+        reward_weights=[1, 0.2],
+        num_generations=4,
+        prompts_per_step=4,
+        per_device_train_batch_size=16,
+        max_completion_length=24,
+        max_skipped=1.0,
+        std_filter={"beta": 1.0, "record_from": 1, "filter_from": 2, "max_rounds": 6},
+    )
+    made.model.train()
+    return made
+
+
+def test_every_batch_has_its_rows_whole_groups_and_its_number_of_tokens(trainer):
+    rounds = []
+    seen = set()
+    for step in range(3):
+        trainer.state.global_step = step
+        inputs = [trainer.train_dataset[row] for row in range(4 * step, 4 * step + 4) for _ in range(4)]
+        output = trainer._generate_and_score_completions(inputs)
+        rounds.append(trainer._metrics["train"]["filter/rounds"][-1])
+        assert output["completion_ids"].size(0) == 16 == len(output["advantages"])
+        assert output["num_items_in_batch"] == output["completion_mask"].sum()
+        assert (output["completion_ids"].shape, output["prompt_ids"].shape) == (
+            output["completion_mask"].shape,
+            output["prompt_mask"].shape,
+        )
+        prompts = [
+            tuple(ids[mask.bool()].tolist())
+            for ids, mask in zip(output["prompt_ids"], output["prompt_mask"], strict=True)
+        ]
+        for first in range(0, 16, 4):
+            assert len(set(prompts[first : first + 4])) == 1
+            group = output["advantages"][first : first + 4]
+            assert group.sum() == pytest.approx(0, abs=1e-4)
+        if step:  # kept groups differ in reward
+            assert all(output["advantages"][first : first + 4].abs().max() > 0 for first in range(0, 16, 4))
+        for prompt, ids in zip(prompts, output["completion_ids"], strict=True):
+            seen.add((step, prompt, tuple(ids.tolist())))
+    assert rounds[0] == 1 < max(rounds) and len(seen) >= 40
+    assert not trainer.refill.rule.queue or trainer.refill.rule.cursor > 0
+
+
+def test_evaluation_is_not_filtered(trainer):
+    trainer.model.eval()
+    trainer.refill.rule.ema, trainer.refill.rule.step = 1e9, 50
+    output = trainer._generate_and_score_completions([trainer.train_dataset[0]] * 4)
+    assert torch.equal(output["num_items_in_batch"], output["completion_mask"].sum())
+    assert "filter/rounds" not in trainer._metrics["eval"] and trainer.refill.rule.step == 50
