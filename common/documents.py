@@ -71,6 +71,20 @@ def read_positions(
             reject(position, reason, orjson.dumps(row, default=str))
 
 
+def read_rows(path: str, on_reject: Reject | None = None, start: int = 0) -> Iterator[tuple[int, Document]]:
+    """Any JSON objects or Parquet rows of a file, `text` or not, each with its position; the rest as `read_documents`.
+
+    Chat rows hold `messages` or `prompt` where a document holds `text`.
+    """
+    reject = on_reject or _ignore
+    raw_rows = _parquet_rows(path, start) if form_of(path) == ".parquet" else _parsed_lines(path, reject, start)
+    for position, row in raw_rows:
+        if isinstance(row, dict):
+            yield position, row
+        else:
+            reject(position, "no_object", orjson.dumps(row, default=str))
+
+
 def write_documents(path: str, documents: Iterable[Document]) -> int:
     """Write a whole shard; it appears under its name only when complete.
 
