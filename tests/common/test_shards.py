@@ -273,3 +273,14 @@ def test_stats_add_in_any_order(one, two, three):
 def test_stats_of_two_configurations_do_not_add():
     with pytest.raises(ValueError, match="two configurations"):
         add_stats({"config_hash": "a"}, {"config_hash": "b"})
+
+
+def test_rows_without_text_are_read_as_rows(tmp_path):
+    from common.documents import read_rows
+
+    path = tmp_path / "chats.jsonl"
+    path.write_text('{"messages": []}\n[1]\nno json\n{"text": "t"}\n', encoding="utf-8")
+    rejected = []
+    found = list(read_rows(str(path), lambda position, reason, raw: rejected.append((position, reason))))
+    assert found == [(0, {"messages": []}), (3, {"text": "t"})]
+    assert rejected == [(1, "no_object"), (2, "not_json")]
