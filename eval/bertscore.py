@@ -30,7 +30,8 @@ class BertScorer:
         max_tokens: longest text in tokens, special ones included.
         long: a longer text is cut off (`truncate`, as by the package) or encoded in windows that overlap by a quarter.
         device: `cuda` if there is one, else `cpu`, if not given.
-        batch_tokens: tokens encoded together, padding included.
+        batch_tokens: tokens encoded together, padding included: if not given 16,384 on a GPU and 512 on a CPU, whose
+            cores one text keeps busy and whose caches many do not fit.
 
     Raises:
         ValueError: the encoder has fewer layers, or no position for so many tokens.
@@ -43,7 +44,7 @@ class BertScorer:
         max_tokens: int = 2048,
         long: Literal["truncate", "windows"] = "truncate",
         device: str | None = None,
-        batch_tokens: int = 16_384,
+        batch_tokens: int | None = None,
     ) -> None:
         import torch
         from transformers import AutoModel, AutoTokenizer
@@ -59,7 +60,8 @@ class BertScorer:
         if self.cut:
             self.model.encoder.layer = blocks[:layer]
         _check_positions(self.model.config, model, max_tokens)
-        self.layer, self.max_tokens, self.long, self.batch_tokens = layer, max_tokens, long, batch_tokens
+        self.layer, self.max_tokens, self.long = layer, max_tokens, long
+        self.batch_tokens = batch_tokens or (512 if self.device == "cpu" else 16_384)
         self.special = {self.tokenizer.cls_token_id, self.tokenizer.sep_token_id}
         self.truncated: list[bool] = []
         """Of the last call: whether either text of a pair was over the limit."""

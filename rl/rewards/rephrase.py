@@ -5,8 +5,7 @@ code adds format). x is the organic text as the policy saw it (column `text`), x
 from the completion; a completion that cannot be read has x' = "": its quality is 0 - D(x), all others but format are
 0, and no judge or scorer is asked.
 
-Beyond the paper, off unless listed: `kept` (numbers, web addresses or names of x found again in x') and `no_leak`
-(nothing of the instruction or of thinking aloud in x').
+Beyond the paper, off unless listed: `kept` and `no_leak`.
 """
 
 import re
@@ -17,10 +16,11 @@ from functools import lru_cache
 from hashlib import blake2b
 from typing import TYPE_CHECKING, Any, Literal
 
-from pydantic import Field, model_validator
+from pydantic import Field, field_validator, model_validator
 
 from eval import faithfulness
 from eval.judge import JudgeConfig
+from eval.markdown_blocks import markdown_similarity
 from filter.quality import AnyScorerConfig
 from rephrase.postprocess import Profile, Reading, format_ok, read_completion
 from rl.rewards.base import NOT_APPLICABLE, Batch, Reward, RewardConfig, Scores, Value
@@ -53,13 +53,12 @@ class QualityConfig(PairRewardConfig):
     base_field: str = ""
     """Column with D(x) in the scorer's own units, such as `dataman_score`; rows without it are scored once (cached)."""
 
-    @model_validator(mode="before")
+    @field_validator("scorer", mode="before")
     @classmethod
-    def _skip_what_fails(cls, values: Any) -> Any:
+    def _skip_what_fails(cls, scorer: Any) -> Any:
         # A rating that fails is skipped and counted here; in a filter it stops the run.
-        scorer = values.get("scorer") if isinstance(values, dict) else None
         dataman = isinstance(scorer, dict) and scorer.get("kind") == "dataman"
-        return {**values, "scorer": {"on_failure": "skip", **scorer}} if dataman else values
+        return {"on_failure": "skip", **scorer} if dataman else scorer
 
     def needs_servers(self) -> list[str]:
         """DataMan's."""
@@ -304,7 +303,7 @@ class StructureReward(PairReward):
         if self.judged:
             values, reasons = self.judged.verdicts([(pair.organic, pair.rephrased) for pair in pairs])
             return Scores(values, reasons)
-        found = [faithfulness.markdown_similarity(pair.organic, pair.rephrased) for pair in pairs]
+        found = [markdown_similarity(pair.organic, pair.rephrased) for pair in pairs]
         sims = [similarity.sim for similarity in found]
         return Scores.of(sims if self.continuous else [float(each.passed) for each in found], sim=sims)
 
