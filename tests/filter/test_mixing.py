@@ -3,7 +3,7 @@ from collections import Counter
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from common.documents import read_documents, write_documents
@@ -30,6 +30,7 @@ def mixed(folder, pool, number, seed=0, share=ONCE, form=".jsonl"):
     return [list(read_documents(f"{job.output}/{shard.name}{form}")) for shard in shards]
 
 
+@settings(max_examples=20)
 @given(POOL, st.integers(1, 7))
 def test_the_order_does_not_depend_on_the_number_of_shards(tmp_path_factory, pool, number):
     folder = tmp_path_factory.mktemp("mix")

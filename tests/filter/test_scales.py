@@ -1,13 +1,8 @@
 import pytest
 
 from filter.scales import SCALE_TOKENS, scale_tokens
-from pretrain.config import (
-    ALIASES,
-    count_parameters,
-    load_model_config,
-    load_scale,
-    training_tokens,
-)
+from pretrain.config import ALIASES, load_scale, training_tokens
+from pretrain.model_config import count_parameters, load_model_config
 
 
 def test_every_scale_and_every_one_of_dclms_names_is_known(root):
