@@ -19,6 +19,10 @@ DROPPED_SHARE = 0.25
 """The batch is made smaller when at least this share of it has ended: that copies the cache."""
 
 
+CANDIDATES = 128
+"""Tokens that are put in order first; the whole vocabulary only where these do not reach top_p."""
+
+
 def uniforms(keys: Sequence[str], count: int) -> torch.Tensor:
     """[B, count] random numbers in [0, 1), a stream of its own for each key."""
     seeds = [int.from_bytes(blake2b(key.encode(), digest_size=8).digest(), "big") for key in keys]
@@ -37,13 +41,26 @@ def choose(logits: torch.Tensor, numbers: torch.Tensor, temperature: float, top_
     Returns:
         [B] token ids.
     """
-    probabilities, tokens = (logits.float() / temperature).softmax(-1).sort(dim=-1, descending=True, stable=True)
+    probabilities, tokens = _likeliest((logits.float() / temperature).softmax(-1), top_p)
     cumulative = probabilities.double().cumsum(-1)
     kept = cumulative - probabilities < top_p
     mass = torch.where(kept, probabilities, 0.0).double().sum(-1)
     drawn = torch.searchsorted(cumulative, (numbers.to(cumulative) * mass)[:, None], right=True)  # [B, 1]
     last = kept.sum(-1, keepdim=True) - 1  # rounding must not reach past the kept tokens
     return tokens.gather(-1, torch.minimum(drawn, last)).squeeze(-1)
+
+
+def _likeliest(probabilities: torch.Tensor, top_p: float) -> tuple[torch.Tensor, torch.Tensor]:
+    """[B, K] probabilities and their tokens, from high to low, equal ones by id: no fewer than `top_p` keeps."""
+    if probabilities.size(-1) > CANDIDATES:
+        values, tokens = probabilities.topk(CANDIDATES, sorted=False)
+        tokens, order = tokens.sort(-1)
+        values, order = values.gather(-1, order).sort(dim=-1, descending=True, stable=True)
+        kept = values.double().cumsum(-1) - values < top_p
+        last = values.gather(-1, kept.sum(-1, keepdim=True) - 1)
+        if (last > values[:, -1:]).all():  # none that is left out could have been kept
+            return values, tokens.gather(-1, order)
+    return probabilities.sort(dim=-1, descending=True, stable=True)
 
 
 @contextmanager

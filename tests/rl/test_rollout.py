@@ -23,6 +23,26 @@ def test_top_p_keeps_the_token_that_reaches_it_and_renormalizes():
     torch.testing.assert_close(shares, torch.tensor([0.5, 0.3, 0.15, 0]) / 0.95, atol=2e-4, rtol=0)
 
 
+@pytest.mark.parametrize("scale", [0.1, 3, 10])  # nearly even: most tokens are kept; steep: a few
+def test_a_large_vocabulary_is_drawn_from_like_a_small_one(scale):
+    generator = torch.Generator().manual_seed(0)
+    logits = (scale * torch.randn(40, 1000, generator=generator)).bfloat16().float()  # with ties
+    numbers = torch.rand(40, generator=generator, dtype=torch.float64)
+    drawn = choose(logits, numbers, 1.0, 0.9).tolist()
+    for row, number, token in zip(logits.softmax(-1).tolist(), numbers.tolist(), drawn, strict=True):
+        order = sorted(range(1000), key=lambda one: (-row[one], one))
+        kept, reached = [], 0.0
+        while reached < 0.9:
+            kept.append(order[len(kept)])
+            reached += row[kept[-1]]
+        passed = 0.0
+        for expected in kept:
+            passed += row[expected]
+            if number * reached < passed:
+                break
+        assert token == expected
+
+
 def test_a_low_temperature_takes_the_likeliest():
     assert choose(LOGITS, torch.tensor([0.999]), 1e-3, 1.0).item() == 0
 
