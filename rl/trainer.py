@@ -36,6 +36,9 @@ if TYPE_CHECKING:
 GENERATION_OPTIONS = {"min_p", "repetition_penalty", "generation_kwargs", "cache_implementation"}
 """TRL's options that only its own way of sampling knows."""
 
+OURS = ("finish_reason", "completion_tokens", "prompt_ids", "row_index")
+"""Columns that the trainer adds to the data's."""
+
 STATE = "reward_state.json"
 """What a checkpoint holds beside TRL's files."""
 
@@ -117,13 +120,17 @@ class RewardTrainer(GRPOTrainer):
     def _account(
         self, inputs: list[Any], completions: list[Any], completion_ids: list[list[int]]
     ) -> list[dict[str, Any]]:
-        """What this process's completions earned, a row each as `samples.jsonl` has it."""
+        """What this process's completions earned, a row each as `samples.jsonl` has it.
+
+        Every process gets all rows, so the data's columns and token ids are left out where nothing is written.
+        """
         scores = {reward.__name__: reward.last for reward in self.reward_funcs}
         totals = combine(scores, self.weights)
-        columns = [name for name in inputs[0] if name not in ("finish_reason", "completion_tokens", "prompt_ids")]
+        written = self._is_written()
+        columns = [name for name in inputs[0] if name not in OURS] if written else ["id"]
         rows = [
             {
-                **{name: row[name] for name in columns if name != "row_index"},
+                **{name: row.get(name) for name in columns},
                 "completion": message_text(completion),
                 "finish_reason": row["finish_reason"],
                 "tokens": row["completion_tokens"],
@@ -134,7 +141,7 @@ class RewardTrainer(GRPOTrainer):
             }
             for index, (row, completion) in enumerate(zip(inputs, completions, strict=True))
         ]
-        if likelihood_rewards(self.reward_funcs):  # `rl.score` then finds the tokens that were scored
+        if written and likelihood_rewards(self.reward_funcs):  # `rl.score` then finds the tokens that were scored
             for row, ids in zip(rows, completion_ids, strict=True):
                 row["completion_ids"] = ids
         if self.process:
@@ -147,12 +154,17 @@ class RewardTrainer(GRPOTrainer):
         mode = "train" if self.model.training else "eval"
         for name, value in batch_metrics(self.rows).items():
             self._metrics[mode][name].append(value)
-        step = self.state.global_step + (mode == "train")
-        if not self.accelerator.is_main_process or (mode == "train" and step % self.config.samples_every and step > 1):
+        if not self.accelerator.is_main_process or not self._is_written():
             return
+        step = self.state.global_step + (mode == "train")
         with self.samples.open("a", encoding="utf-8") as target:
             for row in self.rows:
                 target.write(json.dumps({"step": step, "mode": mode, **row}, ensure_ascii=False) + "\n")
+
+    def _is_written(self) -> bool:
+        """Whether this batch goes to `samples.jsonl`: evaluations do, of training the first and every nth."""
+        step = self.state.global_step + 1
+        return not self.model.training or step == 1 or step % self.config.samples_every == 0
 
     def rollouts(self, inputs: list[Any]) -> Rollouts:
         """Completions of this process's prompts, TRL's batch of them, and what they earned."""
