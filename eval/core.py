@@ -28,11 +28,9 @@ import uuid
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
-from pydantic import Field
-
-from common.config import HOW, RunConfig, fail, parse, usage_errors
+from common.config import fail
 from eval.core_rows import RowStore, ScoredItem, outcomes_of, processes, score_items
 from eval.core_score import (
     CORE,
@@ -289,40 +287,6 @@ def _coverage(
     }
 
 
-class ItemsConfig(RunConfig):
-    """Score one entry and write its rows."""
-
-    model: str
-    """Folder that transformers loads; its tokenizer is used."""
-
-    task: str
-    """One entry, such as `hellaswag`."""
-
-    data: str
-    """Folder with the task files."""
-
-    out: Annotated[str, HOW]
-    """JSONL, a line per row."""
-
-    limit: int | None = Field(None, ge=1)
-    """Rows to score, drawn by `seed`; all if null. Prompts stay those of the whole file."""
-
-    seed: int = 0
-    """Of the rows drawn."""
-
-    seq_len: int = Field(SEQ_LEN, ge=2)
-    """Tokens of context and answer together; at most the model's context."""
-
-    precision: Precision = "fp32"
-    """Of the weights and products; sums are float32 always. bf16 logits tie often and move language-modelling tasks."""
-
-    max_tokens_per_batch: Annotated[int, HOW] = Field(16384, ge=1)
-    """Padded tokens of one forward pass."""
-
-    device: Annotated[str, HOW] = "auto"
-    """`auto` is the GPU if there is one."""
-
-
 def open_model(
     model: str, precision: Precision, device: str, max_tokens_per_batch: int, seq_len: int, tokenizer: str | None = None
 ) -> tuple[Tokenizer, ScorerConfig, int]:
@@ -350,60 +314,10 @@ def open_model(
     return loaded, scorer, min(seq_len, limit)
 
 
-def write_items(argv: list[str]) -> None:
-    """The `items` command."""
-    config = parse(ItemsConfig, __doc__, argv, positional=("model", "task"))
-    with usage_errors():
-        (entry, *others) = entries_of([config.task])
-        if others:
-            raise ValueError(f"{config.task} is a set; name one entry of it, such as {entry.name}")
-        files, _ = find_files([entry], config.data)
-        tokenizer, options, seq_len = open_model(
-            config.model, config.precision, config.device, config.max_tokens_per_batch, config.seq_len
-        )
-    file = files[entry.file]
-    rows = chosen_rows(entry.file, file, config.limit, config.seed)
-    scored, figures = score_entry(entry, file, tokenizer, open_scorer(config.model, options), seq_len, rows)
-    from common.storage import atomic_write
-
-    with atomic_write(config.out) as target:
-        target.write("".join(json.dumps(one.row(), ensure_ascii=False) + "\n" for one in scored).encode())
-    print(  # noqa: T201 - the command's output
-        f"{entry.name}: accuracy {figures['accuracy']:.4f} on {figures['rows']} of {entry.rows} published rows, "
-        f"{figures['seconds']:.1f} s, rows in {config.out}"
-    )
-
-
-def print_records(paths: Sequence[str]) -> None:
-    """The `records` command: recompute the summary scores of stored records, a JSON line each."""
-    with usage_errors():
-        if not paths:
-            raise ValueError("name the records: python -m eval.core records FILE...")
-        lines = [record_line(path) for path in paths]
-    for line in lines:
-        print(json.dumps(line, ensure_ascii=False))  # noqa: T201 - the command's output
-
-
-def record_line(path: str) -> dict[str, Any]:
-    """The summary scores that follow from a record's accuracies.
-
-    Raises:
-        ValueError: the file is no DCLM evaluation record, or holds percentages.
-    """
-    try:
-        accuracies = json.loads(Path(path).read_text(encoding="utf-8"))["eval_metrics"]["icl"]
-        scores = aggregate(accuracies)
-    except OSError as error:
-        raise ValueError(f"cannot read {path}: {error.strerror}") from None
-    except (KeyError, TypeError, json.JSONDecodeError, UnicodeDecodeError):
-        raise ValueError(f"{path} is no evaluation record: it has no eval_metrics.icl with accuracies") from None
-    except ValueError as error:
-        raise ValueError(f"{path}: {error}") from None
-    return {"file": path, **{key: scores[key] for key in ("Core_v1", "Core_v2", "Extended_v1", "Extended_v2")}}
-
-
 def main(argv: list[str] | None = None) -> None:
     """Run the command that the first argument names."""
+    from eval.core_commands import print_records, write_items  # not above: they need this module
+
     command, *rest = list(sys.argv[1:] if argv is None else argv) or ["--help"]
     if command == "items":
         write_items(rest)

@@ -7,10 +7,11 @@ import torch
 from torch import Tensor, nn
 
 from pretrain.checkpoint import load_weights
-from pretrain.config import ModelConfig, PretrainConfig
+from pretrain.config import PretrainConfig
 from pretrain.job import Job
 from pretrain.loss import IGNORED, LossSums, linear_cross_entropy
 from pretrain.model import Decoder, Output, build
+from pretrain.model_config import ModelConfig
 
 
 def build_model(config: PretrainConfig, job: Job, device: torch.device) -> tuple[nn.Module, dict[str, Any]]:

@@ -14,9 +14,9 @@ from common.run import write_json
 from pretrain.build import HFModel, rebuild
 from pretrain.checkpoint import load_weights, save_weights
 from pretrain.checkpoint_folder import latest, steps_saved
-from pretrain.config import ModelConfig, read_mapping
 from pretrain.folding import Weights, add_frequencies, exact_inv_freq, from_hf_weights, to_hf_config, to_hf_weights
 from pretrain.model import Decoder
+from pretrain.model_config import ModelConfig, read_mapping
 
 log = logging.getLogger("repro.pretrain")
 

@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from pretrain.config import read_mapping
+from pretrain.model_config import read_mapping
 from pretrain.token_set import DESCRIPTION, MANIFEST, open_rows, read_manifest_lines
 
 Ints = NDArray[np.int64]

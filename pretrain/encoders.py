@@ -206,7 +206,11 @@ def hard_mismatch(name: EngineName, tokenizer: Tokenizer, special_in_text: Speci
 
 def find_mismatch(encoder: Encoder, reference: ReferenceEncoder, texts: Sequence[str]) -> int | None:
     """Index of the first text whose ids differ from the reference's, or None."""
-    found, wanted = encoder.encode(texts), reference.encode(texts)
+    return first_difference(encoder.encode(texts), reference.encode(texts))
+
+
+def first_difference(found: Sequence[Ids], wanted: Sequence[Ids]) -> int | None:
+    """Index of the first text whose ids are not those wanted, or None."""
     for number, (one, other) in enumerate(zip(found, wanted, strict=True)):
         if not np.array_equal(one, other):
             return number

@@ -11,7 +11,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from pretrain.config import ModelConfig
+from pretrain.model_config import ModelConfig
 
 Weights = dict[str, Tensor]
 

@@ -17,8 +17,9 @@ from pydantic import Field
 
 from common.config import HOW, CommaList, RunConfig, fail, parse
 from common.run import write_json
-from pretrain.config import PretrainConfig, load_model_config, load_scale
+from pretrain.config import PretrainConfig, load_scale
 from pretrain.job import prepare
+from pretrain.model_config import load_model_config
 from pretrain.token_set import describe, id_dtype, shard_name, write_manifest
 
 TARGETS = {"411m_1x": 0.50, "1b_1x": 0.55}

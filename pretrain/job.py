@@ -6,18 +6,9 @@ from pathlib import Path
 from typing import Any
 
 from common.config import config_hash
-from pretrain.config import (
-    Counts,
-    ModelConfig,
-    PretrainConfig,
-    count_parameters,
-    load_model_config,
-    read_mapping,
-    run_name,
-    total_steps,
-    training_tokens,
-)
+from pretrain.config import PretrainConfig, run_name, total_steps, training_tokens
 from pretrain.dataset import Cursor, DataConfig, TokenisedSet, open_data
+from pretrain.model_config import Counts, ModelConfig, count_parameters, load_model_config, read_mapping
 
 
 @dataclass

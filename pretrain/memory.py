@@ -1,6 +1,7 @@
 """How much memory a device needs, and how many micro-batches make it fit; estimates, within about a third."""
 
-from pretrain.config import ModelConfig, PretrainConfig, count_parameters
+from pretrain.config import PretrainConfig
+from pretrain.model_config import ModelConfig, count_parameters
 
 STATE_BYTES = 16
 """Per parameter: fp32 weight, gradient and two AdamW moments."""

@@ -7,7 +7,7 @@ from typing import Any
 
 import torch
 
-from pretrain.config import peak_flops
+from pretrain.model_config import peak_flops
 from pretrain.parallel import Devices
 
 

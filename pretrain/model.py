@@ -12,8 +12,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from pretrain.config import ModelConfig
 from pretrain.loss import LossSums, linear_cross_entropy
+from pretrain.model_config import ModelConfig
 
 CUT = 3.0
 """Initial weights are normal, cut at so many standard deviations."""

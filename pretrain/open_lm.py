@@ -10,11 +10,11 @@ from safetensors.torch import load_file
 from torch import Tensor
 
 from common.run import write_json
-from pretrain.config import ModelConfig, from_open_lm_json, load_model_config, read_mapping, to_open_lm_json
 from pretrain.convert import load_checkpoint, write_checkpoint
 from pretrain.dataset import TokenisedSet
 from pretrain.folding import Weights, add_frequencies, exact_inv_freq
 from pretrain.model import Decoder
+from pretrain.model_config import ModelConfig, from_open_lm_json, load_model_config, read_mapping, to_open_lm_json
 
 log = logging.getLogger("repro.pretrain")
 

@@ -15,18 +15,10 @@ from pydantic import Field
 
 from common.config import RunConfig, parse, usage_errors
 from common.run import read_metrics
-from pretrain.config import (
-    PretrainConfig,
-    count_parameters,
-    flops_per_token,
-    load_model_config,
-    load_scale,
-    peak_flops,
-    total_steps,
-    training_tokens,
-)
+from pretrain.config import PretrainConfig, load_scale, total_steps, training_tokens
 from pretrain.dataset import Cursor, open_data
 from pretrain.memory import device_gib, fitting_acc
+from pretrain.model_config import count_parameters, flops_per_token, load_model_config, peak_flops
 
 DCLM_RATES = {"411m_1x": 88.0e3, "1b_1x": 33.3e3, "3b_1x": 21.0e3, "7b_1x": 10.3e3, "7b_2x": 10.5e3}
 """Tokens per second and H100 that DCLM's published hours come to (specification, section 7)."""

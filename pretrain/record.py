@@ -6,8 +6,9 @@ from typing import Any
 
 from common.run import read_metrics, write_json
 from pretrain.checkpoint_folder import latest
-from pretrain.config import PretrainConfig, read_mapping
+from pretrain.config import PretrainConfig
 from pretrain.job import Job
+from pretrain.model_config import read_mapping
 
 FILE = "record.json"
 

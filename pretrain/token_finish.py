@@ -65,6 +65,8 @@ def finish(
         from pretrain.tar_form import export_tars
 
         export_tars(output, output / "dclm", description)
+    for stray in output.glob(".*.tmp"):  # of a killed run; this one holds the folder's lock and has none open
+        stray.unlink()
     write_json(output / DESCRIPTION, description)
     shutil.rmtree(work)
     return {**description, "documents": sums["docs_out"], "shards": len(counts), "engine": note["engine"]}

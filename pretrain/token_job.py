@@ -12,6 +12,7 @@ import os
 import shutil
 import time
 from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import replace
 from functools import partial
@@ -31,7 +32,7 @@ from pretrain.encoders import (
     EngineMismatch,
     ReferenceEncoder,
     choose_engine,
-    find_mismatch,
+    first_difference,
     hard_mismatch,
     load_tokenizer,
     open_encoder,
@@ -167,7 +168,9 @@ def _make(config: TokenizeConfig, job: Job, shards: list[Shard], output: Path) -
             f"none of them a document with text ({_drops(states)})"
         )
     buffer_bytes = (config.buffer_mib << 20) // workers
-    pads = place_contexts(job, runs, output, shard_rows=config.shard_rows, buffer_bytes=buffer_bytes, launch=launch)
+    # Numpy and the files let go of Python's lock, so threads sort and write as fast as processes, which start slowly.
+    threads = partial(launch, threads=True)
+    pads = place_contexts(job, runs, output, shard_rows=config.shard_rows, buffer_bytes=buffer_bytes, launch=threads)
     return finish(config, job, shards, states, note, pads)
 
 
@@ -216,11 +219,13 @@ def _check_engine(config: TokenizeConfig, job: Job, shards: Sequence[Shard]) -> 
     note: dict[str, Any] = {"plan": job.plan, "engine": encoder.name, "checked": 0, "mismatch": None}
     if isinstance(encoder, ReferenceEncoder):
         return note
-    wrong = hard_mismatch(name, job.tokenizer, job.special_in_text)
+    texts = _first(shards, config.check_first)
+    with ThreadPoolExecutor(1) as side:  # the reference, which takes nearly all of the time, on both at once
+        wanted = side.submit(encoder.reference.encode, texts)
+        wrong = hard_mismatch(name, job.tokenizer, job.special_in_text)
     if wrong is None:
-        texts = _first(shards, config.check_first)
         note["checked"] = len(texts)
-        place = find_mismatch(encoder, encoder.reference, texts)
+        place = first_difference(encoder.encode(texts), wanted.result())
         wrong = None if place is None else texts[place]
     if wrong is not None:
         note |= {"engine": "tokenizers", "mismatch": f"{name} and tokenizers differ on {wrong[:100]!r}"}

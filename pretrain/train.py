@@ -27,6 +27,7 @@ from common.config import parse, read_yaml, usage_errors
 from common.run import Run, read_metrics
 from common.storage import atomic_write
 from pretrain.config import PretrainConfig, scale_file
+from pretrain.core_scores import check_tasks, core_scores
 from pretrain.job import Job, prepare
 from pretrain.record import read_record, write_record
 
@@ -65,6 +66,7 @@ def run_job(config: PretrainConfig, job: Job) -> None:
 
     with usage_errors():
         check_device(config)
+        check_tasks(config, job)
         if config.report_to_wandb and importlib.util.find_spec("wandb") is None:
             raise ValueError("report-to-wandb needs the wandb package: pip install wandb")
     if config.benchmark:
@@ -108,7 +110,7 @@ def train_job(config: PretrainConfig, job: Job, run: Run | None = None) -> dict[
     with open_devices(config) as devices:
         model, description = build_model(config, job, devices.device)
         trainer = Trainer(config, job, model, description, devices)
-        status = trainer.train(_log_line(config, job, run) if run else None)
+        status = trainer.train(_log_line(config, job, run) if run else None, core_scores(config, job))
         return {"status": status, "step": trainer.next_step, **trainer.totals()}
 
 

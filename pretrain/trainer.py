@@ -17,13 +17,15 @@ from torch import Tensor, nn
 from pretrain.batches import Batch, contexts
 from pretrain.checkpoint import Checkpoints, restore
 from pretrain.checkpoint_folder import latest
-from pretrain.config import PretrainConfig, flops_per_token
+from pretrain.config import PretrainConfig
+from pretrain.core_scores import CoreScores
 from pretrain.dataset import TokenisedSet
 from pretrain.job import Job
 from pretrain.loss import LossSums
 from pretrain.memory import fitting_acc
 from pretrain.meter import Meter, StepResult
 from pretrain.model import document_layout
+from pretrain.model_config import flops_per_token
 from pretrain.parallel import Devices, blocks_of, distribute, last_micro_batch
 from pretrain.schedule import learning_rate
 from pretrain.validation import validate
@@ -86,11 +88,12 @@ class Trainer:
         self.losses: list[float] = []
         self.stopping = False
 
-    def train(self, log_line: LogLine | None) -> str:
+    def train(self, log_line: LogLine | None, scores: CoreScores | None = None) -> str:
         """Train from the latest checkpoint to the end; returns `finished`, `preempted` or `benchmarked`.
 
         Args:
             log_line: takes a line of metrics and its step; None on all processes but the first.
+            scores: metrics of the module every `eval_every_steps` and at the end; on all processes or none.
 
         Raises:
             FloatingPointError: more steps than allowed had a loss or gradient that is not finite.
@@ -122,6 +125,10 @@ class Trainer:
                     self._save_if_due(checkpoints, result.stop)
                 if self._due(config.val_every_steps) or (self.next_step == end and not config.benchmark):
                     self.validate(log_line)
+                if scores and (self._due(config.eval_every_steps) or self.next_step == job.steps):
+                    values = scores(self.model)
+                    if log_line:
+                        log_line(values, self.next_step)
                 if result.stop:
                     break
                 self.meter.go_on()

@@ -14,7 +14,7 @@ CLASSES = {
     # the longest matching prefix of area/name wins
     "eval/": "eval.run:EvalConfig",
     "filter/": "filter.run:FilterConfig",
-    "pretrain/models/": "pretrain.config:ModelConfig",
+    "pretrain/models/": "pretrain.model_config:ModelConfig",
     "pretrain/scales/": "pretrain.config:PretrainConfig",
     "pretrain/tokenize": "pretrain.tokenize:TokenizeConfig",
     "pretrain/tokenizer_": "pretrain.tokenizer:TokenizerConfig",

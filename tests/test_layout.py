@@ -14,7 +14,7 @@ MAY_IMPORT = {
     "eval": {"common", "eval"},
     "filter": {"common", "filter", "eval.faithfulness"},
     "rephrase": {"common", "rephrase", "eval.faithfulness"},
-    "pretrain": {"common", "pretrain"},
+    "pretrain": {"common", "pretrain", "eval.core", "eval.core_tasks"},  # scores while a model trains
     "rl": set(PACKAGES),
 }
 VISIBLE = {

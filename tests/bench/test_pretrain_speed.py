@@ -13,8 +13,9 @@ from torch import nn
 from torch.nn import functional as F
 
 from pretrain.build import build_model
-from pretrain.config import ModelConfig, PretrainConfig
+from pretrain.config import PretrainConfig
 from pretrain.job import prepare
+from pretrain.model_config import ModelConfig
 from pretrain.parallel import open_devices
 from pretrain.trainer import Trainer
 

@@ -11,8 +11,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from eval.likelihood import Branch, ScorerConfig, TableScorer, Trunk, main, open_scorer
-from pretrain.config import ModelConfig
 from pretrain.model import build
+from pretrain.model_config import ModelConfig
 
 VOCAB = 61
 SMALL = {

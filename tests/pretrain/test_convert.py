@@ -9,9 +9,9 @@ from hypothesis import strategies as st
 
 from pretrain import convert, open_lm
 from pretrain.checkpoint import save_weights
-from pretrain.config import ModelConfig
 from pretrain.folding import centre, from_hf_weights, to_hf_weights
 from pretrain.model import Decoder, build
+from pretrain.model_config import ModelConfig
 
 SMALL = ModelConfig(dim=64, layers=2, heads=2, vocab_size=300, seq_len=32)
 IDS = torch.randint(0, 300, (2, 32), generator=torch.Generator().manual_seed(5))

@@ -7,8 +7,8 @@ import os
 import pytest
 import torch
 
-from pretrain.config import ModelConfig
 from pretrain.model import build
+from pretrain.model_config import ModelConfig
 
 pytestmark = [
     pytest.mark.vllm,

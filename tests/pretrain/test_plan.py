@@ -4,9 +4,10 @@ import json
 
 import pytest
 
-from pretrain.config import load_model_config, load_scale
+from pretrain.config import load_scale
 from pretrain.gpu_check import main as gpu_check
 from pretrain.memory import USABLE, device_gib, fitting_acc
+from pretrain.model_config import load_model_config
 from pretrain.plan import PlanConfig, main, plan
 
 

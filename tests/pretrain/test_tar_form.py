@@ -41,6 +41,19 @@ def test_out_and_in_again_is_the_same_set(make_set, tmp_path, newline):
     assert back["num_pads"] == 6 and back["num_tokens"] == 150 * 9 - 6
 
 
+def test_the_commands_write_tars_and_read_them_back(make_set, tmp_path, capsys):
+    made = make_set(tmp_path / "set", rows_of(70), pads=[(3, 5)])
+    export_main(["tar-out", str(made), str(tmp_path / "tars")])
+    assert sorted(path.name for path in (tmp_path / "tars").glob("*.tar")) == [
+        "shard_00000000.tar",
+        "shard_00000001.tar",
+    ]
+    export_main(["tar-in", str(tmp_path / "tars"), str(tmp_path / "back")])
+    assert bins(tmp_path / "back") == bins(made)
+    assert read_manifest_lines(tmp_path / "back/manifest.jsonl") == read_manifest_lines(made / "manifest.jsonl")
+    assert capsys.readouterr().out.split() == [str(tmp_path / "tars"), str(tmp_path / "back")]
+
+
 def test_members_are_named_and_stored_as_dclm_stores_them(make_set, tmp_path):
     rows = rows_of(3)
     export_tars(make_set(tmp_path / "set", rows), tmp_path / "tars")
