@@ -7,9 +7,9 @@ import pytest
 from transformers import AutoTokenizer
 
 from eval.likelihood import TableScorer, open_scorer
-from eval.plans import extract_plan, joined, with_plan_block
+from eval.plans import extract_plan, with_plan_block
 from eval.spans import decode
-from rl.rewards.completion import CompletionGainConfig, CompletionGainReward
+from rl.rewards.completion import CompletionGainConfig, CompletionGainReward, joined
 
 PROMPT = [{"role": "user", "content": "Write the next chapter."}]
 
