@@ -67,7 +67,7 @@ def test_pages_no_one_trained_on_come_out_clean(folder, tmp_path):
 def test_held_out_pages_of_the_pool_come_out_as_clean_as_the_card_says(
     folder, shared_data, tmp_path, unseen, least_removed
 ):
-    # Noise removed is where it is meant to be; content kept (meant: 0.9) and form (0.95) are not yet: see the card.
+    # Bounds two standard errors below the card's figures, for other pages; form (meant: 0.95) is not there yet.
     from eval.cleaning import CleaningConfig, clean_pages, cleaning_figures
     from rl.data.rephrase import main
 
@@ -86,6 +86,6 @@ def test_held_out_pages_of_the_pool_come_out_as_clean_as_the_card_says(
         ]
     )
     figures = cleaning_figures(clean_pages(CleaningConfig(model=str(folder), rows=str(rows))))
-    assert figures["form_right_frac"] >= 0.8
-    assert figures["content_kept_frac"] >= 0.72
+    assert figures["form_right_frac"] >= 0.87
+    assert figures["content_kept_frac"] >= 0.85
     assert figures["noise_removed_frac"] >= least_removed
