@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 import torch
 
-from eval.core import chosen_rows, evaluate, main, record_line, score_entry
+from eval.core import chosen_rows, evaluate, main, score_entry
+from eval.core_commands import record_line
 from eval.core_rows import RowStore, score_items, trunks_of
 from eval.core_score import CORE, CORE_SETS
 from eval.core_tasks import ENTRIES, Item, entries_of, find_files, items, sequences
