@@ -1,0 +1,97 @@
+"""A run that goes wrong stops itself: on every sign there is, after some steps in a row, and says why."""
+
+import json
+from types import SimpleNamespace
+
+import pytest
+
+from common.config import load
+from common.run import read_metrics
+from rl.config import RLConfig
+from rl.journal import Journal
+
+SIGNS = {
+    "rewards/length/mean": 0.5,
+    "completions/mean_length": 100.0,
+    "entropy": 0.2,
+    "kl": 0.1,
+    "completions/clipped_ratio": 0.3,
+    "completions/duplicate_frac": 0.5,
+}
+
+
+def journal(**values):
+    config = {"rewards": [{"kind": "length"}], "reward_weights": [1], "model": "m", "out": "runs/x", **values}
+    return Journal(None, load(RLConfig, [], config))
+
+
+def stops_at(one, name, values):
+    """The step, from 1, at which the run is told to stop; None if it is not."""
+    control = SimpleNamespace(should_training_stop=False)
+    for step, value in enumerate(values, start=1):
+        state = SimpleNamespace(global_step=step, max_steps=99)
+        one.on_log(None, state, control, {"reward": 1.0, name: value})
+        if control.should_training_stop:
+            return step
+    return None
+
+
+@pytest.mark.parametrize("name", SIGNS)
+@pytest.mark.parametrize("side", ["above", "below"])
+def test_it_stops_after_so_many_steps_in_a_row_beyond_a_bound(name, side):
+    bound = SIGNS[name]
+    beyond, within = (bound + 1, bound) if side == "above" else (bound - 1, bound)
+    settings = {f"stop_{side}": {name: bound}, "stop_patience": 3}
+    one = journal(**settings)
+    assert stops_at(one, name, [beyond, beyond, within, beyond, beyond, beyond, beyond]) == 6
+    assert one.stopped == f"{name} was {side} {bound:g} for 3 steps, last {beyond:.4g}"
+    assert stops_at(journal(**settings), name, [beyond, beyond, within] * 5) is None
+
+
+def test_held_out_figures_do_not_count_as_steps():
+    one = journal(stop_above={"kl": 0.1}, stop_patience=1)
+    control = SimpleNamespace(should_training_stop=False)
+    one.on_log(None, SimpleNamespace(global_step=1, max_steps=9), control, {"eval_reward": 1.0, "eval_kl": 9.0})
+    assert not control.should_training_stop
+
+
+def test_a_bound_on_what_is_not_logged_names_what_is():
+    with pytest.raises(ValueError, match=r"'kll'; logged are: kl, reward"):
+        stops_at(journal(stop_above={"kll": 0.1}), "kl", [0.0])
+
+
+RUN = """
+data: {rows: 16, eval_rows: 0, noise: {max_tokens: 48, harvest_pages: 0}}
+rewards: [{kind: length}]
+reward_weights: [1]
+num_generations: 4
+prompts_per_step: 2
+per_device_train_batch_size: 8
+max_prompt_length: 2000
+max_completion_length: 4
+max_steps: 6
+precision: fp32
+gradient_checkpointing: false
+eval_steps: 1
+save_steps: 1
+stop_above: {completions/clipped_ratio: 0.9} # a random policy does not end within 4 tokens
+stop_patience: 2
+"""
+
+
+@pytest.mark.integration
+def test_a_run_beyond_its_bound_ends_early_with_the_reason(tmp_path, small_pool, small_policy, capsys):
+    from rl.train import main
+
+    (tmp_path / "config.yaml").write_text(RUN)
+    out = tmp_path / "run"
+    with pytest.raises(SystemExit, match="1"):
+        main([str(tmp_path / "config.yaml"), f"model={small_policy}", f"data.pool={small_pool}", f"out={out}"])
+    message = capsys.readouterr().err
+    assert "completions/clipped_ratio was above 0.9 for 2 steps, last 1" in message and "Traceback" not in message
+    steps = [row for row in read_metrics(out) if "reward" in row]
+    assert [row["step"] for row in steps] == [1, 2]
+    assert set(SIGNS) <= steps[0].keys()  # each sign is there to be bounded
+    assert not (out / "done.json").exists() and (out / "checkpoints" / "checkpoint-2").is_dir()
+    samples = [json.loads(line) for line in (out / "samples.jsonl").read_text().splitlines()]
+    assert len(samples) == 8 and {row["finish_reason"] for row in samples} == {"length"}  # step 1; then every tenth
