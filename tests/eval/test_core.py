@@ -127,8 +127,8 @@ def test_sharing_saves_nearly_two_thirds_of_the_tokens(files, neox):
         merged += sum(len(row) for row in pack(list(enumerate(trunks)), LONGEST_SHARED, 1024))
     print(f"{alone:,} tokens alone, {shared:,} shared by choices, {merged:,} by rows too")  # noqa: T201
     assert alone == 2_907_714
-    assert shared == pytest.approx(1.07e6, rel=0.01)
-    assert merged <= shared
+    assert 1.05e6 < shared < 1.07e6  # an answer's last token predicts nothing and is not fed
+    assert merged < 1.03e6
 
 
 class GoldScorer:
