@@ -66,11 +66,13 @@ def improvement(config: ImprovementConfig) -> dict[str, Any]:
 
     plans = [plan_of(row["completion"]) for row in completions]
     trunks = [trunk(name, neutral) for name in used]
-    trunks += [trunk(row["id"], plan or neutral) for row, plan in zip(completions, plans, strict=True)]
-    logps = _mean_logps(trunks, config)
-    base = dict(zip(used, logps, strict=False))
+    trunks += [trunk(row["id"], plan) for row, plan in zip(completions, plans, strict=True) if plan]
+    logps = iter(_mean_logps(trunks, config))
+    base = {name: next(logps) for name in used}
+    # An empty plan is the baseline itself: scored again, in another batch, it would differ in the last bits.
     found = [
-        _scores(row, base[row["id"]], with_plan) for row, with_plan in zip(completions, logps[len(used) :], strict=True)
+        _scores(row, base[row["id"]], next(logps) if plan else base[row["id"]])
+        for row, plan in zip(completions, plans, strict=True)
     ]
     write_documents(config.out, found)
     gains = [row["percent_improvement"] for row in found if "error" not in row]
