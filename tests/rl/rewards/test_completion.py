@@ -138,7 +138,7 @@ def test_the_shared_trunk_ends_where_the_plans_differ(tokenizer):
     reward = reward_of(tokenizer, perplexities(tokenizer, 10, 5))
     trunks = [reward._trunk(PROMPT, plan, "It does.") for plan in ("by the sea", "by noon")]
     whole = joined(trunks)
-    assert decode(tokenizer, whole.token_ids).endswith("### Detailed Plan\nby ")
+    assert decode(tokenizer, whole.token_ids).rstrip().endswith("### Detailed Plan\nby")  # " " may be the next token's
     for trunk, branch in zip(trunks, whole.branches, strict=True):
         (alone,) = trunk.branches
         assert [*whole.token_ids, *branch.token_ids] == [*trunk.token_ids, *alone.token_ids]
