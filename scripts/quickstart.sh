@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Usage: scripts/quickstart.sh [pool=PATH] [--fresh]
 #
-# The whole recycling loop on one machine without a GPU, in about 15 minutes on 2 cores: set up .venv, take a pool of
+# The whole recycling loop on one machine without a GPU, in about 10 minutes on 2 cores: set up .venv, take a pool of
 # real documents, train the tiny rephraser with GRPO, recycle the pool, select, tokenise, pretrain two small models
 # (organic text only; organic and recycled), score both, and write runs/quickstart/report.html.
 #
