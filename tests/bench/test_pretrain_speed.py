@@ -149,8 +149,8 @@ def our_speed(data, shape_file, compiled):
 
 # torch.compile warns of torch's own code
 @pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::UserWarning")
-@pytest.mark.parametrize(("compiled", "least"), [(True, 1.1), (False, 1.0)])
-def test_training_is_a_tenth_faster_compiled_and_no_slower_eager(tmp_path, make_token_set, compiled, least):
+@pytest.mark.parametrize("compiled", [True, False])
+def test_training_is_a_tenth_faster(tmp_path, make_token_set, compiled):
     rows = np.random.default_rng(0).integers(0, VOCAB, (STEPS * BATCH, SEQ_LEN + 1))
     data = make_token_set(tmp_path / "data", rows)
     shape_file = tmp_path / "shape.yaml"
@@ -163,7 +163,7 @@ def test_training_is_a_tenth_faster_compiled_and_no_slower_eager(tmp_path, make_
         speeds["ours"].append(our_speed(data, shape_file, compiled))
     best = {name: max(values) for name, values in speeds.items()}
     print({name: f"{value:,.0f} tok/s" for name, value in best.items()}, f"compiled={compiled}")  # noqa: T201
-    assert best["ours"] >= least * max(best["plain"], best["trainer"])
+    assert best["ours"] >= 1.1 * max(best["plain"], best["trainer"])
 
 
 @pytest.fixture

@@ -93,8 +93,7 @@ def test_the_semantic_reward_is_at_least_1_7_times_as_fast_as_the_package(encode
     torch.set_num_threads(threads)
     for name, taken in times.items():
         print(f"\n64 pairs, {name}: {taken:.1f} s, {taken / times['ours']:.2f} x ours", end="")  # noqa: T201
-    assert times["package"] / times["ours"] >= 1.7
-    assert times["package, a pair per call"] / times["ours"] >= 1.7
+    assert min(taken for name, taken in times.items() if name != "ours") >= 1.7 * times["ours"]
 
 
 SMOKE = """
