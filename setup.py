@@ -28,6 +28,7 @@ setup(
         "datasketch>=2.0",
         "regex>=2024.11",
         "fsspec>=2025.3",
+        "aiohttp>=3.11",
         "httpx>=0.28",
         "markdown-it-py>=3",
         "rich>=13",

@@ -9,6 +9,7 @@ import threading
 import time
 from typing import Any
 
+import aiohttp
 import httpx
 
 from common.engine import Completion, Engine, Request, ServerEngineConfig, load_tokenizer, too_long
@@ -49,8 +50,13 @@ class ServerEngine(Engine):
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever, name="server-engine", daemon=True)
         self._thread.start()
-        limits = httpx.Limits(max_connections=config.in_flight, max_keepalive_connections=config.in_flight)
-        self._client = httpx.AsyncClient(headers=self.headers, timeout=config.timeout_s, limits=limits)
+        self._client = asyncio.run_coroutine_threadsafe(self._open_client(), self._loop).result()
+
+    async def _open_client(self) -> aiohttp.ClientSession:
+        """The connections, which belong to the loop; httpx loses those cancelled while they are being made."""
+        limit = aiohttp.TCPConnector(limit=self.config.in_flight)
+        patience = aiohttp.ClientTimeout(total=self.config.timeout_s)
+        return aiohttp.ClientSession(headers=self.headers, timeout=patience, connector=limit, trust_env=True)
 
     def _ask_for_model(self) -> int | None:
         """Wait for the server and return the length it gives for the model, if it does."""
@@ -101,10 +107,14 @@ class ServerEngine(Engine):
     def close(self) -> None:
         """Cancel what is in flight and end the thread."""
         self._abort()
-        asyncio.run_coroutine_threadsafe(self._client.aclose(), self._loop).result()
+        asyncio.run_coroutine_threadsafe(self._close_client(), self._loop).result()
         self._loop.call_soon_threadsafe(self._loop.stop)
         self._thread.join()
         self._loop.close()
+
+    async def _close_client(self) -> None:
+        await self._client.close()
+        await asyncio.sleep(0)  # the sockets themselves close one turn of the loop later
 
     async def _answer(self, request: Request) -> None:
         """Ask until there is an answer or no attempt is left; what goes wrong becomes an error completion."""
@@ -129,17 +139,18 @@ class ServerEngine(Engine):
     async def _ask(self, request: Request, began: float) -> Completion:
         path, body = self._body(request)
         try:
-            answer = await self._client.post(f"{self.url}/{path}", json=body)
-        except (httpx.HTTPError, httpx.InvalidURL) as error:
+            async with self._client.post(f"{self.url}/{path}", json=body) as answer:
+                text = await answer.text(errors="replace")
+        except (aiohttp.ClientError, TimeoutError) as error:
             raise ServerError(f"{type(error).__name__}: {error}", again=True) from None
-        if answer.status_code != 200:
-            again = answer.status_code in RETRIED or answer.status_code >= 500
-            message = f"HTTP {answer.status_code}: {answer.text[:200]}"
+        if answer.status != 200:
+            again = answer.status in RETRIED or answer.status >= 500
+            message = f"HTTP {answer.status}: {text[:200]}"
             raise ServerError(message, again=again, wait_s=_retry_after(answer))
         try:
-            return self._completion(request, answer.json(), began)
+            return self._completion(request, json.loads(text), began)
         except (ValueError, KeyError, IndexError, TypeError, AttributeError) as error:
-            raise ServerError(f"not an answer ({type(error).__name__}): {answer.text[:200]}", again=True) from None
+            raise ServerError(f"not an answer ({type(error).__name__}): {text[:200]}", again=True) from None
 
     def _body(self, request: Request) -> tuple[str, dict[str, Any]]:
         body = {
@@ -178,7 +189,7 @@ class ServerEngine(Engine):
         return Completion(request.id, text or "", finish, tokens_in, tokens_out, seconds)
 
 
-def _retry_after(answer: httpx.Response) -> float:
+def _retry_after(answer: aiohttp.ClientResponse) -> float:
     """Seconds the server asks to wait; 0 if it does not say, or says it as a date."""
     try:
         return max(0.0, float(answer.headers.get("retry-after", "0")))

@@ -4,6 +4,7 @@ import json
 import time
 
 import httpx
+import psutil
 import pytest
 
 from common.engine import Request, ServerEngineConfig, open_engine
@@ -129,3 +130,19 @@ def test_a_stream_can_be_left_halfway(engine):
     next(stream)
     stream.close()
     assert list(answers(engine, [chat("after", "fine")])) == ["after"]
+
+
+def test_no_connection_outlives_the_engine(server_url):
+    port = httpx.URL(server_url).port
+
+    def connections():
+        return [c for c in psutil.Process().net_connections("tcp") if c.raddr and c.raddr.port == port]
+
+    before = len(connections())
+    for _ in range(5):
+        with open_at(server_url) as engine:
+            stream = engine.stream(chat(str(n), f"[[slow 0.01]] {n}") for n in range(50))
+            next(stream)
+            stream.close()  # some connections are being made, some wait for an answer, some are idle
+            assert len(connections()) > before
+        assert len(connections()) == before
