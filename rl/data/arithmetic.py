@@ -3,12 +3,18 @@
 Usage:
     python -m rl.data.arithmetic out=runs/arithmetic
     python -m rl.data.arithmetic out=runs/arithmetic form=boxed terms=5 rows=2000 seed=1
+    python -m rl.data.arithmetic out=runs/arithmetic guess_frac=0.5
 
 Writes `sft.jsonl` (`messages`, the last turn the worked solution: for `rl.sft`), `train.jsonl` and `eval.jsonl`
 (`prompt`, `reference`: for `rl.data.conversations`). No sum is in two of the files. A solution adds one term a line:
 
     Add 3 + 8 + 4      <think>3 + 8 = 11
                        11 + 4 = 15</think> <answer> 15 </answer>
+
+With `guess_frac` that share of the solutions guesses instead, so that the model has two habits, of which one is right;
+which to keep is what rewards can teach it in a few steps:
+
+    Add 3 + 8 + 4      <think>It may be 6.</think> <answer> 6 </answer>
 """
 
 import random
@@ -41,7 +47,10 @@ class ArithmeticConfig(RunConfig):
     `\\boxed{}`, as process rewards want them."""
 
     sft_rows: int = Field(2000, ge=1)
-    """Worked solutions."""
+    """Solutions to learn from before any reward."""
+
+    guess_frac: float = Field(0.0, ge=0, le=1)
+    """Share of these that guess, at random among the sums there are."""
 
     rows: int = Field(1000, ge=1)
     """Training questions."""
@@ -93,19 +102,35 @@ def solution(terms: tuple[int, ...], form: Form = "tags") -> str:
     return "<think>" + "\n".join(steps) + f"</think> <answer> {sum(terms)} </answer>"
 
 
+def guess(terms: tuple[int, ...], config: ArithmeticConfig) -> str:
+    """An answer drawn from all that sums of so many terms can come to.
+
+    >>> guess((3, 8, 4), ArithmeticConfig())
+    '<think>It may be 6.</think> <answer> 6 </answer>'
+    """
+    drawn = random.Random(f"guess:{config.seed}:{_id(terms)}").randint(len(terms), len(terms) * config.largest)
+    if config.form == "boxed":
+        return f"It may be {drawn}.\n</think>\n\\boxed{{{drawn}}}"
+    return f"<think>It may be {drawn}.</think> <answer> {drawn} </answer>"
+
+
 def rows(config: ArithmeticConfig) -> dict[str, list[Row]]:
     """The rows of each file by its name."""
     found = sums(config)
     ends = (config.sft_rows, config.sft_rows + config.rows)
+    guessed = round(config.guess_frac * config.sft_rows)
     worked = [
         {
             "id": _id(terms),
             "messages": [
                 {"role": "user", "content": question(terms)},
-                {"role": "assistant", "content": solution(terms, config.form)},
+                {
+                    "role": "assistant",
+                    "content": guess(terms, config) if number < guessed else solution(terms, config.form),
+                },
             ],
         }
-        for terms in found[: ends[0]]
+        for number, terms in enumerate(found[: ends[0]])
     ]
     asked = [
         {

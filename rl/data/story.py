@@ -105,6 +105,9 @@ class StoryConfig(RunConfig):
     excerpt_words: int | None = Field(None, ge=20)
     """For tiny models: only so many words, from the end of the story so far and from the start of the next chapter."""
 
+    excerpts: int = Field(1, ge=1)
+    """Excerpts from each chapter, the first from its start, the others spread evenly behind it."""
+
     val_books: int = Field(1, ge=0)
     """Books held out for validation."""
 
@@ -124,6 +127,12 @@ class StoryConfig(RunConfig):
     """Of the draw of books."""
 
     @model_validator(mode="after")
+    def _excerpts_have_a_length(self) -> "StoryConfig":
+        if self.excerpts > 1 and not self.excerpt_words:
+            raise ValueError("excerpts are so many words long: set excerpt_words")
+        return self
+
+    @model_validator(mode="after")
     def _engine_has_a_model(self) -> "StoryConfig":
         if bool(self.engine) != bool(self.model):
             raise ValueError("engine and model go together: give both or none")
@@ -141,29 +150,27 @@ def book_datapoints(story_id: str, book: str, config: StoryConfig) -> list[Datap
     for index in range(config.last_n, len(chapters)):
         told = chapters[index - config.last_n : index]
         story = "\n\n".join(f"{chapter.header}\n\n{chapter.text}" for chapter in told)
-        text = chapters[index].text
-        if config.excerpt_words:
-            story, text = _last_words(story, config.excerpt_words), _first_words(text, config.excerpt_words)
-        found.append(
-            {
-                "story_id": story_id,
-                "chapter_index": index,
-                "chapters": len(chapters),
-                "last_n_chapters": config.last_n,
-                "story_text": story,
-                "next_chapter_header": chapters[index].header,
-                "next_chapter": f"{chapters[index].header}\n\n{text}",
-            }
-        )
+        shared = {
+            "story_id": story_id,
+            "chapter_index": index,
+            "chapters": len(chapters),
+            "last_n_chapters": config.last_n,
+            "next_chapter_header": chapters[index].header,
+        }
+        for number, (before, text) in enumerate(_texts(story, chapters[index].text, config)):
+            point = {**shared, "story_text": before, "next_chapter": f"{chapters[index].header}\n\n{text}"}
+            found.append({**point, "excerpt": number} if config.excerpts > 1 else point)
     return found
 
 
-def _last_words(text: str, words: int) -> str:
-    return " ".join(text.split()[-words:])
-
-
-def _first_words(text: str, words: int) -> str:
-    return " ".join(text.split()[:words])
+def _texts(story: str, chapter: str, config: StoryConfig) -> list[tuple[str, str]]:
+    """What came before and what comes next: the whole chapter, or its excerpts."""
+    size = config.excerpt_words
+    if not size:
+        return [(story, chapter)]
+    before, words = story.split()[-size:], chapter.split()
+    starts = [len(words) * number // config.excerpts for number in range(config.excerpts)]
+    return [(" ".join([*before, *words[:start]][-size:]), " ".join(words[start : start + size])) for start in starts]
 
 
 def reason_to_drop(datapoint: Datapoint, config: StoryConfig, count: Count) -> str:
@@ -197,8 +204,9 @@ def to_row(datapoint: Datapoint, config: StoryConfig) -> Row:
     told = {key: value for key, value in datapoint.items() if key not in OPTIONAL.values() or key in config.wanted()}
     index = datapoint.get("chapter_index")
     number = datapoint["next_chapter_header"] if index is None else index
+    part = f".{datapoint['excerpt']}" if "excerpt" in datapoint else ""
     return {
-        "id": f"{datapoint.get('story_id', 'story')}:{number}",
+        "id": f"{datapoint.get('story_id', 'story')}:{number}{part}",
         "prompt": plan_messages(told, system_role=config.system_role),
         "messages": chapter_messages(told, system_role=config.system_role),
         "reference": datapoint["next_chapter"],

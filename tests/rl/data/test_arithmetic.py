@@ -36,6 +36,19 @@ def test_no_sum_comes_twice(seed, largest):
     assert len({row["id"] for part in files.values() for row in part}) == 170
 
 
+@pytest.mark.parametrize("form", ["tags", "boxed"])
+def test_a_share_of_the_solutions_guesses_an_answer_that_could_be(form):
+    config = ArithmeticConfig(form=form, guess_frac=0.25, sft_rows=400)
+    files = rows(config)
+    answers = [row["messages"][1]["content"] for row in files["sft"]]
+    guesses = [answer for answer in answers if "may be" in answer]
+    assert len(guesses) == 100
+    numbers = [set(re.findall(r"\d+", answer)) for answer in guesses]
+    assert all(len(found) == 1 and 4 <= int(*found) <= 36 for found in numbers)
+    assert 0 < sum(str(sum(terms)) in found for terms, found in zip(sums(config), numbers, strict=False)) < 20
+    assert files["train"] == rows(ArithmeticConfig(form=form, sft_rows=400))["train"]
+
+
 def test_more_sums_than_there_are_is_a_mistake(capsys):
     with pytest.raises(SystemExit) as ended:
         main(["terms=2"])

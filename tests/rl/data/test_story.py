@@ -120,6 +120,22 @@ def test_a_book_becomes_datapoints_chapter_by_chapter():
         assert chapters[index].text not in point["story_text"]
 
 
+def test_further_excerpts_follow_what_stands_before_them_in_the_chapter():
+    options = config(excerpt_words=20, excerpts=4)
+    points = book_datapoints("walk", novel(6), options)
+    chapter = split_chapters(novel(6))[1]
+    text = f"{split_chapters(novel(6))[0].text} {chapter.text}".split()
+    assert [point["excerpt"] for point in points[:4]] == [0, 1, 2, 3]
+    for number, point in enumerate(points[:4]):
+        before, after = point["story_text"].split(), point["next_chapter"].partition("\n\n")[2].split()
+        start = len(text) - words(chapter.text) + words(chapter.text) * number // 4
+        assert (before, after) == (text[start - 20 : start], text[start : start + 20])
+    ids = [to_row(point, options)["id"] for point in points]
+    assert len(set(ids)) == len(ids) == 20
+    with pytest.raises(ValueError, match="set excerpt_words"):
+        config(excerpts=2)
+
+
 def test_excerpts_are_the_last_words_before_and_the_first_after():
     point = book_datapoints("walk", novel(6), config(excerpt_words=20))[0]
     chapters = split_chapters(novel(6))
