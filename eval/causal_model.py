@@ -59,7 +59,7 @@ class CausalModel:
             use_cache: return them for later ones.
 
         Returns:
-            [B, R, V] float32 logits, and the cache (None without `use_cache`).
+            [B, R, V] logits, and the cache (None without `use_cache`).
         """
         keep = keep.to(self.device)
         arguments = {"logits_to_keep": keep, "use_cache": use_cache}
@@ -70,7 +70,7 @@ class CausalModel:
         logits = output if isinstance(output, Tensor) else output.logits
         if logits.shape[1] != len(keep):  # a model that knows no logits_to_keep
             logits = logits[:, keep]
-        return logits.float(), getattr(output, "past_key_values", None) if use_cache else None
+        return logits, getattr(output, "past_key_values", None) if use_cache else None
 
     @property
     def device(self) -> torch.device:

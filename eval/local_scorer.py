@@ -50,9 +50,7 @@ class Read:
         return cls(torch.zeros(targets, device=device), greedy, torch.zeros(probes, device=device))
 
     def take(self, row: PackedRow, kept: np.ndarray, logits: Tensor) -> None:
-        """Fill in what some rows say: `kept` [R], sorted, and their [R, V] logits."""
-        if not len(kept):
-            return
+        """Fill in what some rows say: `kept` [R], sorted, and their [R, V] float32 logits."""
 
         def on(values: np.ndarray) -> Tensor:
             return torch.from_numpy(values).to(logits.device)
@@ -100,6 +98,10 @@ class LocalScorer:
         on_cpu = self.model.device.type == "cpu"
         self.batch_tokens = config.max_tokens_per_batch or (2048 if on_cpu else 16384)
         self.packed_tokens = config.max_packed_tokens or (1024 if on_cpu else 8192)
+        self.chunk_tokens = 512 if on_cpu else 2048
+        """Of a forward pass with a cache: what a layer makes of them is little beside the keys and values."""
+        self.piece = 2**22 if on_cpu else 2**24
+        """Logits in float32 at a time."""
         self.modes: set[str] | None = None
         """Of `packed` and `cached`, those that the model was seen to allow; None before the first use."""
         self.forwards = 0
@@ -149,7 +151,10 @@ class LocalScorer:
             cacheable = "cached" in modes and row.span <= model.maskable_length
             large = len(row.read) > config.max_scored_rows or (not row.plain and len(row) > self.packed_tokens)
             if cacheable and (large or (not row.plain and "packed" not in modes)):
-                jobs.append(Job([row], _chunks(row, config)))
+                # A windowed model's cache forgets what the window leaves behind, in the order of the row.
+                kept = len(row) <= model.maskable_length
+                chunks = _chunks(row, self.chunk_tokens, config.max_scored_rows) if kept else [(0, len(row))]
+                jobs.append(Job([row], chunks))
             elif model.length_dependent and row.span > model.length_dependent:
                 jobs.append(Job([row]))  # its length scales the positions of all batch mates
             else:
@@ -194,7 +199,11 @@ class LocalScorer:
         tolerance = 1e-4 if exact else 5e-2
         allowed = set()
         (row,) = pack([(0, trunk)], 0, 0)
-        for mode, job in (("packed", Job([row])), ("cached", Job([row], _chunks(row, self.config)))):
+        # Chunks as long texts have them: the first without a mask, then one within the trunk.
+        for mode, job in (
+            ("packed", Job([row])),
+            ("cached", Job([row], _chunks(row, 10, self.config.max_scored_rows))),
+        ):
             try:
                 found = self._run(job)[0].logprobs
                 difference = float((found - expected).abs().max())
@@ -219,7 +228,7 @@ class LocalScorer:
     def _forward(self, ids: np.ndarray, kept: np.ndarray, **arguments: Any) -> tuple[Tensor, Any]:
         self.forwards += 1
         logits, cache = self.model(torch.from_numpy(ids), keep=torch.from_numpy(kept), **arguments)
-        return logits / self.config.temperature if self.config.temperature != 1.0 else logits, cache
+        return logits, cache
 
     def _run_whole(self, rows: list[PackedRow]) -> list[Read]:
         """One forward pass over right-padded rows, all plain or all masked."""
@@ -245,7 +254,7 @@ class LocalScorer:
         for index, row in enumerate(rows):
             places = np.searchsorted(kept, row.read) if plain else np.arange(len(row.read))
             reads.append(Read.room(row, logits.device))
-            reads[-1].take(row, row.read, logits[index, torch.from_numpy(places).to(logits.device)])
+            self._read(reads[-1], row, row.read, logits[index], places)
         return reads
 
     def _run_cached(self, row: PackedRow, chunks: list[tuple[int, int]]) -> Read:
@@ -255,34 +264,41 @@ class LocalScorer:
         cache = None
         for start, end in chunks:
             kept = row.read[(row.read >= start) & (row.read < end)]
-            # The first segment is ordinary causal text and needs no mask.
+            # The beginning of the first segment is ordinary causal text and needs no mask.
             form = (self.model.attention, self.model.dtype, start, end)
             logits, cache = self._forward(
                 row.ids[None, start:end],
                 kept - start,
                 positions=layout.positions[:, start:end].long(),
-                mask=layout.form(*form) if row.segments[end - 1] else None,
+                mask=layout.form(*form) if start or row.segments[end - 1] else None,
                 cache=cache,
                 use_cache=True,
             )
-            read.take(row, kept, logits[0])
+            self._read(read, row, kept, logits[0], np.arange(len(kept)))
         return read
 
+    def _read(self, read: Read, row: PackedRow, kept: np.ndarray, logits: Tensor, places: np.ndarray) -> None:
+        """Take what the rows `kept` say from their places in [R, V] logits, few enough at a time.
 
-def _chunks(row: PackedRow, config: ScorerConfig) -> list[tuple[int, int]]:
-    """Cut a row into cached forward passes: the first segment, then the rest under masks of bounded size."""
-    first = int((row.segments == 0).sum())
-    masked = max(1, LONGEST_SHARED**2 // len(row))
+        Float32 logits, and what is computed from them, would outweigh all else in the pass.
+        """
+        step = max(1, self.piece // logits.shape[-1])
+        for start in range(0, len(kept), step):
+            part = logits[torch.from_numpy(places[start : start + step]).to(logits.device)].float()  # a copy
+            read.take(row, kept[start : start + step], part.div_(self.config.temperature))
+
+
+def _chunks(row: PackedRow, most: int, most_read: int) -> list[tuple[int, int]]:
+    """Cut a row into cached forward passes of at most `most` tokens, masks of bounded size, `most_read` output rows."""
+    most = max(1, min(most, LONGEST_SHARED**2 // len(row)))
     reads = np.zeros(len(row), np.int64)
     reads[row.read] = 1
     chunks = []
-    for start, stop, longest_chunk in ((0, first, len(row)), (first, len(row), masked)):
-        at = start
-        while at < stop:
-            end = min(at + longest_chunk, stop)
-            within = at + int(np.searchsorted(np.cumsum(reads[at:end]), config.max_scored_rows, side="right"))
-            chunks.append((at, max(min(end, within), at + 1)))
-            at = chunks[-1][1]
+    at = 0
+    while at < len(row):
+        within = int(np.searchsorted(np.cumsum(reads[at : at + most]), most_read, side="right"))
+        chunks.append((at, at + max(within, 1)))
+        at = chunks[-1][1]
     return chunks
 
 

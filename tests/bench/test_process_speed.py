@@ -156,6 +156,9 @@ def peak(what):
     """Bytes that a process needs above its model for one plain pass, or for a process reward; the least of three."""
     command = [sys.executable, __file__, what]
     environment = os.environ | {"PYTHONPATH": str(Path(__file__).parents[2]), "OMP_NUM_THREADS": "1"}
+    # What is freed goes back to the system at once: else a pass reuses what loading left in the heap, or leaves holes
+    # of its own, and the figure of one and the same pass moves by 40 MB from run to run.
+    environment["MALLOC_MMAP_THRESHOLD_"] = "65536"
     runs = [
         subprocess.run(command, capture_output=True, text=True, check=True, env=environment).stdout for _ in range(3)
     ]

@@ -221,6 +221,34 @@ def test_long_rows_go_through_the_cache_in_bounded_chunks(qwen3):
     assert max(seen) <= 7 and len(seen) > 6
 
 
+def test_a_trunk_goes_through_the_cache_in_chunks(qwen3):
+    trunk = random_trunk(np.random.default_rng(6), 120, 10)
+    scorer = open_scorer(qwen3, ScorerConfig(mode="cached"))
+    scorer.chunk_tokens = 32
+    scorer.score([])
+    seen = []
+    hook = qwen3.model.embed_tokens.register_forward_hook(lambda module, ids, output: seen.append(ids[0].numel()))
+    scores = scorer.score([trunk])
+    hook.remove()
+    assert_equal_to_plain(qwen3, [trunk], scores)
+    assert seen[:-1] == [32] * (len(seen) - 1) and len(seen) >= 4
+
+
+def test_a_row_longer_than_the_window_is_one_chunk_because_its_cache_forgets():
+    model = model_of(MISTRAL)
+    scorer = open_scorer(model, ScorerConfig(mode="cached"))
+    scorer.chunk_tokens = 8
+    trunks = [Trunk(range(20), [Branch(cut, [1, 2, 3, 4, 5, 6, 7]) for cut in (3, 9, 15, 20)])]
+    assert_equal_to_plain(model, trunks, scorer.score(trunks))
+    assert "cached" in scorer.modes
+
+
+def test_logits_are_read_in_pieces_without_changing_a_number(qwen3):
+    trunks, scorer = hard_trunks(), open_scorer(qwen3)
+    scorer.piece = 3 * VOCAB
+    assert_equal_to_plain(qwen3, trunks, scorer.score(trunks))
+
+
 @pytest.mark.parametrize("config", [MISTRAL, transformers.Gemma2Config(**SMALL, head_dim=8, sliding_window=32)])
 def test_text_longer_than_a_sliding_window_is_scored_separately(config):
     model = model_of(config, "eager")
