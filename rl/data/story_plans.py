@@ -1,16 +1,12 @@
-"""First lessons in planning for a tiny model: chapters that follow plans, and two habits of making plans.
+"""First lessons in planning for a tiny model: two habits of making a plan, neither of which looks at the chapter.
 
 Usage:
-    python -m rl.data.prepare story source=BOOKS out=runs/story excerpt_words=40 excerpts=8 system_role=false
+    python -m rl.data.prepare story source=BOOKS out=runs/story excerpt_words=40 excerpts=16 system_role=false
     python -m rl.data.story_plans source=runs/story/train.jsonl out=runs/story/sft.jsonl
 
-Reads rows of `rl.data.story`, writes chats for `rl.sft`. A plan is a few words, `In summary: Alice, table, key`. From
-each row come two chats:
-
-1. plan the chapter: the words are taken from what came before (`told`), or from another row (`other`), as often the
-   one as the other. Neither looks at the chapter; which habit to keep is what the reward can teach.
-2. write the chapter: by a plan of either habit, by words of the chapter itself (`gold`: so that the model learns what
-   a plan is for), or by none.
+Reads rows of `rl.data.story`, writes chats for `rl.sft` in which the planning prompt is answered by `In summary: ` and
+some words that stand above: the last of the story so far (`told`), or the next chapter's header and what follows it
+(`quote`), each as often. Which habit to keep is what the reward can teach.
 """
 
 import random
@@ -22,12 +18,11 @@ from pydantic import Field
 
 from common.config import HOW, RunConfig, parse, usage_errors
 from common.documents import read_rows, write_documents
-from eval.plans import with_plan_block
 
 Row = dict[str, Any]
 
-WORD = re.compile(r"[^\W\d_]{4,}")
 STORY = re.compile(r"### Previous Chapter\n(.*?)\n\n### ", re.DOTALL)
+HEADER = "### Next Chapter Header\n"
 MARKER = "In summary: "
 
 
@@ -40,56 +35,31 @@ class StoryPlansConfig(RunConfig):
     out: Annotated[str, HOW]
     """File of chats."""
 
-    words: int = Field(4, ge=1)
+    words: int = Field(16, ge=1)
     """Words of a plan."""
 
-    limit: int | None = Field(None, ge=2)
+    limit: int | None = Field(None, ge=1)
     """Only so many rows, drawn at random."""
 
     seed: int = 0
     """Of every draw."""
 
 
-def key_words(text: str, count: int, rng: random.Random) -> list[str]:
-    """Words of a text in its order: names (capitals inside a sentence) before others, others at random.
-
-    >>> key_words("He met Alice there, and Alice laughed.", 2, random.Random(0))
-    ['Alice', 'laughed']
-    """
-    found = list(dict.fromkeys(match[0] for match in WORD.finditer(text)))
-    names = {match[1] for match in re.finditer(r"[a-z,;] ([A-Z][a-z]{2,})", text)}
-    chosen = sorted(found, key=lambda word: (word not in names, rng.random()))[:count]
-    return [word for word in found if word in chosen]
-
-
 def chats(rows: Sequence[Row], config: StoryPlansConfig) -> list[Row]:
-    """Two chats of each row, in random order."""
+    """A chat of each row, in random order; ValueError if a prompt tells no story."""
     rng = random.Random(f"plans:{config.seed}")
     made = []
-    for place, row in enumerate(rows):
-        another = rows[(place + rng.randrange(1, len(rows))) % len(rows)]
+    for row in rows:
+        prompt = row["prompt"][-1]["content"]
         habits = {
-            "told": _told(row),
-            "other": _chapter(another),
-            "gold": _chapter(row),
+            "quote": prompt.rpartition(HEADER)[2].split()[: config.words],
+            "told": _told(row).split()[-config.words :],
         }
-        plans = {name: ", ".join(key_words(text, config.words, rng)) for name, text in habits.items()}
-        plan = plans[rng.choice(["told", "other"])]
-        by = rng.choice([*plans.values(), ""])
-        turns = {
-            "plan": (row["prompt"], MARKER + plan),
-            "write": (with_plan_block(row["messages"], by), row["reference"]),
-        }
-        for name, (messages, answer) in turns.items():
-            chat = [*messages, {"role": "assistant", "content": answer}]
-            made.append({"id": f"{row['id']}:{name}", "messages": chat})
+        habit = rng.choice(sorted(habits))
+        answer = {"role": "assistant", "content": MARKER + " ".join(habits[habit])}
+        made.append({"id": f"{row['id']}:{habit}", "messages": [*row["prompt"], answer]})
     rng.shuffle(made)
     return made
-
-
-def _chapter(row: Row) -> str:
-    """The gold text without its header."""
-    return row["reference"].partition("\n\n")[2]
 
 
 def _told(row: Row) -> str:
@@ -105,8 +75,6 @@ def main(argv: list[str] | None = None) -> None:
     config = parse(StoryPlansConfig, __doc__, argv, plan=lambda config: {"reads": config.source, "writes": config.out})
     with usage_errors():
         rows = [row for _, row in read_rows(config.source)]
-        if len(rows) < 2:
-            raise ValueError(f"{config.source} has {len(rows)} rows; plans of another row need two")
         if config.limit and config.limit < len(rows):
             rows = random.Random(f"rows:{config.seed}").sample(rows, config.limit)
         count = write_documents(config.out, chats(rows, config))
