@@ -4,6 +4,7 @@ import json
 import os
 import subprocess
 import sys
+from importlib.util import find_spec
 from pathlib import Path
 
 import numpy as np
@@ -19,6 +20,9 @@ pytestmark = [
     pytest.mark.skipif(sys.platform != "linux", reason="gloo over a file, two processes"),
 ]
 
+NEEDS_DEEPSPEED = pytest.mark.skipif(
+    find_spec("deepspeed") is None, reason="needs DeepSpeed: pip install -e .[deepspeed]"
+)
 KINDS = ("reference_probability", "completion_gain", "process")
 PROMPTS = [[{"role": "user", "content": text}] for text in ("Two and two?", "Which bird?", "How far is the coast?")]
 COMPLETIONS = [
@@ -27,8 +31,8 @@ COMPLETIONS = [
     "<think>The train takes two hours.\n\nSo it is far.\n</think> <answer> far </answer>",
 ]
 REFERENCES = ["4", None, "two hours by train"]
-SHARES = ([0, 2], [1]), ([1], [0, 1, 2]), ([0, 1, 2], [2])
-"""Rows of rank 0 and of rank 1 in three batches; row 1 has no reference, so a rank may have nothing to score."""
+SHARES = ([0, 2], [1]), ([1], [0, 1, 2]), ([0, 1, 2], [2]), ([], [2, 2])
+"""Rows of rank 0 and of rank 1 in four batches; row 1 has no reference, so a rank may have nothing to score."""
 
 
 def opened(kind, model, policy, folder, writes, gather, collective):
@@ -66,17 +70,40 @@ def judged(reward, rows):
     return [None if value is None else float(value) for value in values]
 
 
-def work(rank, policy, folder):
-    """Shard the policy over two ranks and judge all batches with every kind of reward."""
+def fsdp2(model):
     from torch.distributed.fsdp import fully_shard
-    from transformers import AutoModelForCausalLM
 
-    torch.set_num_threads(1)
-    dist.init_process_group("gloo", init_method=f"file://{folder}/meet", rank=rank, world_size=2)
-    model = AutoModelForCausalLM.from_pretrained(policy, dtype=torch.float32)
     for layer in model.model.layers:
         fully_shard(layer)
     fully_shard(model)
+    return model
+
+
+def zero3(model):
+    import deepspeed
+
+    # Not worth minutes of compiling: DeepSpeed's own reduction in shared memory, which training does not use.
+    deepspeed.ops.__compatible_ops__["deepspeed_shm_comm"] = False
+    stage = {"stage": 3, "stage3_param_persistence_threshold": 0}
+    options = {"train_micro_batch_size_per_gpu": 1, "zero_optimization": stage, "zero_allow_untested_optimizer": True}
+    optimizer = torch.optim.SGD(model.parameters(), lr=1.0)
+    engine, *_ = deepspeed.initialize(model=model, optimizer=optimizer, config=options)
+    assert all(not weights.numel() for weights in model.parameters())
+    return engine.module
+
+
+def work(rank, policy, folder, shard):
+    """Shard the policy over two ranks and judge all batches with every kind of reward."""
+    from transformers import AutoModelForCausalLM
+
+    torch.set_num_threads(1)
+    os.environ |= {"RANK": str(rank), "LOCAL_RANK": str(rank), "WORLD_SIZE": "2", "DS_ACCELERATOR": "cpu"}
+    os.environ |= {
+        "MASTER_ADDR": "127.0.0.1",
+        "MASTER_PORT": "0",
+    }  # DeepSpeed looks that they are set; all meet in a file
+    dist.init_process_group("gloo", init_method=f"file://{folder}/meet", rank=rank, world_size=2)
+    model = shard(AutoModelForCausalLM.from_pretrained(policy, dtype=torch.float32))
 
     def gather(own):
         every = [None, None]
@@ -92,10 +119,11 @@ def work(rank, policy, folder):
     dist.destroy_process_group()
 
 
-def test_sharded_ranks_with_uneven_work_judge_as_one_process_does(small_policy, tmp_path):
+@pytest.mark.parametrize("shard", [fsdp2, pytest.param(zero3, marks=NEEDS_DEEPSPEED)])
+def test_sharded_ranks_with_uneven_work_judge_as_one_process_does(small_policy, tmp_path, shard):
     from transformers import AutoModelForCausalLM
 
-    mp.spawn(work, (small_policy, str(tmp_path)), nprocs=2)
+    mp.spawn(work, (small_policy, str(tmp_path), shard), nprocs=2)
     model = AutoModelForCausalLM.from_pretrained(small_policy, dtype=torch.float32)
     (tmp_path / "alone").mkdir()
     for rank in (0, 1):
