@@ -92,6 +92,23 @@ def test_any_text_has_the_reference_ids(neox, text):
     assert 0 not in ids(encoder, text)  # never a control id from a text
 
 
+@given(st.lists(st.text(min_size=1, max_size=60), min_size=1, max_size=6))
+@example(["e", "\u0301", " ", "\n", "<|endof", "text|>"])  # nothing may join across documents
+def test_texts_joined_by_eot_have_the_ids_of_each_alone(neox, texts):
+    pytest.importorskip("gigatoken")
+    encoder = open_encoder("gigatoken", neox, "plain")
+    joined, ends = encoder.encode_joined([text.encode() for text in texts])
+    wanted = [[*found.tolist(), 0] for found in encoder.reference.encode(texts)]
+    assert [part.tolist() for part in np.split(joined, ends)[:-1]] == wanted
+
+
+@pytest.mark.parametrize("text", ["a <|endoftext|>", "<|padding|>b"])
+def test_a_written_control_token_is_not_joined(neox, text):
+    pytest.importorskip("gigatoken")
+    assert open_encoder("gigatoken", neox, "plain").encode_joined([b"a", text.encode()]) is None
+    assert open_encoder("gigatoken", neox, "match").encode_joined([b"a"]) is None  # there it may stay what it says
+
+
 def test_find_mismatch_names_the_first_text_that_differs(neox):
     class Wrong(ReferenceEncoder):
         def encode(self, texts):

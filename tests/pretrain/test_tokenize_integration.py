@@ -110,8 +110,14 @@ class TestEngineThatErs:
         right = encoder._encode
 
         def wrong(text):
-            ids = right(text)
-            return np.append(ids, 5) if "Zanzibar" in text else ids
+            if isinstance(text, str):
+                return spoilt(text.encode())
+            *parts, _ = text.split(b"<|endoftext|>")  # many at once, each with EOT after it
+            return np.concatenate([np.append(spoilt(part), np.uint32(0)) for part in parts])
+
+        def spoilt(part):
+            ids = right(part)
+            return np.append(ids, np.uint32(5)) if b"Zanzibar" in part else ids
 
         encoder._encode = wrong
         yield
