@@ -20,6 +20,7 @@ Differs from the paper:
 
 import json
 import random
+import re
 from collections import Counter
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -108,6 +109,9 @@ class StoryConfig(RunConfig):
     excerpts: int = Field(1, ge=1)
     """Excerpts from each chapter, the first from its start, the others spread evenly behind it."""
 
+    synopsis_words: int | None = Field(None, ge=1)
+    """Tell so many words of the next excerpt, drawn at random, as its synopsis; wants `include_synopsis`."""
+
     val_books: int = Field(1, ge=0)
     """Books held out for validation."""
 
@@ -128,8 +132,10 @@ class StoryConfig(RunConfig):
 
     @model_validator(mode="after")
     def _excerpts_have_a_length(self) -> "StoryConfig":
-        if self.excerpts > 1 and not self.excerpt_words:
+        if (self.excerpts > 1 or self.synopsis_words) and not self.excerpt_words:
             raise ValueError("excerpts are so many words long: set excerpt_words")
+        if self.synopsis_words and (not self.include_synopsis or self.engine):
+            raise ValueError("synopsis_words is told where include_synopsis is true and no engine writes synopses")
         return self
 
     @model_validator(mode="after")
@@ -159,6 +165,8 @@ def book_datapoints(story_id: str, book: str, config: StoryConfig) -> list[Datap
         }
         for number, (before, text) in enumerate(_texts(story, chapters[index].text, config)):
             point = {**shared, "story_text": before, "next_chapter": f"{chapters[index].header}\n\n{text}"}
+            if config.synopsis_words:
+                point["next_chapter_synopsis"] = some_words(text, config.synopsis_words, f"{story_id}:{index}:{number}")
             found.append({**point, "excerpt": number} if config.excerpts > 1 else point)
     return found
 
@@ -171,6 +179,16 @@ def _texts(story: str, chapter: str, config: StoryConfig) -> list[tuple[str, str
     before, words = story.split()[-size:], chapter.split()
     starts = [len(words) * number // config.excerpts for number in range(config.excerpts)]
     return [(" ".join([*before, *words[:start]][-size:]), " ".join(words[start : start + size])) for start in starts]
+
+
+def some_words(text: str, count: int, seed: str) -> str:
+    """Words of at least four letters, drawn at random and in random order: what a text is about, not how it goes.
+
+    >>> some_words("The cat sat upon a garden wall.", 2, "seed")
+    'garden, wall'
+    """
+    found = list(dict.fromkeys(re.findall(r"[^\W\d_]{4,}", text)))
+    return ", ".join(random.Random(f"synopsis:{seed}").sample(found, min(count, len(found))))
 
 
 def reason_to_drop(datapoint: Datapoint, config: StoryConfig, count: Count) -> str:

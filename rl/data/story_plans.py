@@ -1,12 +1,16 @@
-"""First lessons in planning for a tiny model: two habits of making a plan, neither of which looks at the chapter.
+"""First lessons in planning for a tiny model: chapters written by plans, and two habits of making a plan.
 
 Usage:
-    python -m rl.data.prepare story source=BOOKS out=runs/story excerpt_words=40 excerpts=16 system_role=false
+    python -m rl.data.prepare story source=BOOKS out=runs/story excerpt_words=40 excerpts=16 include_synopsis=true \\
+        synopsis_words=8 system_role=false
     python -m rl.data.story_plans source=runs/story/train.jsonl out=runs/story/sft.jsonl
 
-Reads rows of `rl.data.story`, writes chats for `rl.sft` in which the planning prompt is answered by `In summary: ` and
-some words that stand above: the last of the story so far (`told`), or the next chapter's header and what follows it
-(`quote`), each as often. Which habit to keep is what the reward can teach.
+Reads rows of `rl.data.story` whose synopsis is words of the chapter; writes two chats of each for `rl.sft`:
+
+1. plan: `In summary: ` and the synopsis (`synopsis`), or the last words of the story so far (`told`), each as often.
+   Which habit to keep is what the reward can teach.
+2. write: the chapter, behind a prompt without its synopsis, by a plan of either kind or by none. So the model learns
+   what a plan is for: words of the chapter, if it is worth anything.
 """
 
 import random
@@ -18,11 +22,12 @@ from pydantic import Field
 
 from common.config import HOW, RunConfig, parse, usage_errors
 from common.documents import read_rows, write_documents
+from eval.plans import with_plan_block
 
 Row = dict[str, Any]
 
 STORY = re.compile(r"### Previous Chapter\n(.*?)\n\n### ", re.DOTALL)
-HEADER = "### Next Chapter Header\n"
+SYNOPSIS = re.compile(r"### Next Chapter Synopsis\n(.*?)\n\n(?=### )", re.DOTALL)
 MARKER = "In summary: "
 
 
@@ -35,8 +40,8 @@ class StoryPlansConfig(RunConfig):
     out: Annotated[str, HOW]
     """File of chats."""
 
-    words: int = Field(16, ge=1)
-    """Words of a plan."""
+    words: int = Field(8, ge=1)
+    """Words of the story in a plan that tells it."""
 
     limit: int | None = Field(None, ge=1)
     """Only so many rows, drawn at random."""
@@ -46,27 +51,31 @@ class StoryPlansConfig(RunConfig):
 
 
 def chats(rows: Sequence[Row], config: StoryPlansConfig) -> list[Row]:
-    """A chat of each row, in random order; ValueError if a prompt tells no story."""
+    """Two chats of each row, in random order; ValueError if a prompt tells no story or no synopsis."""
     rng = random.Random(f"plans:{config.seed}")
     made = []
     for row in rows:
-        prompt = row["prompt"][-1]["content"]
-        habits = {
-            "quote": prompt.rpartition(HEADER)[2].split()[: config.words],
-            "told": _told(row).split()[-config.words :],
+        plans = {
+            "synopsis": _section(row, SYNOPSIS),
+            "told": " ".join(_section(row, STORY).split()[-config.words :]),
         }
-        habit = rng.choice(sorted(habits))
-        answer = {"role": "assistant", "content": MARKER + " ".join(habits[habit])}
-        made.append({"id": f"{row['id']}:{habit}", "messages": [*row["prompt"], answer]})
+        habit = rng.choice(sorted(plans))
+        by = rng.choice([*plans.values(), ""])
+        unseen = [{**message, "content": SYNOPSIS.sub("", message["content"], count=1)} for message in row["messages"]]
+        turns = {
+            habit: [*row["prompt"], {"role": "assistant", "content": MARKER + plans[habit]}],
+            "write": [*with_plan_block(unseen, by), {"role": "assistant", "content": row["reference"]}],
+        }
+        made += [{"id": f"{row['id']}:{name}", "messages": messages} for name, messages in turns.items()]
     rng.shuffle(made)
     return made
 
 
-def _told(row: Row) -> str:
-    """What came before the chapter, as the prompt tells it."""
-    found = STORY.search(row["prompt"][-1]["content"])
+def _section(row: Row, pattern: re.Pattern[str]) -> str:
+    """What stands under a heading of the prompt."""
+    found = pattern.search(row["prompt"][-1]["content"])
     if not found:
-        raise ValueError(f"row {row['id']} tells no previous chapter; make the rows with rl.data.story")
+        raise ValueError(f"row {row['id']} lacks a section ({pattern.pattern[:30]}...); make it as the usage says")
     return found[1]
 
 

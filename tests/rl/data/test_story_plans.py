@@ -1,4 +1,4 @@
-"""First lessons in planning: two habits, each as often, neither with a word of the chapter."""
+"""First lessons in planning: two habits, each as often, and chapters that follow plans of every kind."""
 
 import json
 from collections import Counter
@@ -6,59 +6,77 @@ from collections import Counter
 import pytest
 
 from eval.plans import extract_plan
-from eval.story_prompts import chapter_messages, plan_messages
+from rl.data.prepare import main as prepare
+from rl.data.story import StoryConfig, book_datapoints, to_row
 from rl.data.story_plans import StoryPlansConfig, chats, main
 
-
-def row(number):
-    """A row whose texts share no word: `storyN...` came before, `goldN...` comes next."""
-    letter = "abcdefghijklmnopqrstuvwxyz"[number]
-    point = {
-        "story_text": " ".join(f"story{letter}{other}" for other in "abcdefgh"),
-        "next_chapter_header": f"Chapter {number}",
-        "next_chapter": f"Chapter {number}\n\n" + " ".join(f"gold{letter}{other}" for other in "abcdefgh"),
-    }
-    return {
-        "id": f"r{letter}",
-        "prompt": plan_messages(point, system_role=False),
-        "messages": chapter_messages(point, system_role=False),
-        "reference": point["next_chapter"],
-    }
+CHAPTER = " ".join(f"word{letter}{other}" for letter in "abcdefghij" for other in "abcdefghij")
+BOOK = "".join(
+    f"Chapter {number}\n\n{CHAPTER.replace('word', name)}\n\n" for number, name in enumerate(["one", "two"] * 3)
+)
+OPTIONS = StoryConfig(
+    source="books", excerpt_words=20, excerpts=4, include_synopsis=True, synopsis_words=5, system_role=False
+)
 
 
-ROWS = [row(number) for number in range(20)]
+@pytest.fixture(scope="module")
+def rows():
+    return [to_row(point, OPTIONS) for point in book_datapoints("walk", BOOK, OPTIONS)]
 
 
-def test_plans_are_of_two_habits_and_neither_sees_the_chapter():
-    habits = Counter()
+def test_a_synopsis_is_words_of_the_excerpt_in_another_order():
+    for point in book_datapoints("walk", BOOK, OPTIONS):
+        words = point["next_chapter_synopsis"].split(", ")
+        text = point["next_chapter"].partition("\n\n")[2].split()
+        assert len(set(words)) == 5 and set(words) <= set(text)
+    assert any(
+        point["next_chapter_synopsis"].split(", ") != sorted(point["next_chapter_synopsis"].split(", "))
+        for point in book_datapoints("walk", BOOK, OPTIONS)
+    )
+    assert book_datapoints("walk", BOOK, OPTIONS) == book_datapoints("walk", BOOK, OPTIONS)
+
+
+@pytest.mark.parametrize("wrong", [{"include_synopsis": False}, {"excerpt_words": None, "excerpts": 1}])
+def test_a_synopsis_nobody_tells_is_a_mistake(wrong):
+    with pytest.raises(ValueError, match=r"include_synopsis|excerpt_words"):
+        StoryConfig.model_validate({**OPTIONS.model_dump(), **wrong})
+
+
+def test_plans_repeat_the_synopsis_or_the_story_and_chapters_follow_either_or_none(rows):
+    by_id = {row["id"]: row for row in rows}
+    habits, followed = Counter(), Counter()
     for seed in range(20):
-        for chat in chats(ROWS, StoryPlansConfig(source="rows", out="out", seed=seed, words=4)):
-            letter, habit = chat["id"][1], chat["id"].partition(":")[2]
-            answer = chat["messages"][-1]["content"]
-            assert answer.startswith("In summary: ") and f"gold{letter}" not in answer
-            plan = extract_plan(answer).split()
-            assert len(plan) == 4
-            if habit == "told":
-                assert plan == [f"story{letter}{other}" for other in "efgh"]
+        for chat in chats(rows, StoryPlansConfig(source="rows", out="out", seed=seed, words=4)):
+            name, _, kind = chat["id"].rpartition(":")
+            row, (*prompt, answer) = by_id[name], chat["messages"]
+            told = row["prompt"][-1]["content"]
+            synopsis = told.partition("### Next Chapter Synopsis\n")[2].partition("\n")[0]
+            story = " ".join(told.partition("### Previous Chapter\n")[2].partition("\n")[0].split()[-4:])
+            if kind == "write":
+                asked, _, plan = prompt[-1]["content"].partition("\n\n### Detailed Plan\n")
+                assert "### Next Chapter Synopsis" not in asked and answer["content"] == row["reference"]
+                followed[{synopsis: "synopsis", story: "told", "": "none"}[plan]] += 1
             else:
-                assert plan == ["Chapter", str("abcdefghijklmnopqrstuvwxyz".index(letter)), "###", "Task"]
-            habits[habit] += 1
-    assert sum(habits.values()) == 400 and min(habits.values()) > 160
+                assert prompt == row["prompt"]
+                assert extract_plan(answer["content"]) == {"synopsis": synopsis, "told": story}[kind]
+                habits[kind] += 1
+    assert sum(habits.values()) == 20 * len(rows) == sum(followed.values())
+    assert min(habits.values()) > 8 * len(rows) and min(followed.values()) > 5 * len(rows)
 
 
-def test_every_row_becomes_a_chat_behind_its_own_prompt(tmp_path, capsys):
+def test_books_become_chats_by_two_commands(tmp_path, capsys):
+    for name in ("a", "b", "c"):
+        (tmp_path / f"{name}.txt").write_text(BOOK, encoding="utf-8")
+    words = ["excerpt_words=20", "excerpts=4", "include_synopsis=true", "synopsis_words=5", "system_role=false"]
+    prepare(["story", f"source={tmp_path}", f"out={tmp_path}", *words, "first_chapter=1"])
+    main([f"source={tmp_path}/train.jsonl", f"out={tmp_path}/sft.jsonl", "limit=6"])
+    assert "12 chats in" in capsys.readouterr().out
+    assert len((tmp_path / "sft.jsonl").read_text().splitlines()) == 12
+
+
+def test_rows_that_tell_no_synopsis_are_a_mistake(tmp_path, rows, capsys):
     source = tmp_path / "train.jsonl"
-    source.write_text("".join(json.dumps(row) + "\n" for row in ROWS), encoding="utf-8")
-    main([f"source={source}", f"out={tmp_path}/sft.jsonl", "limit=6"])
-    assert "6 chats in" in capsys.readouterr().out
-    prompts = {row["id"]: row["prompt"] for row in ROWS}
-    made = [json.loads(line) for line in (tmp_path / "sft.jsonl").read_text().splitlines()]
-    assert all(chat["messages"][:-1] == prompts[chat["id"].partition(":")[0]] for chat in made)
-
-
-def test_rows_that_tell_no_story_are_a_mistake(tmp_path, capsys):
-    source = tmp_path / "train.jsonl"
-    rows = [{**row, "prompt": [{"role": "user", "content": "Hi"}]} for row in ROWS]
+    rows = [{**row, "prompt": [{"role": "user", "content": "Hi"}]} for row in rows]
     source.write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
     with pytest.raises(SystemExit) as ended:
         main([f"source={source}", f"out={tmp_path}/sft.jsonl"])
