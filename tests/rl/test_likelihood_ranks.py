@@ -98,10 +98,8 @@ def work(rank, policy, folder, shard):
 
     torch.set_num_threads(1)
     os.environ |= {"RANK": str(rank), "LOCAL_RANK": str(rank), "WORLD_SIZE": "2", "DS_ACCELERATOR": "cpu"}
-    os.environ |= {
-        "MASTER_ADDR": "127.0.0.1",
-        "MASTER_PORT": "0",
-    }  # DeepSpeed looks that they are set; all meet in a file
+    # DeepSpeed asks for an address; all meet in a file.
+    os.environ |= {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": "0"}
     dist.init_process_group("gloo", init_method=f"file://{folder}/meet", rank=rank, world_size=2)
     model = shard(AutoModelForCausalLM.from_pretrained(policy, dtype=torch.float32))
 
@@ -169,7 +167,7 @@ COMPARED = ("loss", "grad_norm", "reward", "kl", "process/share", "process/r_mea
 
 
 def launched(command, root):
-    environment = os.environ | {"PYTHONPATH": str(root), "OMP_NUM_THREADS": "1"}
+    environment = os.environ | {"PYTHONPATH": str(root), "OMP_NUM_THREADS": "1", "DS_ACCELERATOR": "cpu"}
     done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr[-3000:]
 
@@ -199,3 +197,46 @@ def test_two_processes_train_as_one_until_the_filter_makes_rounds_of_other_sizes
                 assert mine[name] == pytest.approx(theirs[name], rel=1e-4, abs=1e-6), (theirs["step"], name)
                 compared += 1
     assert compared >= 7
+
+
+ROLES = YAML.replace(
+    "  - {kind: process, alpha: 0.5}\nreward_weights: [1, 0.5, 0]\n",
+    """\
+  - {kind: reference_probability, name: initial, role: initial}
+  - {kind: reference_probability, name: frozen, role: frozen, frozen_model: FROZEN}
+  - {kind: completion_gain, shape: {kind: identity}, role: frozen, frozen_model: FROZEN}
+  - {kind: process, alpha: 0.5}
+reward_weights: [1, 0.5, 0.1, 0.1, 0, 0]
+samples_every: 1
+""",
+).replace("std_filter", "# std_filter")
+"""Every role beside the live policy; the KL term's reference is the initial model."""
+
+
+@pytest.mark.slow
+@NEEDS_DEEPSPEED
+def test_zero3_scores_with_every_role_as_one_process_does(root, tmp_path, small_policy, answering_policy, questions):
+    """Completions and rewards of every step; the policy, its reference and a third model are all sharded."""
+    (tmp_path / "config.yaml").write_text(ROLES.replace("FROZEN", small_policy))
+    arguments = ["-m", "rl.train", str(tmp_path / "config.yaml"), f"model={answering_policy}"]
+    arguments += [f"data={{kind: conversations, train: [{questions}], eval_rows: 4}}"]
+    launched([sys.executable, *arguments, f"out={tmp_path}/one", "per_device_train_batch_size=8"], root)
+    launcher = [sys.executable, "-m", "accelerate.commands.launch", "--config_file", "configs/accelerate/zero3.yaml"]
+    launcher += ["--num_processes", "2", "--main_process_port", "0"]
+    launched([*launcher, *arguments, f"out={tmp_path}/two", "per_device_train_batch_size=4"], root)
+    one, two = (
+        [json.loads(line) for line in (tmp_path / name / "samples.jsonl").read_text().splitlines()]
+        for name in ("one", "two")
+    )
+    assert len(one) == len(two) == 4 * 8 + 2 * 4
+    compared = dict.fromkeys(one[0]["rewards"], 0)
+    for mine, theirs in zip(two, one, strict=True):
+        assert [mine[name] for name in ("step", "id", "completion")] == [
+            theirs[name] for name in ("step", "id", "completion")
+        ]
+        close = 1e-5 if theirs["step"] < 2 else 1e-4  # from the second step on the weights differ in the last digits
+        for name, value in theirs["rewards"].items():
+            scale = 100 if name == "completion_gain" else 1  # percent
+            assert mine["rewards"][name] == pytest.approx(value, abs=close * scale), (theirs["step"], name)
+            compared[name] += value is not None
+    assert min(compared.values()) >= 8, compared
