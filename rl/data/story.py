@@ -79,6 +79,9 @@ class StoryConfig(RunConfig):
     include_synopsis: bool = False
     """Tell the next chapter's synopsis."""
 
+    writer_knows_synopsis: bool = True
+    """Whether the prompt behind which the chapter is scored tells it too; if not, it must pass through the plan."""
+
     system_role: bool = True
     """A system turn; without it, its text opens the user's."""
 
@@ -220,13 +223,15 @@ def reason_to_drop(datapoint: Datapoint, config: StoryConfig, count: Count) -> s
 def to_row(datapoint: Datapoint, config: StoryConfig) -> Row:
     """A training row: the policy plans after `prompt`, the chapter is scored after `messages`."""
     told = {key: value for key, value in datapoint.items() if key not in OPTIONAL.values() or key in config.wanted()}
+    hidden = () if config.writer_knows_synopsis else ("next_chapter_synopsis",)
+    writer = {key: value for key, value in told.items() if key not in hidden}
     index = datapoint.get("chapter_index")
     number = datapoint["next_chapter_header"] if index is None else index
     part = f".{datapoint['excerpt']}" if "excerpt" in datapoint else ""
     return {
         "id": f"{datapoint.get('story_id', 'story')}:{number}{part}",
         "prompt": plan_messages(told, system_role=config.system_role),
-        "messages": chapter_messages(told, system_role=config.system_role),
+        "messages": chapter_messages(writer, system_role=config.system_role),
         "reference": datapoint["next_chapter"],
         "data_source": "story",
         "ability": "writing",

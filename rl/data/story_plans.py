@@ -2,15 +2,15 @@
 
 Usage:
     python -m rl.data.prepare story source=BOOKS out=runs/story excerpt_words=40 excerpts=16 include_synopsis=true \\
-        synopsis_words=8 system_role=false
+        synopsis_words=8 writer_knows_synopsis=false system_role=false
     python -m rl.data.story_plans source=runs/story/train.jsonl out=runs/story/sft.jsonl
 
 Reads rows of `rl.data.story` whose synopsis is words of the chapter; writes two chats of each for `rl.sft`:
 
 1. plan: `In summary: ` and the synopsis (`synopsis`), or the last words of the story so far (`told`), each as often.
    Which habit to keep is what the reward can teach.
-2. write: the chapter, behind a prompt without its synopsis, by a plan of either kind or by none. So the model learns
-   what a plan is for: words of the chapter, if it is worth anything.
+2. write: the chapter by a plan of either kind or by none. The writer is not told the synopsis, so that the model learns
+   what a plan is for.
 """
 
 import random
@@ -61,10 +61,9 @@ def chats(rows: Sequence[Row], config: StoryPlansConfig) -> list[Row]:
         }
         habit = rng.choice(sorted(plans))
         by = rng.choice([*plans.values(), ""])
-        unseen = [{**message, "content": SYNOPSIS.sub("", message["content"], count=1)} for message in row["messages"]]
         turns = {
             habit: [*row["prompt"], {"role": "assistant", "content": MARKER + plans[habit]}],
-            "write": [*with_plan_block(unseen, by), {"role": "assistant", "content": row["reference"]}],
+            "write": [*with_plan_block(row["messages"], by), {"role": "assistant", "content": row["reference"]}],
         }
         made += [{"id": f"{row['id']}:{name}", "messages": messages} for name, messages in turns.items()]
     rng.shuffle(made)

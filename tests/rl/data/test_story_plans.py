@@ -15,7 +15,13 @@ BOOK = "".join(
     f"Chapter {number}\n\n{CHAPTER.replace('word', name)}\n\n" for number, name in enumerate(["one", "two"] * 3)
 )
 OPTIONS = StoryConfig(
-    source="books", excerpt_words=20, excerpts=4, include_synopsis=True, synopsis_words=5, system_role=False
+    source="books",
+    excerpt_words=20,
+    excerpts=4,
+    include_synopsis=True,
+    synopsis_words=5,
+    writer_knows_synopsis=False,
+    system_role=False,
 )
 
 
@@ -34,6 +40,15 @@ def test_a_synopsis_is_words_of_the_excerpt_in_another_order():
         for point in book_datapoints("walk", BOOK, OPTIONS)
     )
     assert book_datapoints("walk", BOOK, OPTIONS) == book_datapoints("walk", BOOK, OPTIONS)
+
+
+@pytest.mark.parametrize("known", [True, False])
+def test_the_planner_is_told_the_synopsis_and_the_writer_if_he_is_to_know(known):
+    options = OPTIONS.model_copy(update={"writer_knows_synopsis": known})
+    point = book_datapoints("walk", BOOK, options)[0]
+    row = to_row(point, options)
+    assert point["next_chapter_synopsis"] in row["prompt"][-1]["content"]
+    assert (point["next_chapter_synopsis"] in row["messages"][-1]["content"]) == known
 
 
 @pytest.mark.parametrize("wrong", [{"include_synopsis": False}, {"excerpt_words": None, "excerpts": 1}])
@@ -67,7 +82,8 @@ def test_plans_repeat_the_synopsis_or_the_story_and_chapters_follow_either_or_no
 def test_books_become_chats_by_two_commands(tmp_path, capsys):
     for name in ("a", "b", "c"):
         (tmp_path / f"{name}.txt").write_text(BOOK, encoding="utf-8")
-    words = ["excerpt_words=20", "excerpts=4", "include_synopsis=true", "synopsis_words=5", "system_role=false"]
+    words = ["excerpt_words=20", "excerpts=4", "include_synopsis=true", "synopsis_words=5"]
+    words += ["writer_knows_synopsis=false", "system_role=false"]
     prepare(["story", f"source={tmp_path}", f"out={tmp_path}", *words, "first_chapter=1"])
     main([f"source={tmp_path}/train.jsonl", f"out={tmp_path}/sft.jsonl", "limit=6"])
     assert "12 chats in" in capsys.readouterr().out
