@@ -10,9 +10,10 @@ passages from the same ones with boilerplate. `rl.train` builds the same folder 
 Differs from the paper: a document is cut at a paragraph's end (`rephrase.chunking`), not after 7,000 characters.
 """
 
+import itertools
 import json
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from hashlib import blake2b
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -27,12 +28,19 @@ from filter.quality import AnyScorerConfig
 from filter.train_quality import FastTextTraining
 from rl.data.rephrase import RephraseDataConfig, build_rows
 
+SAMPLED = 8
+"""Passages looked at for each that is taken: a large pool is only sampled."""
+
 Row = dict[str, Any]
 Count = Callable[[str], int]
 
 
 class NoiseConfig(RunConfig):
     """Clean passages of the pool with boilerplate put in, in place of its documents as they are."""
+
+    held_out_frac: float = Field(0.05, gt=0, lt=1)
+    """Share of the documents whose passages are held out (0.05: as where the tiny rephraser was trained, so that what
+    is held out here was held out there); a small pool needs more for different passages."""
 
     min_tokens: int = Field(16, gt=0)
     """Shortest passage, before the noise."""
@@ -130,8 +138,9 @@ def build(config: RecyclingDataConfig, folder: str | Path, count: Count) -> dict
     folder.mkdir(parents=True, exist_ok=True)
     drops: Counter[str] = Counter()
     if config.noise:
-        train = list(_noisy(config, config.noise, count, "train", config.rows))
-        held_out = list(_noisy(config, config.noise, count, "held_out", config.eval_rows)) if config.eval_rows else []
+        held_out = _noisy(config, config.noise, count, "held_out", config.eval_rows) if config.eval_rows else []
+        seen = {row["clean_text"] for row in held_out}  # documents may share passages
+        train = _noisy(config, config.noise, count, "train", config.rows, without=seen)
         if config.noise.quality_model:
             _train_quality(config, config.noise, count)
     else:
@@ -141,16 +150,26 @@ def build(config: RecyclingDataConfig, folder: str | Path, count: Count) -> dict
     write_documents(str(folder / "train.jsonl"), train)
     write_documents(str(folder / "eval.jsonl"), held_out)
     figures = {"config_hash": fingerprint, "train": len(train), "eval": len(held_out), "drops": dict(drops)}
+    if config.noise:
+        figures |= {"train_passages": _different(train), "eval_passages": _different(held_out)}
     write_json(done, figures)
     return figures
 
 
-def _noisy(config: RecyclingDataConfig, noise: NoiseConfig, count: Count, part: str, rows: int) -> Iterator[Row]:
+def _different(rows: Sequence[Row]) -> int:
+    return len({row["clean_text"] for row in rows})
+
+
+def _noisy(
+    config: RecyclingDataConfig, noise: NoiseConfig, count: Count, part: str, rows: int, without: Collection[str] = ()
+) -> list[Row]:
+    """Passages in an order that has nothing to do with the pool's, none twice before each was there once."""
     pairs = RephraseDataConfig(
         pool=config.pool,
         part=part,
-        held_out_frac=0.05,  # as where the tiny rephraser was trained: what is held out here was held out there
-        rows=rows,
+        held_out_frac=noise.held_out_frac,
+        rows=SAMPLED * rows,
+        repeat=False,
         min_tokens=noise.min_tokens,
         max_tokens=noise.max_tokens,
         max_pieces=noise.max_pieces,
@@ -158,9 +177,15 @@ def _noisy(config: RecyclingDataConfig, noise: NoiseConfig, count: Count, part: 
         harvest_pages=noise.harvest_pages,
         seed=config.seed,
     )
-    for row in build_rows(pairs, count):
+    found = {row["clean_text"]: row for row in build_rows(pairs, count) if row["clean_text"] not in without}
+    different = sorted(found.values(), key=lambda row: blake2b(row["id"].encode(), digest_size=8).digest())[:rows]
+    if len(different) < rows:
+        again = pairs.model_copy(update={"rows": SAMPLED * rows, "repeat": True, "seed": config.seed + 2})
+        more = (row for row in build_rows(again, count) if row["clean_text"] not in without)
+        different += itertools.islice(more, rows - len(different))
+    for row in different:
         del row["messages"]  # rl.train writes the prompt, by its own config
-        yield row
+    return different
 
 
 def _train_quality(config: RecyclingDataConfig, noise: NoiseConfig, count: Count) -> None:
@@ -168,7 +193,7 @@ def _train_quality(config: RecyclingDataConfig, noise: NoiseConfig, count: Count
 
     # Another seed: other passages, lengths and noise than those the policy trains on.
     other = config.model_copy(update={"seed": config.seed + 1})
-    pairs = list(_noisy(other, noise.model_copy(update={"clean_frac": 0.0}), count, "train", noise.quality_rows))
+    pairs = _noisy(other, noise.model_copy(update={"clean_frac": 0.0}), count, "train", noise.quality_rows)
     rows = [{"text": row["clean_text"], "label": 1} for row in pairs]
     rows += [{"text": row["text"], "label": 0} for row in pairs]
     rows.sort(key=lambda row: blake2b(row["text"].encode(), digest_size=8).digest())  # not all of one label in a row

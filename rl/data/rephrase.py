@@ -48,7 +48,10 @@ class RephraseDataConfig(RunConfig):
     """Share of the documents held out."""
 
     rows: int = Field(1000, gt=0)
-    """How many rows; when the pool's passages run out, they come again with other boilerplate."""
+    """How many rows, at most."""
+
+    repeat: bool = True
+    """When the pool's passages run out, they come again with other boilerplate; else there are fewer rows."""
 
     min_tokens: int = Field(16, gt=0)
     """Shortest passage."""
@@ -95,7 +98,7 @@ class RephraseDataConfig(RunConfig):
 
 
 def build_rows(config: RephraseDataConfig, count: Count) -> Iterator[Row]:
-    """The rows in the order of the pool, pass after pass until there are enough.
+    """The rows in the order of the pool, pass after pass until there are enough (one pass without `repeat`).
 
     Raises:
         ValueError: the pool holds no clean passage of this length.
@@ -116,6 +119,8 @@ def build_rows(config: RephraseDataConfig, count: Count) -> Iterator[Row]:
             made += 1
             if made == config.rows:
                 return
+        if made and not config.repeat:
+            return
         if made == before:
             raise ValueError(
                 f"{config.pool} has no clean passage of {config.min_tokens} to {config.max_tokens} tokens in its "

@@ -1,0 +1,55 @@
+"""Training rows with boilerplate: different passages from all over the pool, and a count of how many there are."""
+
+import pytest
+
+from rl.data.passages import part_of
+from rl.data.recycling import NoiseConfig, RecyclingDataConfig, build
+
+
+def words(text):
+    return len(text.split())
+
+
+def made(pool, folder, rows, eval_rows):
+    from common.documents import read_rows
+
+    noise = NoiseConfig(min_tokens=8, max_tokens=40, held_out_frac=0.2, harvest_pages=20)
+    config = RecyclingDataConfig(pool=pool, rows=rows, eval_rows=eval_rows, noise=noise)
+    figures = build(config, folder, words)
+    return figures, *([row for _, row in read_rows(f"{folder}/{part}.jsonl")] for part in ("train", "eval"))
+
+
+def test_no_passage_comes_twice_while_there_are_others(small_pool, tmp_path):
+    figures, train, held_out = made(small_pool, tmp_path, 30, 10)
+    assert figures["train_passages"] == len({row["clean_text"] for row in train}) == 30
+    assert figures["eval_passages"] == len({row["clean_text"] for row in held_out}) == 10
+    assert all(part_of(row["id"].split("#")[0], 0.2) == "train" for row in train)
+    assert all(part_of(row["id"].split("#")[0], 0.2) == "held_out" for row in held_out)
+    assert not {row["clean_text"] for row in train} & {row["clean_text"] for row in held_out}
+
+
+def test_rows_are_drawn_from_all_over_the_pool(small_pool, tmp_path):
+    _, all_rows, _ = made(small_pool, tmp_path / "all", 200, 1)
+    order = list(dict.fromkeys(row["id"].split("#")[0] for row in sorted(all_rows, key=lambda row: row["id"])))
+    _, few, _ = made(small_pool, tmp_path / "few", 12, 1)
+    places = [order.index(row["id"].split("#")[0]) for row in few]
+    assert len(set(places)) >= 6 and places != sorted(places)
+
+
+def test_passages_that_run_out_come_again_with_other_boilerplate_and_are_counted(small_pool, tmp_path):
+    figures, train, _ = made(small_pool, tmp_path, 2000, 1)
+    passages = [row["clean_text"] for row in train]
+    assert len(train) == figures["train"] == 2000 > figures["train_passages"] == len(set(passages))
+    first_again = next(place for place, passage in enumerate(passages) if passage in passages[:place])
+    assert first_again > 30  # each came once before any comes again
+    assert len({row["text"] for row in train}) > 1000
+
+
+def test_the_same_config_gives_the_same_rows(small_pool, tmp_path):
+    assert made(small_pool, tmp_path / "a", 40, 10) == made(small_pool, tmp_path / "b", 40, 10)
+
+
+def test_a_pool_without_passages_is_refused(tmp_path, small_pool):
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(ValueError, match=r"no|empty"):
+        made(str(tmp_path / "empty"), tmp_path / "out", 4, 1)
