@@ -182,7 +182,7 @@ def _noisy(
     if len(different) < rows:
         again = pairs.model_copy(update={"rows": SAMPLED * rows, "repeat": True, "seed": config.seed + 2})
         more = (row for row in build_rows(again, count) if row["clean_text"] not in without)
-        different += itertools.islice(more, rows - len(different))
+        different += [{**row, "id": f"{row['id']}.again"} for row in itertools.islice(more, rows - len(different))]
     for row in different:
         del row["messages"]  # rl.train writes the prompt, by its own config
     return different

@@ -40,6 +40,7 @@ def test_passages_that_run_out_come_again_with_other_boilerplate_and_are_counted
     figures, train, _ = made(small_pool, tmp_path, 2000, 1)
     passages = [row["clean_text"] for row in train]
     assert len(train) == figures["train"] == 2000 > figures["train_passages"] == len(set(passages))
+    assert len({row["id"] for row in train}) == 2000
     first_again = next(place for place, passage in enumerate(passages) if passage in passages[:place])
     assert first_again > 30  # each came once before any comes again
     assert len({row["text"] for row in train}) > 1000
