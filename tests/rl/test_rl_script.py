@@ -107,6 +107,8 @@ def test_ctrl_c_stops_the_run_and_its_servers(root, server, config, tmp_path):
         text=True,
         env=environment(),
         start_new_session=True,
+        # a suite that was itself started in the background ignores Ctrl-C, and its children would too
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     ) as process:
         assert process.stdout.readline().strip() == f"http://127.0.0.1:{port}/v1"
         os.killpg(process.pid, signal.SIGINT)  # a terminal tells the whole group
