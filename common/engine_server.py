@@ -53,7 +53,7 @@ class ServerEngine(Engine):
         self._client = asyncio.run_coroutine_threadsafe(self._open_client(), self._loop).result()
 
     async def _open_client(self) -> aiohttp.ClientSession:
-        """The connections, which belong to the loop; httpx loses those cancelled while they are being made."""
+        """The connections; made on the loop, because they belong to it."""
         limit = aiohttp.TCPConnector(limit=self.config.in_flight)
         patience = aiohttp.ClientTimeout(total=self.config.timeout_s)
         return aiohttp.ClientSession(headers=self.headers, timeout=patience, connector=limit, trust_env=True)
