@@ -7,6 +7,7 @@ import os
 import random
 import re
 import time
+import weakref
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -76,7 +77,7 @@ class Reply:
 
 
 class Judge:
-    """A client for one server; use as a context manager, or close it."""
+    """A client for one server; its connections close with a `with` around it, or with its end."""
 
     def __init__(self, config: JudgeConfig) -> None:
         import httpx
@@ -92,6 +93,7 @@ class Judge:
             headers={"Authorization": f"Bearer {key}"} if key else {},
             limits=httpx.Limits(max_connections=config.concurrency),
         )
+        weakref.finalize(self, self.client.close)
 
     def __enter__(self) -> "Judge":
         """The judge itself."""

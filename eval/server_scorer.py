@@ -7,6 +7,7 @@ must be the ids sent. Sharing a trunk's beginning is the server's own affair (vL
 import logging
 import os
 import time
+import weakref
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
@@ -39,6 +40,7 @@ class ServerScorer:
         key = os.environ.get("OPENAI_API_KEY")
         headers = {"Authorization": f"Bearer {key}"} if key else {}
         self.client = httpx.Client(base_url=url.rstrip("/"), headers=headers, timeout=config.server.timeout_s)
+        weakref.finalize(self, self.client.close)
         self.config = config
         self.model = config.server.model or self._first_model()
 

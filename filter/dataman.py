@@ -9,6 +9,7 @@ import math
 import re
 import threading
 import time
+import weakref
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -170,6 +171,7 @@ class DataManScorer:
         self.config = config
         self.field = config.field
         self.client = httpx.Client(timeout=config.timeout_s)
+        weakref.finalize(self, self.client.close)
         if config.prompt_file is None:
             self.prompt = PROMPT
             log.warning(

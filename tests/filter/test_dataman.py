@@ -75,16 +75,11 @@ def words(tmp_path_factory):
 
 @pytest.fixture
 def scorer(server, words):
-    made = []
-
     def make(**changes):
         url = f"http://127.0.0.1:{server.server_address[1]}/v1"
-        made.append(DataManScorer(DataManConfig(kind="dataman", url=url, tokenizer=words, **changes)))
-        return made[-1]
+        return DataManScorer(DataManConfig(kind="dataman", url=url, tokenizer=words, **changes))
 
-    yield make
-    for one in made:
-        one.client.close()
+    return make
 
 
 def test_a_filled_form_is_read():  # the specification's vector
