@@ -5,7 +5,7 @@ from typing import Annotated
 
 from pydantic import Field
 
-from rl.rewards import completion, general, outcome, process, reference, rephrase
+from rl.rewards import completion, general, kept, outcome, process, reference, rephrase
 from rl.rewards.base import Reward, RewardConfig
 
 AnyRewardConfig = Annotated[
@@ -14,8 +14,8 @@ AnyRewardConfig = Annotated[
     | rephrase.StructureConfig
     | rephrase.LengthConfig
     | rephrase.FormatConfig
-    | rephrase.KeptConfig
-    | rephrase.NoLeakConfig
+    | kept.KeptConfig
+    | kept.NoLeakConfig
     | general.TagsConfig
     | general.RepetitionConfig
     | general.OverlongConfig
@@ -27,7 +27,7 @@ AnyRewardConfig = Annotated[
     Field(discriminator="kind"),
 ]
 
-FAMILIES = (rephrase, general, outcome, reference, completion, process)
+FAMILIES = (rephrase, kept, general, outcome, reference, completion, process)
 
 _KINDS: dict[str, type[Reward]] = {reward.kind: reward for family in FAMILIES for reward in family.REWARDS}
 

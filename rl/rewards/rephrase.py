@@ -1,18 +1,11 @@
 """Rewards of the web rephraser: quality gained, meaning, structure and length kept, format right.
 
 `r = 3 quality + semantic + structure + length + format` (arXiv:2510.10681; the paper lists the first four, its released
-code adds format). x is the organic text as the policy saw it (column `text`), x' what `rephrase.postprocess` reads
-from the completion; a completion that cannot be read has x' = "": its quality is 0 - D(x), all others but format are
-0, and no judge or scorer is asked.
-
-Beyond the paper, off unless listed: `kept` and `no_leak`.
+code adds format). x is the organic text, x' its rephrasing (`rl.rewards.pairs`); without x' the quality is 0 - D(x),
+all others but format are 0, and no judge or scorer is asked. `rl.rewards.kept` has what the paper has not.
 """
 
-import re
-from abc import abstractmethod
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from functools import lru_cache
+from collections.abc import Sequence
 from hashlib import blake2b
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -22,21 +15,15 @@ from eval import faithfulness
 from eval.judge import JudgeConfig
 from eval.markdown_blocks import markdown_similarity
 from filter.quality import AnyScorerConfig
-from rephrase.postprocess import Profile, Reading, format_ok, read_completion
-from rl.rewards.base import NOT_APPLICABLE, Batch, Reward, RewardConfig, Scores, Value
+from rephrase.postprocess import Profile, format_ok
+from rl.rewards.base import Batch, Reward, RewardConfig, Scores, Value
+from rl.rewards.pairs import Pair, PairReward, PairRewardConfig, ReadingReward, read_once
 from rl.rewards.structure_judge import StructureJudge
 
 if TYPE_CHECKING:
     from eval.bertscore import BertScorer
 
 Mode = Literal["threshold", "continuous"]
-
-
-class PairRewardConfig(RewardConfig):
-    """What the rewards over (organic text, rephrasing) share."""
-
-    score_truncated: bool = False
-    """Score a completion that ran out of tokens as it stands (the paper's code does); else it earns as nothing does."""
 
 
 class QualityConfig(PairRewardConfig):
@@ -141,74 +128,6 @@ class FormatConfig(RewardConfig):
 
     profile: Profile = "auto"
     """`qwen3`: empty think block, blank line, sentinel; `olmo2`: sentinel; `auto`: either (ours)."""
-
-
-class KeptConfig(PairRewardConfig):
-    """Share of the document's numbers, web addresses or names that the rephrasing still has."""
-
-    kind: Literal["kept"] = "kept"
-
-    what: Literal["numbers", "urls", "names"] = "numbers"
-    """What must be found again; a document without any has nothing to judge."""
-
-
-class NoLeakConfig(PairRewardConfig):
-    """0 if the rephrasing repeats the instruction or holds a think tag, else 1."""
-
-    kind: Literal["no_leak"] = "no_leak"
-
-    words: int = Field(8, ge=3)
-    """So many words in a row out of the instruction, absent from the document, are a leak."""
-
-
-@dataclass(frozen=True)
-class Pair:
-    """A document as the policy saw it and its rephrasing, never empty."""
-
-    organic: str
-    rephrased: str
-
-
-@lru_cache(maxsize=4096)  # every reward reads the same completions
-def _read(completion: str, organic: str, finish_reason: str) -> Reading:
-    return read_completion(completion, organic, finish_reason)
-
-
-class ReadingReward(Reward):
-    """A reward that reads completions: text, status, and why there is no text."""
-
-    def __init__(self, config: PairRewardConfig) -> None:
-        super().__init__(config.name)
-        self.score_truncated = config.score_truncated
-
-    def read(self, batch: Batch) -> list[Reading]:
-        """[B] what each completion says."""
-        reasons = [batch.finish_reason(row) for row in range(len(batch.completions))]
-        if self.score_truncated:
-            reasons = ["stop" if reason == "length" else reason for reason in reasons]
-        return [_read(*row) for row in zip(batch.completions, batch.column("text"), reasons, strict=True)]
-
-
-class PairReward(ReadingReward):
-    """A reward over (x, x'); a completion without x' earns 0 and is not judged."""
-
-    def score(self, batch: Batch) -> Scores:
-        """Read every completion, judge those that can be read."""
-        readings = self.read(batch)
-        organic = batch.column("text")
-        readable = [row for row, reading in enumerate(readings) if reading.text]
-        found = self.judge([Pair(organic[row], readings[row].text) for row in readable])
-        count = len(readings)
-        scores = Scores([0.0] * count, [""] * count, {name: [None] * count for name in found.parts})
-        for position, row in enumerate(readable):
-            scores.values[row], scores.reasons[row] = found.values[position], found.reasons[position]
-            for name, values in found.parts.items():
-                scores.parts[name][row] = values[position]
-        return scores
-
-    @abstractmethod
-    def judge(self, pairs: Sequence[Pair]) -> Scores:
-        """Scores of readable pairs."""
 
 
 class QualityReward(ReadingReward):
@@ -343,51 +262,10 @@ class FormatReward(Reward):
     def score(self, batch: Batch) -> Scores:
         """1 for the right opening, whatever follows and however it ended; logs what reading the text came to."""
         status = [
-            _read(text, organic, batch.finish_reason(row)).status
+            read_once(text, organic, batch.finish_reason(row)).status
             for row, (text, organic) in enumerate(zip(batch.completions, batch.column("text"), strict=True))
         ]
         return Scores.of([float(format_ok(text, self.profile)) for text in batch.completions], status=status)
-
-
-class KeptReward(PairReward):
-    """See `KeptConfig`."""
-
-    kind = "kept"
-
-    def __init__(self, config: KeptConfig) -> None:
-        super().__init__(config)
-        self.recall: Callable[[str, str], faithfulness.Numbers] = {
-            "numbers": faithfulness.numbers_kept,
-            "urls": faithfulness.urls_kept,
-            "names": faithfulness.names_kept,
-        }[config.what]
-
-    def judge(self, pairs: Sequence[Pair]) -> Scores:
-        """Recall over the document's set; not applicable to one without any."""
-        return Scores.of([self.recall(pair.organic, pair.rephrased).recall for pair in pairs], NOT_APPLICABLE)
-
-
-class NoLeakReward(PairReward):
-    """See `NoLeakConfig`."""
-
-    kind = "no_leak"
-
-    def __init__(self, config: NoLeakConfig) -> None:
-        from rephrase.prompts import fixed_parts
-
-        super().__init__(config)
-        self.words = config.words
-        self.instruction = {gram for part in fixed_parts() for gram in faithfulness.ngrams(part, self.words)}
-
-    def judge(self, pairs: Sequence[Pair]) -> Scores:
-        """0 for a think tag or a run of the instruction's words that the document does not hold itself."""
-        return Scores.of([float(not self._leaks(pair)) for pair in pairs])
-
-    def _leaks(self, pair: Pair) -> bool:
-        if re.search(r"</?think>", pair.rephrased) and not re.search(r"</?think>", pair.organic):
-            return True
-        copied = self.instruction.intersection(faithfulness.ngrams(pair.rephrased, self.words))
-        return bool(copied.difference(faithfulness.ngrams(pair.organic, self.words)))
 
 
 REWARDS: tuple[type[Reward], ...] = (
@@ -396,6 +274,4 @@ REWARDS: tuple[type[Reward], ...] = (
     StructureReward,
     LengthReward,
     FormatReward,
-    KeptReward,
-    NoLeakReward,
 )
