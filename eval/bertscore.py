@@ -1,14 +1,40 @@
 """BERTScore F1 with any encoder, equal to the bert-score package (0.3.13) without idf and rescaling, and faster.
 
+Usage:
+    python -m eval.bertscore POOL model=microsoft/deberta-large-mnli max_tokens=512
+
 Each distinct text is encoded once (the rollouts of a prompt share their reference), in batches of texts of like length;
-a text over the limit is cut and counted, or encoded in overlapping windows. Source: arXiv:1904.09675.
+a text over the limit is encoded in overlapping windows, or cut and counted. Source: arXiv:1904.09675.
+
+The command says what a pool would lose by cutting: the package cuts at the tokenizer's own limit, which is 512 or none
+for the encoder of arXiv:2510.10681, by library version, and what comes after the cut does not change F1.
 """
 
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
+from pydantic import Field
+
+from common.config import RunConfig, parse, usage_errors
+
 if TYPE_CHECKING:
     import torch
+
+
+class TruncationConfig(RunConfig):
+    """What a limit on tokens would leave out of a pool's texts."""
+
+    pool: str
+    """Folder, glob or shard."""
+
+    model: str = "microsoft/deberta-large-mnli"
+    """Encoder whose tokenizer counts: hub name or folder (arXiv:2510.10681)."""
+
+    max_tokens: int = Field(512, ge=3)
+    """The limit, special tokens included."""
+
+    max_chars: int = Field(7000, ge=1)
+    """So much of each text is looked at: what a policy is shown (arXiv:2510.10681)."""
 
 
 class Encoded(NamedTuple):
@@ -28,7 +54,7 @@ class BertScorer:
         model: encoder's folder or hub name.
         layer: the layer whose states are compared; later ones are not computed.
         max_tokens: longest text in tokens, special ones included.
-        long: a longer text is cut off (`truncate`, as by the package) or encoded in windows that overlap by a quarter.
+        long: a longer text is encoded in windows that overlap by a quarter, or cut off (`truncate`, as by the package).
         device: `cuda` if there is one, else `cpu`, if not given.
         batch_tokens: tokens encoded together, padding included: if not given 16,384 on a GPU and 512 on a CPU, whose
             cores one text keeps busy and whose caches many do not fit.
@@ -42,7 +68,7 @@ class BertScorer:
         model: str,
         layer: int = 18,
         max_tokens: int = 2048,
-        long: Literal["truncate", "windows"] = "truncate",
+        long: Literal["windows", "truncate"] = "windows",
         device: str | None = None,
         batch_tokens: int | None = None,
     ) -> None:
@@ -64,7 +90,7 @@ class BertScorer:
         self.batch_tokens = batch_tokens or (512 if self.device == "cpu" else 16_384)
         self.special = {self.tokenizer.cls_token_id, self.tokenizer.sep_token_id}
         self.truncated: list[bool] = []
-        """Of the last call: whether either text of a pair was over the limit."""
+        """Of the last call: whether either text of a pair was cut."""
 
     def f1(self, candidates: Sequence[str], references: Sequence[str]) -> list[float]:
         """F1 of each candidate against its reference; 0 where a side is blank.
@@ -79,7 +105,8 @@ class BertScorer:
         self.truncated = []
         for candidate, reference in zip(candidates, references, strict=True):
             pair = candidate.strip(), reference.strip()
-            self.truncated.append(any(len(ids.get(text, ())) > self.max_tokens for text in pair))
+            over = any(len(ids.get(text, ())) > self.max_tokens for text in pair)
+            self.truncated.append(over and self.long == "truncate")
             known = [encoded[text] for text in pair if text in encoded]
             scores.append(_f1(*known) if len(known) == 2 else 0.0)
         return scores
@@ -162,3 +189,37 @@ def _check_positions(config: object, model: str, max_tokens: int) -> None:
     # DeBERTa's positions are relative: it runs past its 512.
     if positions and not getattr(config, "relative_attention", False) and max_tokens > positions:
         raise ValueError(f"{model} has {positions} positions; set max_tokens to {positions} or less, not {max_tokens}")
+
+
+def left_out(lengths: Sequence[int], max_tokens: int) -> tuple[float, float]:
+    """Share of texts over a limit, and share of all tokens that lie behind it.
+
+    >>> left_out([100, 512, 612], 512)
+    (0.3333333333333333, 0.08169934640522876)
+    """
+    over = [length - max_tokens for length in lengths if length > max_tokens]
+    return len(over) / len(lengths), sum(over) / sum(lengths)
+
+
+def main(argv: list[str] | None = None) -> None:
+    """Read the command line, count tokens, print what the limit leaves out."""
+    config = parse(TruncationConfig, __doc__, argv, positional=("pool",))
+    from transformers import AutoTokenizer
+
+    from common.shards import read_pool
+
+    with usage_errors():
+        texts = [document["text"][: config.max_chars] for document in read_pool(config.pool)]
+        if not texts:
+            raise ValueError(f"no documents in {config.pool}")
+    tokenizer = AutoTokenizer.from_pretrained(config.model)
+    lengths = [len(tokenizer.encode(text, add_special_tokens=True)) for text in texts]
+    share, tokens = left_out(lengths, config.max_tokens)
+    print(  # noqa: T201
+        f"{len(texts):,} texts of up to {config.max_chars:,} characters: {share:.1%} over {config.max_tokens} tokens; "
+        f"a cut there leaves out {tokens:.1%} of all tokens"
+    )
+
+
+if __name__ == "__main__":
+    main()

@@ -73,7 +73,10 @@ class SemanticConfig(PairRewardConfig):
     """Encoder layer whose states are compared (arXiv:2510.10681)."""
 
     max_tokens: int = Field(2048, ge=8)
-    """Tokens of a text that are compared; what the paper had is unpublished (512 or no limit)."""
+    """Longest text encoded at once; what the paper had is unpublished (512 or no limit)."""
+
+    long: Literal["windows", "truncate"] = "windows"
+    """A longer text: all of it, in overlapping windows (ours), or its beginning alone (the paper; counted)."""
 
     device: str = ""
     """Where the encoder runs, such as `cuda:0`; empty: a GPU if there is one."""
@@ -204,7 +207,7 @@ class SemanticReward(PairReward):
 def _open_encoder(config: SemanticConfig) -> "BertScorer":
     from eval.bertscore import BertScorer  # brings torch
 
-    return BertScorer(config.model, layer=config.layer, max_tokens=config.max_tokens, device=config.device or None)
+    return BertScorer(config.model, config.layer, config.max_tokens, config.long, config.device or None)
 
 
 class StructureReward(PairReward):

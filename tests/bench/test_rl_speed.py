@@ -70,7 +70,7 @@ def test_the_semantic_reward_is_at_least_1_7_times_as_fast_as_the_package(encode
     torch.set_num_threads(1)
     references = [page for page in pages[:8] for _ in range(8)]  # 8 prompts x 8 rollouts
     candidates = [text for page in pages[:8] for text in rephrasings(page, 8)]
-    ours = BertScorer(encoder, layer=6, max_tokens=512, device="cpu")
+    ours = BertScorer(encoder, layer=6, max_tokens=512, long="truncate", device="cpu")
     theirs = package.BERTScorer(model_type=encoder, num_layers=6, device="cpu")
     theirs._tokenizer.model_max_length = 512
 

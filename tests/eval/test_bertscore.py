@@ -1,6 +1,11 @@
 """BERTScore against the bert-score package, on a small encoder with random weights."""
 
+import json
+
 import pytest
+
+from rl.rewards.base import Batch
+from rl.rewards.rephrase import SemanticConfig, SemanticReward
 
 TEXTS = [
     "The cat sat on the mat.",
@@ -81,18 +86,19 @@ def test_what_is_cut_off_is_counted_and_windows_see_it(encoder):
 
     reference = "the cat sat on the mat . " * 2
     padded = reference + "1 was 1 was 1 was"
-    cut = BertScorer(encoder, layer=2, max_tokens=16, device="cpu")
+    cut = BertScorer(encoder, layer=2, max_tokens=16, long="truncate", device="cpu")
     assert cut.f1([padded, "the cat"], [reference, "the cat"])[0] == pytest.approx(1)  # blind to what was added
     assert cut.truncated == [True, False]
-    windows = BertScorer(encoder, layer=2, max_tokens=16, long="windows", device="cpu")
+    windows = BertScorer(encoder, layer=2, max_tokens=16, device="cpu")
     assert windows.f1([padded], [reference])[0] < 0.99
+    assert windows.truncated == [False]
     assert windows.f1([padded], [padded]) == pytest.approx([1])
 
 
 def test_windows_use_every_token_once(encoder):
     from eval.bertscore import BertScorer
 
-    scorer = BertScorer(encoder, layer=2, max_tokens=12, long="windows", device="cpu")
+    scorer = BertScorer(encoder, layer=2, max_tokens=12, device="cpu")
     for length in range(3, 60):
         ids = list(range(100, 100 + length))
         used = [token for piece, part in scorer._windows(ids) for token in piece[part]]
@@ -106,3 +112,25 @@ def test_limits_are_checked_at_the_start(encoder):
         BertScorer(encoder, layer=4, max_tokens=64)
     with pytest.raises(ValueError, match="64 positions"):
         BertScorer(encoder, layer=2, max_tokens=2048)
+
+
+def test_the_reward_sees_what_was_added_behind_the_limit(encoder):
+    text = "the cat sat on the mat . " * 2
+    padded = "Here is a paraphrased version:\n" + text + "1 was 1 was 1 was"
+    for long, value in (("windows", pytest.approx(0.9, abs=0.09)), ("truncate", pytest.approx(1))):
+        config = SemanticConfig(model=encoder, layer=2, max_tokens=16, mode="continuous", device="cpu", long=long)
+        scores = SemanticReward(config).score(Batch([padded], {"text": [text]}))
+        assert scores.values == [value]
+        assert scores.parts["truncated"] == [float(long == "truncate")]
+
+
+def test_the_command_says_what_a_limit_leaves_out(encoder, tmp_path, capsys):  # by hand
+    from eval.bertscore import main
+
+    rows = [{"id": "a", "text": "cat " * 6}, {"id": "b", "text": "cat " * 14}]  # 8 and 16 tokens with their marks
+    (tmp_path / "pool.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    main([str(tmp_path / "pool.jsonl"), f"model={encoder}", "max_tokens=10"])
+    printed = capsys.readouterr().out
+    assert "50.0% over 10 tokens" in printed and "25.0% of all tokens" in printed  # 6 of 24
+    with pytest.raises(SystemExit):
+        main([str(tmp_path / "none.jsonl"), f"model={encoder}"])

@@ -52,6 +52,10 @@ def test_the_paper_preset_departs_where_the_released_code_does(root):
     ours = load(RLConfig, [root / "configs" / "rl" / "rephraser_qwen3_4b.yaml"])
     paper = load(RLConfig, [root / "configs" / "rl" / "rephraser_qwen3_4b_paper.yaml"])
     assert [reward.score_truncated for reward in paper.rewards[:4]] == [True] * 4
+    assert [(one.rewards[1].max_tokens, one.rewards[1].long) for one in (paper, ours)] == [
+        (512, "truncate"),
+        (2048, "windows"),
+    ]
     assert (paper.rewards[3].min_ratio, ours.rewards[3].min_ratio) == (0, 0.2)
     assert (paper.export, ours.export) == ("last", "best")
     assert 33 * paper.save_steps == 1980 and paper.save_total_limit >= 34
