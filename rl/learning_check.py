@@ -9,7 +9,8 @@ Usage:
 Every seed trains in `out/seed<n>` from the same model on the same data; the held-out passages, and the random numbers
 that sample their completions, are the same before and after. A control is the same run with other values, in
 `out/<name>/seed<n>`. Writes `learning_check.json`: the verdict on the run and on each control, what the run ends above
-a control, and for each seed every held-out reward at every evaluation. Exit code 1 if the run's gain is not above twice
+a control, and for each seed every held-out reward at every evaluation; prints the verdicts and, as Markdown tables, the
+curves' means over the seeds. A run that is finished is not done again. Exit code 1 if the run's gain is not above twice
 its standard error.
 """
 
@@ -138,6 +139,22 @@ def compared(config: LearningCheckConfig) -> dict[str, Any]:
     return {**result, "curves": {name: curve(folder) for name, folder in folders.items()}}
 
 
+def table(curves: Sequence[Mapping[str, list[Any]]]) -> str:
+    """Markdown: for each held-out measure, at each evaluation, its mean over seeds and the standard error of that."""
+    steps = curves[0]["step"]
+    rows = [["held out", *(f"step {step}" for step in steps)], ["---"] * (1 + len(steps))]
+    for name in curves[0]:
+        short = name.removeprefix("eval_").removeprefix("rewards/").removesuffix("/mean").replace("completions/", "")
+        seeds = [curve[name] for curve in curves]
+        if name != "step" and None not in (value for values in seeds for value in values):
+            rows.append([short, *(_with_error(values) for values in zip(*seeds, strict=True))])
+    return "\n".join(f"| {' | '.join(row)} |" for row in rows)
+
+
+def _with_error(values: Sequence[float]) -> str:
+    return f"{fmean(values):.3f} ± {_standard_error(values):.3f}"
+
+
 def sentence(name: str, found: Mapping[str, Any]) -> str:
     """One line on a verdict."""
     seeds = ", ".join(f"{gain:.3f}" for gain in found["gain_by_seed"])
@@ -162,6 +179,9 @@ def main(argv: list[str] | None = None) -> None:
         print(sentence(f"control {name}", found))  # noqa: T201
         above = found["run_above_control"]
         print(f"  the run ends {above['gain']:.3f} above it, standard error {above['standard_error']:.3f}")  # noqa: T201
+    for name in ("", *result["controls"]):
+        folders = [f"{name}/seed{seed}" if name else f"seed{seed}" for seed in config.seeds]
+        print(f"\n{name or 'the run'}:\n{table([result['curves'][folder] for folder in folders])}")  # noqa: T201
     raise SystemExit(0 if result["learned"] else 1)
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from rl.learning_check import LearningCheckConfig, compared, held_out, verdict
+from rl.learning_check import LearningCheckConfig, compared, held_out, table, verdict
 
 
 def test_the_gain_and_the_larger_of_two_standard_errors():
@@ -48,6 +48,19 @@ def test_measures_are_means_by_passage_of_one_evaluation(tmp_path):
     assert held_out(path, 0, "gain/g") == {"a": 4, "b": 6}
     with pytest.raises(ValueError, match="has no 'accuracy'; there are: exact, gain/g"):
         held_out(path, 0, "accuracy")
+
+
+def test_the_table_shows_means_over_seeds_with_their_errors():  # by hand
+    curves = [
+        {"step": [0, 20], "eval_reward": [1.0, 2.0], "eval_rewards/semantic/mean": [0.5, 0.5], "eval_kl": [None, 0.1]},
+        {"step": [0, 20], "eval_reward": [3.0, 2.0], "eval_rewards/semantic/mean": [0.5, 0.7], "eval_kl": [None, 0.3]},
+    ]
+    assert table(curves).splitlines() == [
+        "| held out | step 0 | step 20 |",
+        "| --- | --- | --- |",
+        "| reward | 2.000 ± 1.000 | 2.000 ± 0.000 |",
+        "| semantic | 0.500 ± 0.000 | 0.600 ± 0.100 |",
+    ]
 
 
 def test_a_run_is_told_from_its_control(tmp_path, monkeypatch):
