@@ -48,6 +48,15 @@ def test_profile_and_thinking_fit_the_policy(recipe):
         assert profile == "olmo2" and not config.prompt.no_think
 
 
+def test_recipes_that_are_no_ablation_stop_at_signs_of_hacking(recipe):
+    name, config = recipe
+    bounds = {**config.stop_above, **config.stop_below}
+    if name == "smoke_cpu" or name.endswith(("paper", "quality_only")):
+        assert not bounds  # to show what happens, or what the paper did
+    else:  # names that tests/rl/test_journal.py finds in a run's metrics
+        assert bounds.keys() == {"rewards/semantic/mean", "completions/clipped_ratio", "completions/duplicate_frac"}
+
+
 def test_the_paper_preset_departs_where_the_released_code_does(root):
     ours = load(RLConfig, [root / "configs" / "rl" / "rephraser_qwen3_4b.yaml"])
     paper = load(RLConfig, [root / "configs" / "rl" / "rephraser_qwen3_4b_paper.yaml"])
