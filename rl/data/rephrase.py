@@ -11,6 +11,7 @@ document are all in `train` or all in `held_out`.
 
 import itertools
 import random
+import re
 from collections.abc import Callable, Iterator
 from typing import Any, Literal
 
@@ -20,10 +21,13 @@ from common.config import RunConfig, parse, usage_errors
 from common.documents import read_documents, write_documents
 from common.shards import Shard, list_shards
 from rephrase.prompts import PromptName, SystemName, answer, messages
-from rl.data.noise import add_noise
+from rl.data.noise import Noisy, add_noise
 from rl.data.passages import Count, is_scrap, part_of, passages
 
 Row = dict[str, Any]
+
+SENTENCE = re.compile(r".+?(?:[.!?][\"”’)]*\s+|\n+|$)", re.DOTALL)
+"""A sentence or line with the white space behind it; a text is all of its sentences, one after the other."""
 
 
 class RephraseDataConfig(RunConfig):
@@ -77,6 +81,9 @@ class RephraseDataConfig(RunConfig):
     echo_frac: float = Field(0.0, ge=0, le=1)
     """Share of passages in which a few runs of words return elsewhere: where the page goes on in two ways, a copier
     must know where it is."""
+
+    careless_frac: float = Field(0.0, ge=0, le=1)
+    """Share of answers given carelessly (`careless`): who learns both ways has something for rewards to choose from."""
 
     repeat_frac: float = Field(0.0, ge=0, le=1)
     """Share of `text` rows that say their passage twice: the same, for language modelling."""
@@ -146,12 +153,13 @@ def _row(config: RephraseDataConfig, key: str, passage: str, rng: random.Random,
     pieces = rng.randint(1, config.max_pieces) if noisy else 0
     page = add_noise(passage, key, seed=config.seed, pieces=pieces, unseen=config.unseen, harvest=harvest)
     request = messages(page.text, config.prompt, config.system)
+    answered = careless(rng, page) if config.careless_frac and rng.random() < config.careless_frac else passage
     return {
         "id": key,
         "text": page.text,
         "clean_text": passage,
         "noise": page.pieces(),
-        "messages": [*request, answer(passage)],
+        "messages": [*request, answer(answered or passage)],
     }
 
 
@@ -187,6 +195,18 @@ def echoed(rng: random.Random, passage: str) -> str:
         start, at = rng.randint(0, len(source) - length), rng.randint(1, len(target))
         target[at:at] = source[start : start + length]
     return "\n".join(" ".join(words) for words in lines)
+
+
+def careless(rng: random.Random, page: Noisy) -> str:
+    """The page without half of its sentences and with half of its boilerplate, each left out or kept by chance."""
+    kept, position = [], 0
+    for span in (*page.spans, None):
+        content = page.text[position : span.start if span else None]
+        kept += [sentence for sentence in SENTENCE.findall(content) if rng.random() < 0.5]
+        if span:
+            kept.append(page.text[span.start : span.end] if rng.random() < 0.5 else "")
+            position = span.end
+    return "".join(kept).strip()
 
 
 def token_counter(tokenizer: str) -> Callable[[str], int]:

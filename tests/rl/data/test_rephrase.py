@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from rephrase.prompts import SENTINEL, messages
 from rl.data.noise import add_noise
 from rl.data.passages import part_of
-from rl.data.rephrase import RephraseDataConfig, build_rows, echoed, main
+from rl.data.rephrase import SENTENCE, RephraseDataConfig, build_rows, careless, echoed, main
 
 
 def words(text):
@@ -108,3 +108,33 @@ def test_a_share_of_passages_echoes_and_the_others_stay_as_they_were(small_pool)
     changed = sum(plain[name] != echo[name] for name in plain)
     assert plain.keys() == echo.keys()
     assert 15 <= changed <= 45
+
+
+@given(st.text("ab .!\n”", max_size=40))
+def test_a_text_is_all_of_its_sentences(text):
+    assert "".join(SENTENCE.findall(text)) == text
+
+
+@given(st.integers(0, 999))
+def test_a_careless_answer_is_a_part_of_its_page_in_order(seed):
+    passage = "The first sentence. A second one follows it.\nThen a line.\n\nAnd the last paragraph ends here."
+    page = add_noise(passage, str(seed), pieces=3)
+    answered = careless(random.Random(seed), page)
+    letters = iter(page.text)
+    assert all(letter in letters for letter in answered)  # a subsequence
+
+
+def test_carelessness_takes_half_of_the_content_and_leaves_half_of_the_noise():
+    passage = "One goes here. Two goes here. Three goes here. Four goes here."
+    page = add_noise(passage, "a", pieces=2)
+    answers = [careless(random.Random(seed), page) for seed in range(400)]
+    for part in (*passage.split(". "), *(piece["text"] for piece in page.pieces())):
+        assert 140 <= sum(part.strip(". ") in text for text in answers) <= 260
+
+
+def test_a_share_of_answers_is_careless_and_none_is_empty(small_pool):
+    careful, mixed = rows(small_pool, rows=60, clean_frac=0), rows(small_pool, rows=60, clean_frac=0, careless_frac=0.5)
+    assert [row["text"] for row in careful] == [row["text"] for row in mixed]
+    answers = [row["messages"][-1]["content"].removeprefix(f"{SENTINEL}\n\n") for row in mixed]
+    assert 12 <= sum(said != row["clean_text"] for said, row in zip(answers, mixed, strict=True)) <= 45
+    assert all(answers)
