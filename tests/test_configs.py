@@ -21,6 +21,7 @@ CLASSES = {
     "rephrase/": "rephrase.run:RephraseConfig",
     "serve/": "eval.serve:ServeConfig",
     "rl/": "rl.train:RLConfig",
+    "rl/check_": "rl.learning_check:LearningCheckConfig",
     "rl/data_": "rl.data.rephrase:RephraseDataConfig",
     "rl/sft_": "rl.sft:SFTRunConfig",
 }
