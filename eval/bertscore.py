@@ -212,8 +212,11 @@ def main(argv: list[str] | None = None) -> None:
         texts = [document["text"][: config.max_chars] for document in read_pool(config.pool)]
         if not texts:
             raise ValueError(f"no documents in {config.pool}")
-    tokenizer = AutoTokenizer.from_pretrained(config.model)
-    lengths = [len(tokenizer.encode(text, add_special_tokens=True)) for text in texts]
+        try:
+            tokenizer = AutoTokenizer.from_pretrained(config.model)
+        except OSError as error:
+            raise ValueError(f"no tokenizer at {config.model} ({str(error).splitlines()[0]})") from None
+    lengths = [len(tokenizer.encode(text, add_special_tokens=True, verbose=False)) for text in texts]
     share, tokens = left_out(lengths, config.max_tokens)
     print(  # noqa: T201
         f"{len(texts):,} texts of up to {config.max_chars:,} characters: {share:.1%} over {config.max_tokens} tokens; "

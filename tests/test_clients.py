@@ -1,9 +1,9 @@
 """Clients of model servers let their connections go when they end themselves."""
 
 import gc
-import json
 import threading
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from functools import partial
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 from tokenizers import Tokenizer, models
@@ -14,25 +14,17 @@ from eval.server_scorer import ServerScorer
 from filter.dataman import DataManConfig, DataManScorer
 
 
-class Lister(BaseHTTPRequestHandler):
-    """Lists one model, and keeps the connection open after it."""
+class Folder(SimpleHTTPRequestHandler):
+    """Serves files, and keeps the connection open after each."""
 
     protocol_version = "HTTP/1.1"
 
-    def do_GET(self):
-        raw = json.dumps({"data": [{"id": "one"}]}).encode()
-        self.send_response(200)
-        self.send_header("Content-Length", str(len(raw)))
-        self.end_headers()
-        self.wfile.write(raw)
-
-    def log_message(self, *_):
-        pass
-
 
 @pytest.fixture
-def url():
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Lister)
+def url(tmp_path):
+    (tmp_path / "v1").mkdir()
+    (tmp_path / "v1" / "models").write_text('{"data": [{"id": "one"}]}')
+    server = ThreadingHTTPServer(("127.0.0.1", 0), partial(Folder, directory=tmp_path))
     thread = threading.Thread(target=server.serve_forever, daemon=True)
     thread.start()
     yield f"http://127.0.0.1:{server.server_port}/v1"

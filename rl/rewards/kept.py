@@ -7,6 +7,7 @@ from typing import Literal
 from pydantic import Field
 
 from eval import faithfulness
+from rephrase.prompts import fixed_parts
 from rl.rewards.base import NOT_APPLICABLE, Reward, Scores
 from rl.rewards.pairs import Pair, PairReward, PairRewardConfig
 
@@ -53,8 +54,6 @@ class NoLeakReward(PairReward):
     kind = "no_leak"
 
     def __init__(self, config: NoLeakConfig) -> None:
-        from rephrase.prompts import fixed_parts
-
         super().__init__(config)
         self.words = config.words
         self.instruction = {gram for part in fixed_parts() for gram in faithfulness.ngrams(part, self.words)}

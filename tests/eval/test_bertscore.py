@@ -137,5 +137,11 @@ def test_the_command_says_what_a_limit_leaves_out(encoder, tmp_path, capsys):  #
     main([str(tmp_path / "pool.jsonl"), f"model={encoder}", "max_tokens=10"])
     printed = capsys.readouterr().out
     assert "50.0% over 10 tokens" in printed and "25.0% of all tokens" in printed  # 6 of 24
-    with pytest.raises(SystemExit):
-        main([str(tmp_path / "none.jsonl"), f"model={encoder}"])
+    for arguments, message in (
+        ([tmp_path / "none.jsonl", f"model={encoder}"], "none.jsonl"),
+        ([tmp_path / "pool.jsonl", f"model={tmp_path / 'none'}"], "no tokenizer at"),
+    ):
+        with pytest.raises(SystemExit, match="2"):
+            main([str(argument) for argument in arguments])
+        printed = capsys.readouterr().err
+        assert message in printed and printed.count("\n") == 1
