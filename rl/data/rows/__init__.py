@@ -1,0 +1,1 @@
+"""The training row and the layouts that it is read from and written to."""
