@@ -1,0 +1,1 @@
+"""Was the answer right, in six domains: one result, one registry, one way to remove thinking."""

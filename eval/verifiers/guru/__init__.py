@@ -1,0 +1,1 @@
+"""The same verifiers with the scores that Reasoning360 published (arXiv:2506.14965), its bugs included."""
