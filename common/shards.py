@@ -16,22 +16,6 @@ from common.shard_job import Job, Result, Transform
 from common.stats import Stats, add_stats, count_into
 from common.storage import exists, is_folder, list_files, make_folder, read_bytes
 
-__all__ = [
-    "Document",
-    "Result",
-    "Shard",
-    "Stats",
-    "Transform",
-    "add_stats",
-    "count_into",
-    "list_shards",
-    "process_shard",
-    "read_documents",
-    "read_pool",
-    "read_stats",
-    "write_documents",
-]
-
 NOT_SHARDS = ("metrics.jsonl", "manifest.jsonl")
 """JSONL files of run folders and tokenised sets, which may lie beside shards."""
 

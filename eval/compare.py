@@ -19,7 +19,7 @@ import numpy as np
 from pydantic import Field
 
 from common.config import CommaList, RunConfig, parse, usage_errors
-from eval import bpb
+from eval.bpb import TextScores, resample, stored
 from eval.core_rows import RowStore
 from eval.core_score import CORE, EXTENDED, Outcomes, Version, bootstrap, centered, core_draws, core_partial, interval
 
@@ -85,7 +85,7 @@ class Loaded:
     name: str
     record: dict[str, Any]
     outcomes: dict[str, Outcomes] = field(default_factory=dict)
-    documents: bpb.TextScores | None = None
+    documents: TextScores | None = None
 
     @property
     def accuracies(self) -> dict[str, float]:
@@ -146,7 +146,7 @@ def read(path: str) -> Loaded:
         store = RowStore(folder)
         found = {name: store.outcomes(name) for name in record.get("entries", {})}
         loaded.outcomes = {name: outcomes for name, outcomes in found.items() if outcomes is not None}
-        kept = bpb.stored(folder) if "bpb" in record else None
+        kept = stored(folder) if "bpb" in record else None
         loaded.documents = kept[1] if kept else None
     return loaded
 
@@ -223,7 +223,7 @@ def _bits(first: Loaded, other: Loaded, draws: int, seed: int) -> Difference:
         if shared:
             nats = np.array([[one.nats[a] for a, _ in shared], [two.nats[b] for _, b in shared]])
             size = np.array([[one.bytes[a] for a, _ in shared]])
-            spread = bpb.resample(nats, size, draws, seed)
+            spread = resample(nats, size, draws, seed)
             bounds = interval(spread[1] - spread[0])
     return Difference(value, bounds, "lower")
 

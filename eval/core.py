@@ -320,7 +320,7 @@ def main(argv: list[str] | None = None) -> None:
 
     command, *rest = list(sys.argv[1:] if argv is None else argv) or ["--help"]
     if command == "items":
-        write_items(rest)
+        write_items(rest, __doc__)
     elif command == "records" and not {"-h", "--help"} & set(rest):
         print_records(rest)
     elif command in ("-h", "--help", "records"):

@@ -9,7 +9,6 @@ from pydantic import Field
 
 from common.config import HOW, RunConfig, parse, usage_errors
 from common.storage import atomic_write
-from eval import core
 from eval.core import Precision, chosen_rows, open_model, score_entry
 from eval.core_score import aggregate
 from eval.core_tasks import SEQ_LEN, entries_of, find_files
@@ -50,9 +49,9 @@ class ItemsConfig(RunConfig):
     """`auto` is the GPU if there is one."""
 
 
-def write_items(argv: list[str]) -> None:
-    """The `items` command."""
-    config = parse(ItemsConfig, core.__doc__, argv, positional=("model", "task"))
+def write_items(argv: list[str], doc: str | None) -> None:
+    """The `items` command; `doc` is its help."""
+    config = parse(ItemsConfig, doc, argv, positional=("model", "task"))
     with usage_errors():
         (entry, *others) = entries_of([config.task])
         if others:

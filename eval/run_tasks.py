@@ -11,7 +11,7 @@ from typing import Any
 
 from common.config import fail, usage_errors
 from common.run import Run, describe_run, write_json
-from eval import bpb
+from eval.bpb import is_tokenised, measure, store, stored
 from eval.core import header, open_model, score_tasks, tokenizer_hash
 from eval.core_rows import RowStore, processes
 from eval.core_tasks import Tokenizer
@@ -153,16 +153,16 @@ def _bits_per_byte(
         [_contents(source), seq_len, config.overlap, config.documents],
         [record[name] for name in ("model_sha256", "tokenizer_sha256", "precision")],
     )
-    kept = bpb.stored(rows)
+    kept = stored(rows)
     if kept is not None and kept[0]["key"] == key:
         scores = kept[1]
         scores.skipped = kept[0]["skipped"]
     else:
         with usage_errors():
-            scores = bpb.measure(
+            scores = measure(
                 opened(), tokenizer, source, seq_len=seq_len, overlap=config.overlap, limit=config.documents
             )
-        bpb.store(scores, rows, {"key": key, "source": source, **scores.figures(config.draws, config.seed)})
+        store(scores, rows, {"key": key, "source": source, **scores.figures(config.draws, config.seed)})
     figures = scores.figures(config.draws, config.seed)
     short = {name: figures[name] for name in ("bits_per_byte", "nats_per_token") if figures[name] is not None}
     return {"bpb": short, "bpb_details": {"source": source, "seq_len": seq_len, **figures}}
@@ -201,7 +201,7 @@ def _key(*parts: Any) -> str:
 
 def _contents(source: str) -> list[Any]:
     """What a pool or a tokenised set holds, as far as its files' names, sizes and times tell."""
-    if bpb.is_tokenised(source):
+    if is_tokenised(source):
         paths = [str(path) for path in sorted(Path(source).iterdir())]
     else:
         from common.shards import list_shards

@@ -325,6 +325,4 @@ def _batches(items: Iterable[Document], size: int) -> Iterator[list[Document]]:
 
 
 if __name__ == "__main__":
-    from filter.quality import main as run  # Ray's workers find what is defined here by the module's own name
-
-    run()
+    main()

@@ -223,6 +223,4 @@ def summary(total: Stats, output: str) -> str:
 
 
 if __name__ == "__main__":
-    from rephrase.run import main as run  # Ray's workers find what is defined here by the module's own name
-
-    run()
+    main()

@@ -6,7 +6,7 @@ from typing import Literal
 
 from pydantic import Field
 
-from eval import faithfulness
+from eval.faithfulness import Numbers, names_kept, ngrams, numbers_kept, urls_kept
 from rephrase.prompts import fixed_parts
 from rl.rewards.base import NOT_APPLICABLE, Reward, Scores
 from rl.rewards.pairs import Pair, PairReward, PairRewardConfig
@@ -37,10 +37,10 @@ class KeptReward(PairReward):
 
     def __init__(self, config: KeptConfig) -> None:
         super().__init__(config)
-        self.recall: Callable[[str, str], faithfulness.Numbers] = {
-            "numbers": faithfulness.numbers_kept,
-            "urls": faithfulness.urls_kept,
-            "names": faithfulness.names_kept,
+        self.recall: Callable[[str, str], Numbers] = {
+            "numbers": numbers_kept,
+            "urls": urls_kept,
+            "names": names_kept,
         }[config.what]
 
     def judge(self, pairs: Sequence[Pair]) -> Scores:
@@ -56,7 +56,7 @@ class NoLeakReward(PairReward):
     def __init__(self, config: NoLeakConfig) -> None:
         super().__init__(config)
         self.words = config.words
-        self.instruction = {gram for part in fixed_parts() for gram in faithfulness.ngrams(part, self.words)}
+        self.instruction = {gram for part in fixed_parts() for gram in ngrams(part, self.words)}
 
     def judge(self, pairs: Sequence[Pair]) -> Scores:
         """0 for a think tag or a run of the instruction's words that the document does not hold itself."""
@@ -65,8 +65,8 @@ class NoLeakReward(PairReward):
     def _leaks(self, pair: Pair) -> bool:
         if re.search(r"</?think>", pair.rephrased) and not re.search(r"</?think>", pair.organic):
             return True
-        copied = self.instruction.intersection(faithfulness.ngrams(pair.rephrased, self.words))
-        return bool(copied.difference(faithfulness.ngrams(pair.organic, self.words)))
+        copied = self.instruction.intersection(ngrams(pair.rephrased, self.words))
+        return bool(copied.difference(ngrams(pair.organic, self.words)))
 
 
 REWARDS: tuple[type[Reward], ...] = (KeptReward, NoLeakReward)

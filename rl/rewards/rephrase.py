@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from pydantic import Field, field_validator, model_validator
 
-from eval import faithfulness
+from eval.faithfulness import length_ok, length_ratio, lexical_f1
 from eval.judge import JudgeConfig
 from eval.markdown_blocks import markdown_similarity
 from filter.quality import AnyScorerConfig
@@ -196,7 +196,7 @@ class SemanticReward(PairReward):
         """1 where F1 >= threshold - 1e-6: in float32 a score of 0.65 is below 0.65."""
         parts: dict[str, list[Any]] = {}
         if self.encoder is None:
-            f1 = [faithfulness.lexical_f1(pair.organic, pair.rephrased) for pair in pairs]
+            f1 = [lexical_f1(pair.organic, pair.rephrased) for pair in pairs]
         else:
             f1 = self.encoder.f1([pair.rephrased for pair in pairs], [pair.organic for pair in pairs])
             parts["truncated"] = [float(cut) for cut in self.encoder.truncated]
@@ -241,12 +241,12 @@ class LengthReward(PairReward):
 
     def judge(self, pairs: Sequence[Pair]) -> Scores:
         """1 between floor and ceiling, both included."""
-        ratios = [faithfulness.length_ratio(pair.organic, pair.rephrased) for pair in pairs]
+        ratios = [length_ratio(pair.organic, pair.rephrased) for pair in pairs]
         return Scores.of([self._value(*row) for row in zip(pairs, ratios, strict=True)], ratio=ratios)
 
     def _value(self, pair: Pair, ratio: float) -> float:
         low, high = self.config.min_ratio, self.config.max_ratio
-        if faithfulness.length_ok(pair.organic, pair.rephrased, low, high):
+        if length_ok(pair.organic, pair.rephrased, low, high):
             return 1.0
         if self.config.mode == "threshold" or ratio < low:
             return 0.0
