@@ -10,16 +10,14 @@ import difflib
 import hashlib
 import json
 import re
-import sys
 import types
 import typing
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Annotated, Any, NoReturn, TypeVar
+from typing import Annotated, Any, TypeVar
 
 import yaml
 from pydantic import BaseModel, BeforeValidator, ConfigDict, ValidationError
-from pydantic_core import PydanticUndefined
 
 Values = dict[str, Any]
 
@@ -104,64 +102,11 @@ def load(config_class: type[C], files: Sequence[str | Path] = (), overrides: Map
             raise ConfigError(f"{file} holds no mapping of keys to values")
         values = _merge(values, document or {})
     for key, value in (overrides or {}).items():
-        _set(values, _spelled_key(key), value)
+        _set(values, spelled_key(key), value)
     try:
         return config_class.model_validate(values)
     except ValidationError as error:
         raise ConfigError(_explain(error, config_class, values)) from None
-
-
-def parse(
-    config_class: type[C],
-    doc: str | None,
-    argv: Sequence[str] | None = None,
-    *,
-    positional: Sequence[str] = (),
-    plan: Callable[[C], Mapping[str, Any]] | None = None,
-) -> C:
-    """Read a command line into a config, or end the program.
-
-    Args:
-        config_class: the run's config.
-        doc: the entry point's module docstring, printed by `--help`.
-        argv: the arguments; `sys.argv[1:]` if None.
-        positional: names of fields that bare words fill in order; the last one takes all that are left if it is a list.
-        plan: what `--dry-run` prints beside the config: what would be read and written. It may raise ValueError.
-
-    Raises:
-        SystemExit: 0 after `--help` or `--dry-run`, 2 after a mistake.
-    """
-    arguments = list(sys.argv[1:] if argv is None else argv)
-    if any(argument in ("-h", "--help") for argument in arguments):
-        print(help_text(config_class, doc))  # noqa: T201 - the command's output
-        raise SystemExit(0)
-    with usage_errors():
-        files, overrides, dry_run = _split_arguments(config_class, arguments, positional)
-        config = load(config_class, files, overrides)
-        if dry_run:
-            print(to_yaml(config), end="")  # noqa: T201 - the command's output
-            for name, value in (plan(config) if plan else {}).items():
-                print(f"# {name}: {value}")  # noqa: T201 - the command's output
-            raise SystemExit(0)
-    return config
-
-
-class usage_errors:
-    """Turns a ValueError or a missing file inside the block into one line on standard error and exit code 2."""
-
-    def __enter__(self) -> None:
-        """Nothing to set up."""
-
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: object) -> None:
-        """End the program if the block raised someone's mistake."""
-        if isinstance(error, ValueError | FileNotFoundError | NotADirectoryError):
-            fail(str(error))
-
-
-def fail(message: str, code: int = 2) -> NoReturn:
-    """Print `error: message` as one line on standard error and exit."""
-    print(f"error: {' '.join(str(message).split())}", file=sys.stderr)  # noqa: T201 - the command's output
-    raise SystemExit(code)
 
 
 def to_yaml(config: RunConfig) -> str:
@@ -175,39 +120,11 @@ def config_hash(config: RunConfig) -> str:
     return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
-def help_text(config_class: type[RunConfig], doc: str | None) -> str:
-    """The module docstring, then every field with its default and its docstring."""
-    lines = [(doc or "").strip(), "", "Fields (key=value; YAML files and --dry-run are understood too):"]
-    lines += [f"  {line}" for line in _field_lines(config_class, "", set())]
-    return "\n".join(lines)
-
-
-def _field_lines(config_class: type[BaseModel], prefix: str, seen: set[type]) -> Iterator[str]:
-    for name, field in config_class.model_fields.items():
-        default = field.get_default(call_default_factory=True)
-        shown = "required" if default is PydanticUndefined else _short(default)
-        note = " ".join((field.description or "").split())
-        yield f"{prefix}{name}: {shown}" + (f"  {note}" if note else "")
-        for model in _models_in(field.annotation):
-            if model in seen:
-                continue
-            seen.add(model)
-            summary = " ".join((model.__doc__ or "").split())
-            yield f"{prefix}  [{model.__name__}] {summary}"
-            yield from _field_lines(model, prefix + "    ", seen)
-
-
-def _short(value: Any) -> str:
-    if isinstance(value, BaseModel):
-        value = value.model_dump(mode="json")
-    text = json.dumps(value, ensure_ascii=False, default=str)
-    return text if len(text) <= 100 else text[:97] + "..."
-
-
-def _models_in(annotation: Any) -> list[type[BaseModel]]:
+def models_in(annotation: Any) -> list[type[BaseModel]]:
+    """The config classes that a field's type names, at any depth."""
     if isinstance(annotation, type) and issubclass(annotation, BaseModel):
         return [annotation]
-    return [model for part in typing.get_args(annotation) for model in _models_in(part)]
+    return [model for part in typing.get_args(annotation) for model in models_in(part)]
 
 
 def _hashed(value: Any) -> Any:
@@ -225,66 +142,15 @@ def _hashed(value: Any) -> Any:
     return value
 
 
-def _split_arguments(
-    config_class: type[RunConfig], arguments: list[str], positional: Sequence[str]
-) -> tuple[list[str], Values, bool]:
-    files: list[str] = []
-    overrides: Values = {}
-    words: list[str] = []
-    dry_run = False
-    queue = list(arguments)
-    while queue:
-        argument = queue.pop(0)
-        if argument == "--dry-run":
-            dry_run = True
-        elif argument.startswith("--"):
-            key, equals, value = argument[2:].partition("=")
-            if not equals:
-                # `--key value`, or a bare flag when nothing follows that could be its value
-                bare = not queue or queue[0].startswith("--") or _is_flag(config_class, key)
-                value = "true" if bare else queue.pop(0)
-            overrides[key] = _value(value)
-        elif re.match(r"[A-Za-z_][\w.-]*=", argument):
-            key, _, value = argument.partition("=")
-            overrides[key] = _value(value)
-        elif argument.endswith((".yaml", ".yml")):
-            files.append(argument)
-        else:
-            words.append(argument)
-    for name in positional:
-        if not words:
-            break
-        if typing.get_origin(config_class.model_fields[name].annotation) is list:
-            overrides[name], words = words, []
-        else:
-            overrides[name] = _value(words.pop(0))
-    if words:
-        raise ConfigError(f"do not know what to do with {words[0]!r}; write key=value, or see --help")
-    return files, overrides, dry_run
-
-
-def _is_flag(config_class: type[RunConfig], key: str) -> bool:
-    field = config_class.model_fields.get(_spelled_key(key))
-    return field is not None and field.annotation is bool
-
-
-def _spelled_key(key: str) -> str:
+def spelled_key(key: str) -> str:
+    """A key as the command line spells it."""
     return key.replace("-", "_")
-
-
-def _value(text: str) -> Any:
-    try:
-        value = read_yaml(text)
-    except yaml.YAMLError:
-        return text
-    # A date, or `a: b` typed as one word, is text to whoever typed it on a command line.
-    return value if isinstance(value, bool | int | float | str | list | dict | types.NoneType) else text
 
 
 def _merge(base: Values, over: Values) -> Values:
     merged = dict(base)
     for raw_key, value in over.items():
-        key = _spelled_key(str(raw_key))
+        key = spelled_key(str(raw_key))
         both = isinstance(merged.get(key), dict) and isinstance(value, dict)
         # A union member of another kind replaces the whole block: its fields mean nothing to the new kind.
         if both and ("kind" not in value or value["kind"] == merged[key].get("kind")):
@@ -366,6 +232,24 @@ def _names_at(config_class: type[BaseModel], path: Sequence[str]) -> list[str]:
             inner
             for model in models
             if part in model.model_fields
-            for inner in _models_in(model.model_fields[part].annotation)
+            for inner in models_in(model.model_fields[part].annotation)
         ]
     return [name for model in models for name in model.model_fields]
+
+
+def read_mapping(path: Path) -> dict[str, Any]:
+    """A JSON or YAML file that holds a mapping.
+
+    Raises:
+        ValueError: it cannot be read or holds something else.
+    """
+    try:
+        text = path.read_text(encoding="utf-8")
+        value = json.loads(text) if path.suffix == ".json" else read_yaml(text)
+    except OSError as error:
+        raise ValueError(f"cannot read {path}: {error.strerror}") from None
+    except ValueError as error:
+        raise ValueError(f"{path} cannot be read: {' '.join(str(error).split())}") from None
+    if not isinstance(value, dict):
+        raise ValueError(f"{path} holds no mapping of keys to values")
+    return value

@@ -19,9 +19,10 @@ from pathlib import Path
 
 from pydantic import Field
 
-from common.config import RunConfig, parse, usage_errors
-from common.run import write_json
-from common.shards import Document, write_documents
+from common.command import parse, usage_errors
+from common.config import RunConfig
+from common.pools.documents import Document, write_documents
+from common.runs.folder import write_json
 
 HEADING = re.compile(r"^#{1,6} +\S")
 UNDERLINE = re.compile(r"^([=\-*~^\"`])\1{2,}\s*$")

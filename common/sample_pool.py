@@ -10,9 +10,11 @@ from itertools import islice
 
 from pydantic import Field
 
-from common.config import RunConfig, parse, usage_errors
-from common.shards import Document, list_shards, read_pool, write_documents
-from common.storage import join
+from common.command import parse, usage_errors
+from common.config import RunConfig
+from common.pools.documents import Document, write_documents
+from common.pools.shards import list_shards, read_pool
+from common.pools.storage import join
 
 
 class SamplePoolConfig(RunConfig):

@@ -3,7 +3,7 @@
 import json
 from dataclasses import dataclass
 
-from common.storage import exists, read_bytes
+from common.pools.storage import exists, read_bytes
 
 
 @dataclass(frozen=True)

@@ -10,42 +10,39 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from common.config import RunConfig, config_hash
-from common.documents import read_documents
-from common.launch import keep_workers, run_shards
-from common.run import Run, run_folder, write_json
-from common.shards import Shard, list_shards
-from common.storage import exists, is_remote, join, make_folder, read_bytes
-from filter.decontaminate import open_index
-from filter.heuristics import check
-from filter.megadocuments import join_shard
-from filter.mix import Share, epochs, fit, settle_versions, share_of, versions
-from filter.mixing import MixJob, gather_shard, index_shard, pool_columns
-from filter.passes import (
-    PassJob,
-    decide_contamination,
-    decide_duplicates,
-    drop_shard,
-    heuristics_shard,
-    ngram_shards,
-    scan_shard,
-    sign_shard,
-    sum_stats,
-    treat_shard,
-)
+from common.hashing import step_hash
+from common.pools.documents import read_documents
+from common.pools.shards import Shard, list_shards
+from common.pools.stats import sum_stats
+from common.pools.storage import exists, is_remote, join, make_folder, read_bytes
+from common.runs.folder import Run, run_folder, write_json
+from common.runs.launch import keep_workers, run_shards
+from common.scales import scale_tokens
+from common.tokens.counting import open_counter
+from filter.contamination.items import open_index
+from filter.contamination.step import decide_contamination, scan_shard, treat_shard
+from filter.duplicates.step import decide_duplicates, drop_shard, ngram_shards, sign_shard
+from filter.mixing.step.megadocuments import join_shard
+from filter.mixing.step.shares import Share, epochs, fit, share_of
+from filter.mixing.step.step import MixJob, gather_shard, index_shard, pool_columns
+from filter.mixing.step.versions import settle_versions, versions
+from filter.notes import PassJob
 from filter.pool import Pool, resolve
-from filter.quality import FastTextConfig, SimpleConfig, open_scorer, scores_hash
-from filter.records import load_columns, records_path
-from filter.scales import scale_tokens
-from filter.scoring import ScoreJob, score_shard
-from filter.select import All, Budget, Columns, Cut, passes, solve, solved
-from filter.selecting import SelectJob, score_figures, select_shard, selection_figures
-from filter.steps import Stats, check_hash, step_hash
-from filter.tokens import open_counter
+from filter.rules.kinds import check, heuristics_shard
+from filter.scorers.fast_text import FastTextConfig
+from filter.scorers.kinds import open_scorer, scores_hash
+from filter.scorers.simple import SimpleConfig
+from filter.selection.cut import Columns, Cut, passes, solve, solved
+from filter.selection.records import load_columns, records_path
+from filter.selection.rules import All, Budget
+from filter.selection.scoring_step import ScoreJob, score_shard
+from filter.selection.selecting_step import SelectJob, score_figures, select_shard, selection_figures
+from filter.steps import Stats, check_hash
 
 if TYPE_CHECKING:
-    from filter.decontaminate import DecontaminateConfig
-    from filter.dedup import ExactDedup, MinHashDedup, NgramDedup
-    from filter.run import FilterConfig, SourceRule
+    from filter.config import FilterConfig, SourceRule
+    from filter.contamination.items import DecontaminateConfig
+    from filter.duplicates.config import ExactDedup, MinHashDedup, NgramDedup
 
 log = logging.getLogger("repro.filter")
 

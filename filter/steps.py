@@ -8,30 +8,19 @@ mix; the finished pool is compressed.
 import json
 import time
 from collections.abc import Callable, Iterable, Iterator
-from hashlib import blake2b
 from typing import IO, Any
 
-from common.documents import encode, open_lines, read_documents
-from common.shards import Document, Result, Shard, count_into
-from common.storage import atomic_write, exists, join, read_bytes
+from common.pools.documents import Document, encode, open_lines, read_documents
+from common.pools.exactly_once import Result
+from common.pools.shards import Shard
+from common.pools.stats import count_into
+from common.pools.storage import atomic_write, exists, join, read_bytes
 
 Stats = dict[str, Any]
 Work = Callable[[Iterator[Document]], Iterable[Result]]
 
 STEP_FORM = ".jsonl"
 """How a step's pool is stored."""
-
-
-def hash_id(identity: str, *salt: object) -> int:
-    """64 bits that depend on an id and a salt only: the same on every machine, for every worker and order."""
-    key = "\0".join((*map(str, salt), identity))
-    return int.from_bytes(blake2b(key.encode("utf-8", "surrogatepass"), digest_size=8).digest(), "big")
-
-
-def step_hash(*parts: Any) -> str:
-    """16 hex digits over JSON values: of what shapes a step's output, the steps before it included."""
-    text = json.dumps(parts, sort_keys=True, ensure_ascii=False, default=str)
-    return blake2b(text.encode("utf-8", "surrogatepass"), digest_size=8).hexdigest()
 
 
 class Draft:

@@ -13,55 +13,14 @@ command, arXiv:2406.11794) are for hundreds of thousands of pages and make one o
 """
 
 import json
-import multiprocessing
-import tempfile
-from collections.abc import Iterable, Mapping, Sequence
-from concurrent.futures import ProcessPoolExecutor
-from hashlib import blake2b
-from pathlib import Path
 from typing import Annotated, Any
 
-import orjson
 from pydantic import Field
 
-from common.config import HOW, RunConfig, parse, usage_errors
-from common.run import write_json
-from filter.quality import FastTextConfig, FastTextScorer, normalize
-
-GOOD, POOR = "__label__hq", "__label__cc"
-"""DCLM's labels."""
-
-LABELS = {1: 1, 0: 0, "1": 1, "0": 0, "hq": 1, "cc": 0, GOOD: 1, POOR: 0}
-
-Rows = Sequence[Mapping[str, Any]]
-
-
-class FastTextTraining(RunConfig):
-    """fastText's own options, under its own names."""
-
-    wordNgrams: int = Field(2, ge=1)
-    """Longest word n-gram that is a feature; DCLM: 2."""
-
-    lr: float = Field(0.5, gt=0)
-    """Learning rate; fastText and DCLM: 0.1."""
-
-    dim: int = Field(16, ge=1)
-    """Size of the word vectors; fastText and DCLM: 100."""
-
-    epoch: int = Field(25, ge=1)
-    """Passes over the pages; fastText and DCLM: 5."""
-
-    bucket: int = Field(20_000, ge=1)
-    """Hash buckets for the n-grams; fastText and DCLM: 2,000,000. The model takes about bucket * dim * 4 bytes."""
-
-    minCount: int = Field(1, ge=1)
-    """Rarest word that is a feature; DCLM: 1."""
-
-    seed: int = 42
-    """DCLM: 42."""
-
-    thread: int = Field(1, ge=1)
-    """More than one trains faster, and not twice to the same model."""
+from common.command import parse, usage_errors
+from common.config import HOW
+from common.runs.folder import write_json
+from filter.scorers.training import FastTextTraining, measure, read_label, read_rows, split, train_fasttext
 
 
 class TrainQualityConfig(FastTextTraining):
@@ -75,113 +34,6 @@ class TrainQualityConfig(FastTextTraining):
 
     train_frac: float = Field(0.7, gt=0, lt=1)
     """Share of each label's pages to train on; the others measure."""
-
-
-def train_fasttext(rows: Rows, out: str | Path, config: FastTextTraining | None = None) -> None:
-    """Train a classifier and save it.
-
-    In a process of its own: a second training in one process fails with `Encountered NaN` in fastText's builds for
-    NumPy 2.
-
-    Raises:
-        ValueError: the rows hold only one label, or something that is no label.
-    """
-    options = FastTextTraining.model_validate((config or FastTextTraining()).model_dump(include=_OPTIONS)).model_dump()
-    labels = [read_label(row) for row in rows]
-    if len(set(labels)) < 2:
-        raise ValueError(f"all {len(rows)} rows have one label; a classifier needs pages of both")
-    Path(out).parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=Path(out).parent, prefix=".train_") as folder:
-        lines = Path(folder) / "lines.txt"
-        with lines.open("w", encoding="utf-8", newline="\n") as target:
-            for row, label in zip(rows, labels, strict=True):
-                target.write(f"{GOOD if label else POOR} {normalize(row['text'])}\n")
-        model = Path(folder) / "model.bin"
-        context = multiprocessing.get_context("spawn")
-        with ProcessPoolExecutor(1, mp_context=context) as pool:
-            try:
-                pool.submit(_train, str(lines), str(model), options).result()
-            except RuntimeError as error:
-                if "NaN" not in str(error):
-                    raise
-                given = ", ".join(f"{name}={options[name]}" for name in ("dim", "wordNgrams", "lr"))
-                raise ValueError(
-                    f"fastText met NaN with {given}; its build for NumPy 2 does so with dim=10 or wordNgrams=1, "
-                    "and any build with too high an lr"
-                ) from None
-        model.replace(out)
-
-
-_OPTIONS = set(FastTextTraining.model_fields)
-
-
-def _train(lines: str, model: str, options: dict[str, Any]) -> None:
-    import fasttext
-
-    fasttext.train_supervised(lines, verbose=0, **options).save_model(model)
-
-
-def read_label(row: Mapping[str, Any]) -> int:
-    """1 for a good page, 0 for a poor one.
-
-    Raises:
-        ValueError: the row's label is something else.
-    """
-    label = row.get("label")
-    if label not in LABELS:
-        raise ValueError(f"label {label!r} is neither 1 (good) nor 0 (poor)")
-    return LABELS[label]
-
-
-def read_rows(path: str | Path) -> list[dict[str, Any]]:
-    """Labelled pages from a JSONL file.
-
-    Raises:
-        ValueError: the file is missing, or a line is no labelled page; names the line.
-    """
-    if not Path(path).is_file():
-        raise ValueError(f"no labelled pages at {path}")
-    rows = []
-    with Path(path).open("rb") as source:
-        for number, line in enumerate(source, 1):
-            if not line.strip():
-                continue
-            try:
-                row = orjson.loads(line)
-                read_label(row)
-            except (orjson.JSONDecodeError, ValueError, AttributeError) as error:
-                raise ValueError(f"{path}, line {number}: {error}") from None
-            if not isinstance(row.get("text"), str):
-                raise ValueError(f"{path}, line {number}: no text")
-            rows.append(row)
-    return rows
-
-
-def split(rows: Rows, train_frac: float, seed: int) -> tuple[list[Mapping[str, Any]], list[Mapping[str, Any]]]:
-    """Training and held-out rows, drawn within each label by a seeded hash of the text: the same for any file order."""
-
-    def key(row: Mapping[str, Any]) -> bytes:
-        return blake2b(str(row["text"]).encode("utf-8", "surrogatepass"), salt=str(seed).encode()[:16]).digest()
-
-    train: list[Mapping[str, Any]] = []
-    held_out: list[Mapping[str, Any]] = []
-    for label in (1, 0):
-        of_label = sorted((row for row in rows if read_label(row) == label), key=key)
-        cut = round(train_frac * len(of_label))
-        train += of_label[:cut]
-        held_out += of_label[cut:]
-    # fastText meets its lines in file order: all good pages first and all poor ones last would train another model
-    return sorted(train, key=key), held_out
-
-
-def measure(model: str | Path, rows: Iterable[Mapping[str, Any]]) -> dict[str, Any]:
-    """AUC of a model on labelled pages; see `filter.separation.compare`."""
-    from filter.separation import compare
-
-    pages = list(rows)
-    texts = [page["text"] for page in pages]
-    scores = FastTextScorer(FastTextConfig(model=str(model))).score(texts)
-    return compare([score or 0.0 for score in scores], texts, [read_label(page) for page in pages])
 
 
 def main(argv: list[str] | None = None) -> None:

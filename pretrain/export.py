@@ -13,7 +13,8 @@ CHECKPOINT is a run folder (its last checkpoint, or step=N) or a checkpoint fold
 
 from typing import Literal
 
-from common.config import RunConfig, fail, parse, usage_errors
+from common.command import fail, parse, usage_errors
+from common.config import RunConfig
 
 PATHS = {"to-hf": 2, "from-hf": 2, "from-open-lm": (2, 3), "to-open-lm": 2, "tar-in": 2, "tar-out": 2}
 
@@ -56,7 +57,7 @@ def main(argv: list[str] | None = None) -> None:
     """Read the command line, then convert."""
     config = parse(ExportConfig, __doc__, argv, positional=("command", "paths"), plan=_plan)
     if config.command.startswith("tar"):
-        from pretrain.tar_form import export_tars, import_tars
+        from pretrain.tokenising.tars import export_tars, import_tars
 
         with usage_errors():
             source, out = _paths(config)
@@ -66,7 +67,8 @@ def main(argv: list[str] | None = None) -> None:
                 export_tars(source, out)
         print(out)  # noqa: T201 - the command's output
         return
-    from pretrain import convert, open_lm
+    from pretrain.checkpoints import hugging_face as convert
+    from pretrain.checkpoints import open_lm
 
     with usage_errors():
         *sources, out = _paths(config)

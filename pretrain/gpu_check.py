@@ -15,12 +15,13 @@ from typing import Annotated
 
 from pydantic import Field
 
-from common.config import HOW, CommaList, RunConfig, fail, parse
-from common.run import write_json
-from pretrain.config import PretrainConfig, load_scale
-from pretrain.job import prepare
-from pretrain.model_config import load_model_config
-from pretrain.token_set import describe, id_dtype, shard_name, write_manifest
+from common.command import fail, parse
+from common.config import HOW, CommaList, RunConfig
+from common.runs.folder import write_json
+from common.tokens.token_set import describe, id_dtype, shard_name, write_manifest
+from pretrain.model.decoder.config import load_model_config
+from pretrain.training.config import PretrainConfig, load_scale
+from pretrain.training.job import prepare
 
 TARGETS = {"411m_1x": 0.50, "1b_1x": 0.55}
 """MFU to reach on one H100 or H200; DCLM's published runs: 0.22 and 0.28 (arXiv:2406.11794, by its hours)."""
@@ -111,7 +112,7 @@ def _curves(config: GpuCheckConfig, scale: str, folder: Path) -> tuple[dict[str,
 
 
 def _train(run: PretrainConfig) -> dict:
-    from pretrain.train import train_job
+    from pretrain.training.course import train_job
 
     return train_job(run, prepare(run))
 

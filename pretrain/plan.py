@@ -13,12 +13,15 @@ from typing import Any
 
 from pydantic import Field
 
-from common.config import RunConfig, parse, usage_errors
-from common.run import read_metrics
-from pretrain.config import PretrainConfig, load_scale, total_steps, training_tokens
-from pretrain.dataset import Cursor, open_data
-from pretrain.memory import device_gib, fitting_acc
-from pretrain.model_config import count_parameters, flops_per_token, load_model_config, peak_flops
+from common.command import parse, usage_errors
+from common.config import RunConfig
+from common.runs.folder import read_metrics
+from pretrain.data.cursor import Cursor
+from pretrain.data.mixes import open_data
+from pretrain.model.decoder.config import load_model_config
+from pretrain.model.decoder.sizes import count_parameters, flops_per_token, peak_flops
+from pretrain.training.config import PretrainConfig, load_scale, total_steps, training_tokens
+from pretrain.training.memory import device_gib, fitting_acc
 
 DCLM_RATES = {"411m_1x": 88.0e3, "1b_1x": 33.3e3, "3b_1x": 21.0e3, "7b_1x": 10.3e3, "7b_2x": 10.5e3}
 """Tokens per second and H100 that DCLM's published hours come to (specification, section 7)."""

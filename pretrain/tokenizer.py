@@ -15,9 +15,10 @@ from typing import TYPE_CHECKING
 
 from pydantic import Field
 
-from common.config import RunConfig, parse, usage_errors
-from common.documents import read_documents
-from common.shards import list_shards
+from common.command import parse, usage_errors
+from common.config import RunConfig
+from common.pools.documents import read_documents
+from common.pools.shards import list_shards
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerFast

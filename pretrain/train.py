@@ -13,23 +13,14 @@ Differs from DCLM and open_lm (arXiv:2406.11794):
     3. Weights and optimizer states are fp32 in every precision; the rotary frequencies are exact.
 """
 
-import importlib.util
-import json
-import os
-import shutil
 import sys
-import traceback
-from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
-from common.config import parse, read_yaml, usage_errors
-from common.run import Run, read_metrics
-from common.storage import atomic_write
-from pretrain.config import PretrainConfig, scale_file
-from pretrain.core_scores import check_tasks, core_scores
-from pretrain.job import Job, prepare
-from pretrain.record import read_record, write_record
+from common.command import parse, usage_errors
+from common.config import read_yaml
+from pretrain.training.config import PretrainConfig, scale_file
+from pretrain.training.course import run_job
+from pretrain.training.job import prepare
 
 
 def main(argv: list[str] | None = None) -> None:
@@ -58,121 +49,6 @@ def with_scale_file(arguments: list[str]) -> list[str]:
         elif argument == "--scale" and position + 1 < len(arguments):
             name = arguments[position + 1]
     return [str(scale_file(name)), *arguments] if name else arguments
-
-
-def run_job(config: PretrainConfig, job: Job) -> None:
-    """Train, and leave a record of the run whether it finishes or fails."""
-    from pretrain.parallel import check_device
-
-    with usage_errors():
-        check_device(config)
-        check_tasks(config, job)
-        if config.report_to_wandb and importlib.util.find_spec("wandb") is None:
-            raise ValueError("report-to-wandb needs the wandb package: pip install wandb")
-    if config.benchmark:
-        _print_benchmark(config, job, train_job(config, job, None))
-        return
-    with usage_errors():
-        begun = _begun(config, job)
-    if begun == job.steps and read_record(job).get("status") == "finished":
-        print(f"{job.name}: already trained to step {job.steps}")  # noqa: T201 - the command's output
-    elif int(os.environ.get("RANK", 0)):
-        train_job(config, job, None)
-    else:
-        _open_folder(config, job, begun)
-        print(f"{job.name}: step {begun} of {job.steps}", flush=True)  # noqa: T201 - the command's output
-        with Run(job.folder, config, seed=config.seed) as run:
-            try:
-                outcome = train_job(config, job, run)
-            except Exception:
-                write_record(config, job, {"status": "failed"}, error=traceback.format_exc())
-                raise
-        write_record(config, job, outcome)
-        print(f"{job.name}: {outcome['status']} at step {outcome['step']}")  # noqa: T201 - the command's output
-        if config.export and outcome["status"] == "finished":
-            from pretrain.convert import to_hf
-
-            to_hf(str(job.folder), str(job.folder / "export"))
-
-
-def train_job(config: PretrainConfig, job: Job, run: Run | None = None) -> dict[str, Any]:
-    """Train on the devices there are, without checks and records; status, step, speed, memory, and the losses' path.
-
-    Args:
-        config: the run.
-        job: its numbers and data.
-        run: where the first process logs; None logs nothing.
-    """
-    from pretrain.build import build_model
-    from pretrain.parallel import open_devices
-    from pretrain.trainer import Trainer
-
-    with open_devices(config) as devices:
-        model, description = build_model(config, job, devices.device)
-        trainer = Trainer(config, job, model, description, devices)
-        status = trainer.train(_log_line(config, job, run) if run else None, core_scores(config, job))
-        return {"status": status, "step": trainer.next_step, **trainer.totals()}
-
-
-def _log_line(config: PretrainConfig, job: Job, run: Run) -> Callable[[dict[str, Any], int], None]:
-    """Where metrics go: the run folder, and Weights & Biases if asked."""
-    if not config.report_to_wandb:
-        return run.log
-    import wandb
-
-    sink = wandb.init(project="repro-pretrain", name=job.name, config=config.model_dump(), resume="allow")
-
-    def both(metrics: dict[str, Any], step: int) -> None:
-        run.log(metrics, step)
-        sink.log(metrics, step=step)
-
-    return both
-
-
-def _begun(config: PretrainConfig, job: Job) -> int:
-    """The step that the run folder's latest checkpoint is at, 0 without one.
-
-    Raises:
-        ValueError: it was made with another config or other data.
-    """
-    from pretrain.checkpoint_folder import latest, trainer_state
-
-    found = latest(job.folder) if config.resume else None
-    if found is None:
-        return 0
-    state = trainer_state(found)
-    if state["identity"] != job.identity and not config.accept_changes:
-        raise ValueError(
-            f"{job.folder} was begun with another config or other data; give another name, resume=false to start over, "
-            "or accept_changes=true"
-        )
-    return state["step"]
-
-
-def _open_folder(config: PretrainConfig, job: Job, begun: int) -> None:
-    """Drop what a start over or a kill left behind the point that training continues from."""
-    from pretrain.checkpoint_folder import FOLDER
-
-    metrics = job.folder / "metrics.jsonl"
-    if not config.resume:
-        shutil.rmtree(job.folder / FOLDER, ignore_errors=True)
-        metrics.unlink(missing_ok=True)
-    rows = read_metrics(job.folder)
-    kept = [row for row in rows if row.get("step", 0) <= begun]
-    if metrics.exists():
-        with atomic_write(str(metrics)) as target:
-            target.write("".join(json.dumps(row, ensure_ascii=False) + "\n" for row in kept).encode())
-
-
-def _print_benchmark(config: PretrainConfig, job: Job, outcome: dict[str, Any]) -> None:
-    if int(os.environ.get("RANK", 0)):
-        return
-    hours = job.steps * config.global_bs * job.seq_len / outcome["tok_s"] / 3600
-    mfu = f"{outcome['mfu']:.1%}" if outcome["mfu"] else "no peak known for this device"
-    print(  # noqa: T201 - the command's output
-        f"{outcome['step']} steps: {outcome['tok_s']:,.0f} tok/s, MFU {mfu}, {outcome['memory_gib']:.1f} GiB; "
-        f"the {job.steps:,} steps of this run would take {hours:,.2f} h"
-    )
 
 
 if __name__ == "__main__":

@@ -5,11 +5,11 @@ from typing import Annotated, Literal
 from pydantic import Field, model_validator
 
 from common.config import HOW, RunConfig
-from common.engine import EngineConfig, VLLMEngineConfig
-from common.launch import Cluster
-from rephrase.chunking import MAX_CHARS, MIN_TAIL
+from common.engines.config import EngineConfig, VLLMEngineConfig
+from common.runs.launch import Cluster
 from rephrase.health import HealthConfig
-from rephrase.prompts import PromptName, SystemName
+from rephrase.text.chunking import MAX_CHARS, MIN_TAIL
+from rephrase.text.prompts import PromptName, SystemName
 
 
 class RouteConfig(RunConfig):
@@ -50,7 +50,7 @@ class RephraseConfig(RunConfig):
     """Back-end: `vllm`, `transformers` or `server`, or a mapping with its settings."""
 
     prompt: PromptName = "repro"
-    """A prompt of `rephrase/prompts.py`."""
+    """A prompt of `rephrase/text/prompts.py`."""
 
     prompt_file: str | None = None
     """A text file with `{text}` in it, in place of the named prompt."""

@@ -15,10 +15,11 @@ from typing import Any
 
 from pydantic import Field
 
-from common.config import RunConfig, parse, usage_errors
-from common.documents import read_lines
-from common.shards import Document, list_shards, read_pool
-from common.storage import list_files
+from common.command import parse, usage_errors
+from common.config import RunConfig
+from common.pools.documents import Document, read_lines
+from common.pools.shards import list_shards, read_pool
+from common.pools.storage import list_files
 
 MISSING = "(no organic text at hand: give organic=POOL)"
 

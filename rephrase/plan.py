@@ -17,9 +17,12 @@ from typing import Any
 
 from pydantic import Field
 
-from common.config import parse, usage_errors
-from common.engine import ServerEngineConfig, check_engine, load_tokenizer, open_engine
-from common.shards import Shard, list_shards, read_documents
+from common.command import parse, usage_errors
+from common.engines.config import ServerEngineConfig
+from common.engines.open import check_engine, open_engine
+from common.engines.requests import load_tokenizer
+from common.pools.documents import read_documents
+from common.pools.shards import Shard, list_shards
 from rephrase.config import RephraseConfig
 from rephrase.rephraser import Rephraser
 

@@ -1,7 +1,7 @@
 """Rephrase a stream of documents: cut, ask, read, retry, join; one result per document, in order.
 
 Every chunk is a request of its own in one unbroken stream. A document's requests depend on its id, its text and the
-config, not on what else is in flight (but see `common.engine` on arithmetic).
+config, not on what else is in flight (but see `common.engines.requests` on arithmetic).
 """
 
 import hashlib
@@ -9,14 +9,15 @@ from collections import deque
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from common.engine import Completion, Engine, Request
-from common.shards import Document, Result
-from rephrase.chunking import Chunk, blind_chunks, chunk
+from common.engines.requests import Completion, Engine, Request
+from common.pools.documents import Document
+from common.pools.exactly_once import Result
 from rephrase.config import RephraseConfig
 from rephrase.health import Health
-from rephrase.joining import LENGTHS, Job, Joiner, Piece
-from rephrase.postprocess import read_completion
-from rephrase.prompts import Message, messages, read_prompt_file
+from rephrase.text.chunking import Chunk, blind_chunks, chunk
+from rephrase.text.joining import LENGTHS, Job, Joiner, Piece
+from rephrase.text.postprocess import read_completion
+from rephrase.text.prompts import Message, messages, read_prompt_file
 
 SLACK_TOKENS = 8
 """A chunk beside its prompt may make a few tokens more than the two apart."""
@@ -29,7 +30,7 @@ Key = tuple[int, int, int]  # number of the job, rollout, chunk
 
 
 class Rephraser:
-    """The stage's work, as `common.shards.process_shard` calls it.
+    """The stage's work, as `common.pools.shards.process_shard` calls it.
 
     Args:
         config: the run's config.

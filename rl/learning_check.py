@@ -23,10 +23,10 @@ from typing import Any
 
 from pydantic import Field
 
-from common.config import parse, usage_errors
-from common.run import read_metrics, write_json
-from rl.config import RLConfig, replace_text
-from rl.train import check, check_servers, plan, show_progress
+from common.command import parse, usage_errors
+from common.runs.folder import read_metrics, write_json
+from rl.grpo.check import check, check_servers, plan, show_progress
+from rl.grpo.config import RLConfig, replace_text
 
 Totals = Mapping[str, float]
 
@@ -113,7 +113,7 @@ def curve(folder: Path) -> dict[str, list[Any]]:
 
 def repeated(config: LearningCheckConfig, out: str, other: Mapping[str, Any]) -> tuple[list[Totals], list[Totals]]:
     """Train with every seed in a folder below `out`; the measure by passage before and after, for each seed."""
-    from rl.launch import train
+    from rl.grpo.course import train
 
     before, after = [], []
     own = config.model_dump(mode="json", exclude={"seeds", "measure", "controls"})

@@ -18,10 +18,11 @@ from typing import Annotated, Any
 import orjson
 from pydantic import Field
 
-from common.config import HOW, parse, usage_errors
-from common.documents import read_lines, write_documents
-from rephrase.prompts import SENTINEL
-from rl.config import RLConfig
+from common.command import parse, usage_errors
+from common.config import HOW
+from common.pools.documents import read_lines, write_documents
+from rephrase.text.prompts import SENTINEL
+from rl.grpo.config import RLConfig
 from rl.rewards.base import Batch, Reward, combine, failure, message_text, parts
 from rl.rewards.kinds import open_rewards
 
@@ -57,12 +58,12 @@ def score_rows(rows: Sequence[Row], rewards: Sequence[Reward], weights: Mapping[
 
 def _bind(config: ScoreConfig, rewards: Sequence[Reward]) -> None:
     """Models for the rewards that score with one; likelihoods without reasoning are looked up, and not written."""
-    from rl.binding import SavedModels, bind, likelihood_rewards
+    from rl.scoring.models import SavedModels, bind, likelihood_rewards
 
     if likelihood_rewards(rewards):
         from transformers import AutoTokenizer
 
-        from rl.baselines import BaselineStore
+        from rl.scoring.baselines import BaselineStore
 
         tokenizer = AutoTokenizer.from_pretrained(config.model)
         bind(rewards, SavedModels(config), tokenizer, BaselineStore(config.baselines_file, writes=False))

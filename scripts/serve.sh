@@ -22,4 +22,4 @@ case "${1:-}" in
     ;;
 esac
 [ -n "${VIRTUAL_ENV:-}" ] || PATH="$root/.venv/bin:$PATH" # no environment active: the one quickstart.sh set up
-PYTHONPATH="$(cd "$root" && pwd)${PYTHONPATH:+:$PYTHONPATH}" exec python3 -m eval.serve "$@"
+PYTHONPATH="$(cd "$root" && pwd)${PYTHONPATH:+:$PYTHONPATH}" exec python3 -m common.serve "$@"

@@ -8,10 +8,10 @@ from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 import pytest
 from tokenizers import Tokenizer, models
 
-from eval.judge import Judge, JudgeConfig
-from eval.likelihood import ScorerConfig
-from eval.server_scorer import ServerScorer
-from filter.dataman import DataManConfig, DataManScorer
+from eval.judges.judge import Judge, JudgeConfig
+from eval.likelihood.config import ScorerConfig
+from eval.likelihood.server import ServerScorer
+from filter.scorers.dataman import DataManConfig, DataManScorer
 
 
 class Folder(SimpleHTTPRequestHandler):

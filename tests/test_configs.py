@@ -14,16 +14,16 @@ CLASSES = {
     # the longest matching prefix of area/name wins
     "eval/": "eval.run:EvalConfig",
     "filter/": "filter.run:FilterConfig",
-    "pretrain/models/": "pretrain.model_config:ModelConfig",
-    "pretrain/scales/": "pretrain.config:PretrainConfig",
+    "pretrain/models/": "pretrain.model.decoder.config:ModelConfig",
+    "pretrain/scales/": "pretrain.training.config:PretrainConfig",
     "pretrain/tokenize": "pretrain.tokenize:TokenizeConfig",
     "pretrain/tokenizer_": "pretrain.tokenizer:TokenizerConfig",
     "rephrase/": "rephrase.run:RephraseConfig",
-    "serve/": "eval.serve:ServeConfig",
+    "serve/": "common.serve:ServeConfig",
     "rl/": "rl.train:RLConfig",
     "rl/check_": "rl.learning_check:LearningCheckConfig",
     "rl/data_": "rl.data.rephrase:RephraseDataConfig",
-    "rl/sft_": "rl.sft:SFTRunConfig",
+    "rl/sft_": "rl.sft.config:SFTRunConfig",
 }
 FOREIGN = ("accelerate/", "pretrain/data/")
 """Files whose keys belong to another program, or that name data which has to be there to load."""

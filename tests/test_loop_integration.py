@@ -7,7 +7,8 @@ import subprocess
 
 import pytest
 
-from common.shards import list_shards, read_pool, read_stats, write_documents
+from common.pools.documents import write_documents
+from common.pools.shards import list_shards, read_pool, read_stats
 
 pytestmark = pytest.mark.integration
 

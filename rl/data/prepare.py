@@ -1,8 +1,8 @@
 """Prepare a published data set for training.
 
 Usage:
-    python -m rl.data.prepare story source=BOOKS out=rl_data          next chapters: see `rl.data.story`
-    python -m rl.data.prepare rlpr source=PARQUET_OR_HUB_ID out=FILE  questions with answers: see `rl.data.rlpr`
+    python -m rl.data.prepare story source=BOOKS out=rl_data          next chapters: see `rl.data.story.datapoints`
+    python -m rl.data.prepare rlpr source=PARQUET_OR_HUB_ID out=FILE  questions with answers: see `rl.data.sources.rlpr`
 
 `python -m rl.data.prepare NAME --help` says more.
 """
@@ -10,7 +10,7 @@ Usage:
 import sys
 from collections.abc import Sequence
 
-from common.config import fail
+from common.command import fail
 
 
 def main(argv: Sequence[str] | None = None) -> None:
@@ -20,11 +20,11 @@ def main(argv: Sequence[str] | None = None) -> None:
     if name in ("-h", "--help"):
         print(__doc__)  # noqa: T201 - the command's output
     elif name == "story":
-        from rl.data import story
+        from rl.data.story.datapoints import datapoints as story
 
         story.main(arguments)
     elif name == "rlpr":
-        from rl.data import rlpr
+        from rl.data.sources import rlpr
 
         rlpr.main(arguments)
     else:

@@ -16,18 +16,11 @@ from typing import Literal
 
 import numpy as np
 
-from eval.likelihood import Branch, Trunk
-from eval.plans import NEUTRAL_PLAN, extract_plan, gold_trunk, perplexity_gain
-from eval.spans import Unwritable
+from eval.likelihood.spans import Unwritable
+from eval.likelihood.trunks import Branch, Trunk
+from eval.story.plans import NEUTRAL_PLAN, extract_plan, gold_trunk, perplexity_gain
 from rl.rewards.base import Batch, Message, Scores
-from rl.rewards.likelihood import (
-    UNWRITABLE,
-    LikelihoodConfig,
-    LikelihoodReward,
-    Role,
-    references,
-    scored_logprobs,
-)
+from rl.rewards.likelihood import UNWRITABLE, LikelihoodConfig, LikelihoodReward, Role, references, scored_logprobs
 from rl.rewards.shaping import Shape, Steps, reduce
 
 

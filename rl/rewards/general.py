@@ -8,7 +8,7 @@ from typing import Any, Literal
 
 from pydantic import Field, model_validator
 
-from eval.faithfulness import words
+from eval.faithfulness.words import words
 from rl.rewards.base import NOT_APPLICABLE, Batch, Message, Reward, RewardConfig, Scores, Value, message_text
 
 FUNCTION_WORDS: dict[str, frozenset[str]] = {

@@ -6,8 +6,9 @@ from typing import Literal
 
 from pydantic import Field
 
-from eval.faithfulness import Numbers, names_kept, ngrams, numbers_kept, urls_kept
-from rephrase.prompts import fixed_parts
+from eval.faithfulness.kept import Numbers, names_kept, numbers_kept, urls_kept
+from eval.faithfulness.words import ngrams
+from rephrase.text.prompts import fixed_parts
 from rl.rewards.base import NOT_APPLICABLE, Reward, Scores
 from rl.rewards.pairs import Pair, PairReward, PairRewardConfig
 

@@ -5,7 +5,7 @@ from typing import Annotated
 
 from pydantic import Field
 
-from rl.rewards import completion, general, kept, outcome, process, reference, rephrase
+from rl.rewards import completion, general, kept, process, reference, rephrase, verifiable
 from rl.rewards.base import Reward, RewardConfig
 
 AnyRewardConfig = Annotated[
@@ -20,14 +20,14 @@ AnyRewardConfig = Annotated[
     | general.RepetitionConfig
     | general.OverlongConfig
     | general.LanguageConfig
-    | outcome.ExactAnswerConfig
+    | verifiable.ExactAnswerConfig
     | reference.ReferenceProbabilityConfig
     | completion.CompletionGainConfig
     | process.ProcessConfig,
     Field(discriminator="kind"),
 ]
 
-FAMILIES = (rephrase, kept, general, outcome, reference, completion, process)
+FAMILIES = (rephrase, kept, general, verifiable, reference, completion, process)
 
 _KINDS: dict[str, type[Reward]] = {reward.kind: reward for family in FAMILIES for reward in family.REWARDS}
 

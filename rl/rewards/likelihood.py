@@ -6,8 +6,8 @@ from typing import Any, Literal, Protocol
 import numpy as np
 from pydantic import Field
 
-from eval.likelihood import Scorer, Trunk
-from eval.spans import Tokenizer, encode_continuation
+from eval.likelihood.spans import Tokenizer, encode_continuation
+from eval.likelihood.trunks import Scorer, Trunk
 from rl.rewards.base import Batch, Message, Reward, RewardConfig
 
 Role = Literal["policy", "initial", "frozen"]

@@ -1,6 +1,7 @@
 """What rewards over a document and its rephrasing share: reading the completion, judging the pairs that can be read.
 
-x is the organic text as the policy saw it (column `text`), x' what `rephrase.postprocess` reads from the completion; a
+x is the organic text as the policy saw it (column `text`), x' what `rephrase.text.postprocess` reads from the
+completion; a
 completion that cannot be read has x' = "".
 """
 
@@ -9,7 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
-from rephrase.postprocess import Reading, read_completion
+from rephrase.text.postprocess import Reading, read_completion
 from rl.rewards.base import Batch, Reward, RewardConfig, Scores
 
 

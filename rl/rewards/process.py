@@ -21,8 +21,8 @@ from typing import Any, Literal
 import numpy as np
 from pydantic import Field, model_validator
 
-from eval.likelihood import Branch, Trunk, TrunkScores
-from eval.spans import Span, Unwritable, decode, scored_branch, token_char_spans
+from eval.likelihood.spans import Span, Unwritable, decode, scored_branch, token_char_spans
+from eval.likelihood.trunks import Branch, Trunk, TrunkScores
 from rl.rewards.base import Batch, Scores
 from rl.rewards.likelihood import UNWRITABLE, LikelihoodConfig, LikelihoodReward, Role, references
 from rl.rewards.shaping import reduce

@@ -19,18 +19,11 @@ from typing import Any, Literal
 import numpy as np
 from pydantic import Field
 
-from eval.likelihood import Trunk
-from eval.spans import Unwritable, cut_before, decode, scored_branch, token_char_spans
+from eval.likelihood.spans import Unwritable, cut_before, decode, scored_branch, token_char_spans
+from eval.likelihood.trunks import Trunk
 from rl.rewards.base import Batch, Scores
 from rl.rewards.general import RepetitionConfig, RepetitionReward, TagsConfig, TagsReward
-from rl.rewards.likelihood import (
-    UNWRITABLE,
-    LikelihoodConfig,
-    LikelihoodReward,
-    Role,
-    references,
-    scored_logprobs,
-)
+from rl.rewards.likelihood import UNWRITABLE, LikelihoodConfig, LikelihoodReward, Role, references, scored_logprobs
 from rl.rewards.shaping import Clip, Shape, reduce
 
 OPEN, CLOSE, THOUGHT = "<answer>", "</answer>", "</think>"

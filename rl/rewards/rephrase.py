@@ -11,17 +11,17 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from pydantic import Field, field_validator, model_validator
 
-from eval.faithfulness import length_ok, length_ratio, lexical_f1
-from eval.judge import JudgeConfig
-from eval.markdown_blocks import markdown_similarity
-from filter.quality import AnyScorerConfig
-from rephrase.postprocess import Profile, format_ok
+from eval.faithfulness.measures import length_ok, length_ratio, lexical_f1
+from eval.faithfulness.structure import markdown_similarity
+from eval.judges.judge import JudgeConfig
+from eval.judges.structure import StructureJudge
+from filter.scorers.kinds import AnyScorerConfig
+from rephrase.text.postprocess import Profile, format_ok
 from rl.rewards.base import Batch, Reward, RewardConfig, Scores, Value
 from rl.rewards.pairs import Pair, PairReward, PairRewardConfig, ReadingReward, read_once
-from rl.rewards.structure_judge import StructureJudge
 
 if TYPE_CHECKING:
-    from eval.bertscore import BertScorer
+    from eval.faithfulness.bert_scorer import BertScorer
 
 Mode = Literal["threshold", "continuous"]
 
@@ -139,7 +139,7 @@ class QualityReward(ReadingReward):
     kind = "quality"
 
     def __init__(self, config: QualityConfig) -> None:
-        from filter.quality import open_scorer
+        from filter.scorers.kinds import open_scorer
 
         super().__init__(config)
         self.scorer = open_scorer(config.scorer)
@@ -205,7 +205,7 @@ class SemanticReward(PairReward):
 
 
 def _open_encoder(config: SemanticConfig) -> "BertScorer":
-    from eval.bertscore import BertScorer  # brings torch
+    from eval.faithfulness.bert_scorer import BertScorer  # brings torch
 
     return BertScorer(config.model, config.layer, config.max_tokens, config.long, config.device or None)
 

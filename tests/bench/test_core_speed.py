@@ -8,9 +8,12 @@ import time
 import pytest
 import torch
 
-from eval.core_rows import score_items
-from eval.core_tasks import ENTRIES, entries_of, find_files, items
-from eval.likelihood import ScorerConfig, open_scorer
+from eval.core.entries import ENTRIES, entries_of
+from eval.core.files import find_files
+from eval.core.prompts import items
+from eval.core.scoring import score_items
+from eval.likelihood.config import ScorerConfig
+from eval.likelihood.open import open_scorer
 
 pytestmark = [pytest.mark.bench, pytest.mark.slow]
 

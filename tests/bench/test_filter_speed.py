@@ -15,9 +15,9 @@ from pathlib import Path
 
 import pytest
 
-from common.documents import write_documents
-from common.shards import list_shards
-from filter.train_quality import FastTextTraining, read_rows, train_fasttext
+from common.pools.documents import write_documents
+from common.pools.shards import list_shards
+from filter.scorers.training import FastTextTraining, read_rows, train_fasttext
 
 pytestmark = [pytest.mark.bench, pytest.mark.slow]
 
@@ -29,9 +29,9 @@ SCRIPT = {"GLIBC_TUNABLES": "glibc.malloc.hugetlb=1"}
 BARE = """
 import sys, time
 import fasttext, orjson
-from common.documents import read_lines
-from common.documents import write_documents
-from common.shards import list_shards
+from common.pools.documents import read_lines
+from common.pools.documents import write_documents
+from common.pools.shards import list_shards
 from filter.quality import normalize
 model_path, warm, pool = sys.argv[1:]
 model = fasttext.load_model(model_path)

@@ -11,7 +11,9 @@ import pytest
 import torch
 import transformers
 
-from eval.likelihood import Branch, ScorerConfig, Trunk, open_scorer
+from eval.likelihood.config import ScorerConfig
+from eval.likelihood.open import open_scorer
+from eval.likelihood.trunks import Branch, Trunk
 
 pytestmark = [pytest.mark.bench, pytest.mark.slow, pytest.mark.timeout(3600)]
 

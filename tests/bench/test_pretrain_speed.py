@@ -12,12 +12,12 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
-from pretrain.build import build_model
-from pretrain.config import PretrainConfig
-from pretrain.job import prepare
-from pretrain.model_config import ModelConfig
-from pretrain.parallel import open_devices
-from pretrain.trainer import Trainer
+from pretrain.model.decoder.config import ModelConfig
+from pretrain.training.build import build_model
+from pretrain.training.config import PretrainConfig
+from pretrain.training.job import prepare
+from pretrain.training.parallel import open_devices
+from pretrain.training.trainer import Trainer
 
 pytestmark = [pytest.mark.bench, pytest.mark.slow]
 
@@ -171,7 +171,7 @@ def make_token_set():
     """Writes contexts as a tokenised set."""
     import json
 
-    from pretrain.token_set import describe, id_dtype, shard_name, write_manifest
+    from common.tokens.token_set import describe, id_dtype, shard_name, write_manifest
 
     def write(folder, rows):
         folder.mkdir()

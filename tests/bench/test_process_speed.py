@@ -17,11 +17,13 @@ import pytest
 import torch
 import transformers
 
-from eval.likelihood import ScorerConfig, Trunk, TrunkScores, open_scorer
-from rl.baselines import BaselineStore, StoredBaselines
+from eval.likelihood.config import ScorerConfig
+from eval.likelihood.open import open_scorer
+from eval.likelihood.trunks import Trunk, TrunkScores
 from rl.rewards.completion import CompletionGainConfig, CompletionGainReward
 from rl.rewards.process import ProcessConfig, ProcessReward
 from rl.rewards.reference import ReferenceProbabilityConfig, ReferenceProbabilityReward
+from rl.scoring.baselines import BaselineStore, StoredBaselines
 
 pytestmark = [pytest.mark.bench, pytest.mark.slow, pytest.mark.timeout(3600)]
 

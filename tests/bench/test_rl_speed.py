@@ -6,7 +6,7 @@ import time
 
 import pytest
 
-from common.documents import read_documents
+from common.pools.documents import read_documents
 
 pytestmark = [pytest.mark.bench, pytest.mark.slow]
 
@@ -64,7 +64,7 @@ def test_the_semantic_reward_is_at_least_1_7_times_as_fast_as_the_package(encode
     package = pytest.importorskip("bert_score")
     import torch
 
-    from eval.bertscore import BertScorer
+    from eval.faithfulness.bert_scorer import BertScorer
 
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
@@ -121,12 +121,12 @@ def test_a_step_takes_at_most_5_percent_more_than_plain_trl(root, tmp_path, shar
     from trl import GRPOTrainer
 
     from common.config import load
-    from common.run import read_metrics
-    from rl.config import RLConfig
-    from rl.launch import train
+    from common.runs.folder import read_metrics
+    from rl.grpo.config import RLConfig
+    from rl.grpo.course import train
+    from rl.grpo.rows import dataset
+    from rl.grpo.trl_options import trainer_options
     from rl.rewards.kinds import open_rewards
-    from rl.rows import dataset
-    from rl.trl_options import trainer_options
 
     model = root / "rephrase" / "tiny"
     if not (model / "config.json").is_file():

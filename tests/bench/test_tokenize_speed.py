@@ -50,7 +50,7 @@ print(sum(os.times()[:4]) - began)
 BARE = """
 import sys, time
 import gigatoken
-from common.shards import read_pool
+from common.pools.shards import read_pool
 texts = [document["text"] for document in read_pool(sys.argv[1])]
 tokenizer = gigatoken.Tokenizer(sys.argv[2])
 tokenizer.encode_batch(["A few words."] * 10)  # its import of awkward, its threads

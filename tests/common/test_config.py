@@ -7,7 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import Field, model_validator
 
-from common.config import HOW, CommaList, ConfigError, RunConfig, config_hash, load, parse, read_yaml, to_yaml
+from common.command import parse
+from common.config import HOW, CommaList, ConfigError, RunConfig, config_hash, load, read_yaml, to_yaml
 
 
 class Length(RunConfig):

@@ -9,16 +9,10 @@ from hypothesis import strategies as st
 from pydantic import TypeAdapter
 
 from common.config import RunConfig, load
-from common.engine import (
-    EngineConfig,
-    Request,
-    ServerEngineConfig,
-    TransformersEngineConfig,
-    VLLMEngineConfig,
-    check_engine,
-    open_engine,
-)
-from common.engine_transformers import penalised, sample
+from common.engines.config import EngineConfig, ServerEngineConfig, TransformersEngineConfig, VLLMEngineConfig
+from common.engines.open import check_engine, open_engine
+from common.engines.requests import Request
+from common.engines.transformers_engine import penalised, sample
 
 TEXT = "the cat sat on a mat and the dog ran in a park while water boiled for ten minutes"
 WORDS = TEXT.split()

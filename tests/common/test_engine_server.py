@@ -7,7 +7,9 @@ import httpx
 import psutil
 import pytest
 
-from common.engine import Request, ServerEngineConfig, open_engine
+from common.engines.config import ServerEngineConfig
+from common.engines.open import open_engine
+from common.engines.requests import Request
 
 
 def chat(name, text, **options):

@@ -8,7 +8,9 @@ import sys
 
 import pytest
 
-from common.engine import Request, ServerEngineConfig, VLLMEngineConfig, open_engine
+from common.engines.config import ServerEngineConfig, VLLMEngineConfig
+from common.engines.open import open_engine
+from common.engines.requests import Request
 
 pytestmark = [
     pytest.mark.vllm,
@@ -97,7 +99,7 @@ def test_every_request_comes_back_once_with_its_counts(engine):
 
 
 def test_greedy_is_what_transformers_gives(engine, chat_model):
-    from common.engine import TransformersEngineConfig
+    from common.engines.config import TransformersEngineConfig
 
     requests = [chat(str(n), "the dog ran " * (n + 1), temperature=0) for n in range(4)]
     found = answers(engine, requests)

@@ -7,7 +7,7 @@ import sys
 
 import pytest
 
-from common.documents import write_documents
+from common.pools.documents import write_documents
 
 pytestmark = [
     pytest.mark.integration,

@@ -5,7 +5,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from common.local_pool import LocalPoolConfig, main, split_at_headings, write_pool
-from common.shards import list_shards, read_documents
+from common.pools.documents import read_documents
+from common.pools.shards import list_shards
 
 
 def read_pool(folder):

@@ -6,9 +6,9 @@ import json
 import pytest
 
 from common.config import RunConfig, load
-from common.launch import run_shards
-from common.run import Run, progress, read_metrics
-from common.shards import Shard
+from common.pools.shards import Shard
+from common.runs.folder import Run, progress, read_metrics
+from common.runs.launch import run_shards
 
 
 class Small(RunConfig):

@@ -2,8 +2,9 @@
 
 import pytest
 
+from common.pools.documents import write_documents
+from common.pools.shards import list_shards, read_pool
 from common.sample_pool import main
-from common.shards import list_shards, read_pool, write_documents
 
 
 def test_the_first_fitting_documents_are_dealt_to_the_shards(tmp_path):

@@ -15,16 +15,10 @@ import zstandard
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from common.shards import (
-    Result,
-    Shard,
-    add_stats,
-    list_shards,
-    process_shard,
-    read_documents,
-    read_pool,
-    write_documents,
-)
+from common.pools.documents import read_documents, write_documents
+from common.pools.exactly_once import Result, process_shard
+from common.pools.shards import Shard, list_shards, read_pool
+from common.pools.stats import add_stats
 
 JSON = st.recursive(
     st.none()
@@ -229,7 +223,7 @@ def test_stopped_anywhere_and_run_again_equals_never_stopped(tmp_path_factory, s
 
 SLOW_STAGE = """
 import sys, time
-from common.shards import Result, list_shards, process_shard
+from common.pools.shards import Result, list_shards, process_shard
 def slow(documents):
     for document in documents:
         time.sleep(0.002)
@@ -276,7 +270,7 @@ def test_stats_of_two_configurations_do_not_add():
 
 
 def test_rows_without_text_are_read_as_rows(tmp_path):
-    from common.documents import read_rows
+    from common.pools.documents import read_rows
 
     path = tmp_path / "chats.jsonl"
     path.write_text('{"messages": []}\n[1]\nno json\n{"text": "t"}\n', encoding="utf-8")

@@ -52,7 +52,7 @@ def encoder(tmp_path_factory):
 @pytest.fixture(scope="module")
 def scorer(encoder):
     """The scorer at layer 2."""
-    from eval.bertscore import BertScorer
+    from eval.faithfulness.bert_scorer import BertScorer
 
     return BertScorer(encoder, layer=2, max_tokens=64, device="cpu")
 
@@ -78,7 +78,7 @@ def test_identity_is_1_and_a_blank_side_0(scorer):
 
 
 def test_batches_and_order_change_nothing(encoder, scorer):
-    from eval.bertscore import BertScorer
+    from eval.faithfulness.bert_scorer import BertScorer
 
     one_by_one = BertScorer(encoder, layer=2, max_tokens=64, device="cpu", batch_tokens=1)
     whole = scorer.f1(TEXTS, TEXTS[::-1])
@@ -87,7 +87,7 @@ def test_batches_and_order_change_nothing(encoder, scorer):
 
 
 def test_what_is_cut_off_is_counted_and_windows_see_it(encoder):
-    from eval.bertscore import BertScorer
+    from eval.faithfulness.bert_scorer import BertScorer
 
     reference = "the cat sat on the mat . " * 2
     padded = reference + "1 was 1 was 1 was"
@@ -101,7 +101,7 @@ def test_what_is_cut_off_is_counted_and_windows_see_it(encoder):
 
 
 def test_windows_use_every_token_once(encoder):
-    from eval.bertscore import BertScorer
+    from eval.faithfulness.bert_scorer import BertScorer
 
     scorer = BertScorer(encoder, layer=2, max_tokens=12, device="cpu")
     for length in range(3, 60):
@@ -111,7 +111,7 @@ def test_windows_use_every_token_once(encoder):
 
 
 def test_limits_are_checked_at_the_start(encoder):
-    from eval.bertscore import BertScorer
+    from eval.faithfulness.bert_scorer import BertScorer
 
     with pytest.raises(ValueError, match="3 layers, not 4"):
         BertScorer(encoder, layer=4, max_tokens=64)

@@ -9,10 +9,23 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from common.shards import write_documents
-from eval.bpb import Text, TextScores, contexts, documents, is_tokenised, measure, resample, score_texts, store, stored
-from eval.bpb import token_bytes as bytes_behind
-from eval.likelihood import BranchScores, TableScorer, TrunkScores, open_scorer
+from common.pools.documents import write_documents
+from common.tokens.counting import token_bytes as bytes_behind
+from common.tokens.token_set import is_tokenised
+from eval.likelihood.open import open_scorer
+from eval.likelihood.table import TableScorer
+from eval.likelihood.trunks import BranchScores, TrunkScores
+from eval.runner.bits_per_byte import (
+    Text,
+    TextScores,
+    contexts,
+    documents,
+    measure,
+    resample,
+    score_texts,
+    store,
+    stored,
+)
 
 
 class ByteTokenizer:

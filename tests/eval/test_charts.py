@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from eval.charts import bar_chart, histogram, line_chart, short_number, ticks
-from eval.textdiff import marked_pair
+from eval.report.charts import bar_chart, histogram, line_chart, short_number, ticks
+from eval.report.textdiff import marked_pair
 
 VALUES = st.floats(-1e6, 1e6) | st.just(float("nan")) | st.none()
 

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from eval.cleaning import cleaning_figures, content_kept, noise_removed, read_answer
+from eval.faithfulness.noise import cleaning_figures, content_kept, noise_removed, read_answer
 
 CLEAN = "The cat sat on the mat."
 NOISY = "Home | Shop\nThe cat sat on the mat.\n-----"

@@ -5,11 +5,15 @@ import json
 import numpy as np
 import pytest
 
-from eval.bpb import TextScores, store
-from eval.compare import PUBLISHED, compare, main, read
-from eval.core_rows import RowStore, ScoredItem
-from eval.core_score import CORE, aggregate
-from eval.core_tasks import Item
+from eval.compare.__main__ import main
+from eval.compare.differences import compare, read
+from eval.compare.published import PUBLISHED
+from eval.core.aggregate import aggregate
+from eval.core.baselines import CORE
+from eval.core.prompts import Item
+from eval.core.row_store import RowStore
+from eval.core.scoring import ScoredItem
+from eval.runner.bits_per_byte import TextScores, store
 
 ROWS = 400
 

@@ -7,14 +7,19 @@ import numpy as np
 import pytest
 import torch
 
-from eval.core import chosen_rows, evaluate, main, score_entry
-from eval.core_commands import record_line
-from eval.core_rows import RowStore, score_items, trunks_of
-from eval.core_score import CORE, CORE_SETS
-from eval.core_tasks import ENTRIES, Item, entries_of, find_files, items, sequences
-from eval.likelihood import BranchScores, TrunkScores, open_scorer
-from eval.local_scorer import LONGEST_SHARED
-from eval.packing import pack
+from eval.core.__main__ import main
+from eval.core.baselines import CORE, CORE_SETS
+from eval.core.commands import record_line
+from eval.core.entries import ENTRIES, entries_of
+from eval.core.evaluate import chosen_rows, evaluate, score_entry
+from eval.core.files import find_files
+from eval.core.prompts import Item, items, sequences
+from eval.core.row_store import RowStore
+from eval.core.scoring import score_items, trunks_of
+from eval.likelihood.local import LONGEST_SHARED
+from eval.likelihood.open import open_scorer
+from eval.likelihood.packing import pack
+from eval.likelihood.trunks import BranchScores, TrunkScores
 
 SCORED = CORE_SETS["core20"]
 

@@ -10,8 +10,8 @@ PROGRAM = """
 import json, sys
 import numpy as np
 from torch import distributed
-from eval.core_rows import score_items
-from eval.core_tasks import Item
+from eval.core.scoring import score_items
+from eval.core.entries import Item
 from eval.likelihood import TableScorer
 
 rank, world, store = int(sys.argv[1]), int(sys.argv[2]), sys.argv[3]

@@ -8,20 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from eval.core_score import (
-    CORE,
-    CORE_SETS,
-    EXTENDED,
-    VERSIONS,
-    Outcomes,
-    aggregate,
-    bootstrap,
-    centered,
-    core_draws,
-    core_partial,
-    interval,
-    mean_centered,
-)
+from eval.core.aggregate import aggregate, centered, core_partial, mean_centered
+from eval.core.baselines import CORE, CORE_SETS, EXTENDED, VERSIONS
+from eval.core.outcomes import Outcomes, bootstrap, core_draws, interval
 
 FRACTIONS = st.floats(0, 1)
 ALL_RIGHT = dict.fromkeys(EXTENDED, 1.0)
@@ -174,7 +163,7 @@ def test_categories_count_equally_and_are_drawn_apart():  # by hand: 3 of 3 and 
 
 def test_bootstrap_of_core_has_the_published_size():
     """Row noise of CORE is about 0.006 for small to 7B models: here every entry of full size at half its range."""
-    from eval.core_tasks import ENTRIES
+    from eval.core.entries import ENTRIES
 
     random = np.random.default_rng(0)
     rows = {}

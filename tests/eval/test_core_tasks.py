@@ -8,7 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from eval.core_tasks import ENTRIES, Entry, draw_shots, entries_of, find_files, items, needs_space, prompts, sequences
+from eval.core.entries import ENTRIES, Entry, entries_of
+from eval.core.files import find_files
+from eval.core.prompts import draw_shots, items, needs_space, prompts, sequences
 
 # Published with the sample files: sequences, tokens, longest before cutting, first 12 hex digits of the digest.
 DIGESTS = {

@@ -6,21 +6,20 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from eval.faithfulness import (
-    STOP_WORDS,
+from eval.faithfulness.__main__ import main
+from eval.faithfulness.kept import numbers_kept, urls_kept
+from eval.faithfulness.measures import (
     duplicate_ngrams,
     length_ok,
     lexical_f1,
-    main,
     novel_ngrams,
-    numbers_kept,
     opening_collisions,
-    percentiles,
     score_pair,
-    urls_kept,
     word_edit_distance,
 )
-from eval.markdown_blocks import block_shares, markdown_similarity
+from eval.faithfulness.pairs import percentiles
+from eval.faithfulness.structure import block_shares, markdown_similarity
+from eval.faithfulness.words import STOP_WORDS
 
 TEXT = st.text(st.sampled_from("ab Cc1.,-#>*|`\n\t•é\u2028"), max_size=60)
 WORDS = st.lists(st.sampled_from(["a", "b", "c", "d", "e"]), max_size=12).map(" ".join)

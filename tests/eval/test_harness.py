@@ -6,10 +6,14 @@ import pytest
 import torch
 import yaml
 
-from eval.core import score_entry
-from eval.core_tasks import ENTRIES, find_files
-from eval.harness import HarnessConfig, main, run_tasks, task_definition
-from eval.likelihood import ScorerConfig, open_scorer
+from eval.core.entries import ENTRIES
+from eval.core.evaluate import score_entry
+from eval.core.files import find_files
+from eval.harness.__main__ import main
+from eval.harness.task_files import task_definition
+from eval.harness.tasks import HarnessConfig, run_tasks
+from eval.likelihood.config import ScorerConfig
+from eval.likelihood.open import open_scorer
 
 pytest.importorskip("lm_eval")
 ROWS = 16

@@ -6,8 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from eval.judge import Reply
-from eval.keypoints import FORWARD, REVERSE, aggregate, judge_pairs, rates, read_list, summarize
+from eval.faithfulness.key_points import aggregate, judge_pairs, rates, summarize
+from eval.judges.claims import FORWARD, REVERSE, read_list
+from eval.judges.judge import Reply
 
 S, OMITTED, C = FORWARD
 

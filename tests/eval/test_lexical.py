@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from eval.lexical import lcs_length, rouge_l, unseen_trigrams
+from eval.story.lexical import lcs_length, rouge_l, unseen_trigrams
 
 WORDS = st.lists(st.sampled_from("abcd"), max_size=40)
 

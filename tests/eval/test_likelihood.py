@@ -10,9 +10,13 @@ import transformers
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from eval.likelihood import Branch, ScorerConfig, TableScorer, Trunk, main, open_scorer
-from pretrain.model import build
-from pretrain.model_config import ModelConfig
+from eval.likelihood.__main__ import main
+from eval.likelihood.config import ScorerConfig
+from eval.likelihood.open import open_scorer
+from eval.likelihood.table import TableScorer
+from eval.likelihood.trunks import Branch, Trunk
+from pretrain.model.decoder.config import ModelConfig
+from pretrain.model.decoder.decoder import build
 
 VOCAB = 61
 SMALL = {
@@ -303,7 +307,7 @@ def test_the_probe_notices_a_model_that_ignores_positions_or_mask(qwen3, wrong):
 
 
 def test_the_probe_notices_a_bool_mask_added_to_eager_scores(monkeypatch):
-    from eval.attention_mask import MaskLayout
+    from eval.likelihood.mask import MaskLayout
 
     model = model_of(QWEN3, "eager")
     monkeypatch.setattr(MaskLayout, "form", lambda self, attention, dtype, start=0, end=None: self.dense(start, end))

@@ -9,7 +9,8 @@ import torch.distributed as dist
 import torch.multiprocessing as mp
 import transformers
 
-from eval.likelihood import Branch, Trunk, open_scorer
+from eval.likelihood.open import open_scorer
+from eval.likelihood.trunks import Branch, Trunk
 
 
 def model_of():
@@ -32,7 +33,7 @@ def work(rank, folder):
     """Shard the model over two ranks and score 1 and 2 trunks, 0 and 3, then let rank 1 fail."""
     from torch.distributed.fsdp import fully_shard
 
-    from eval.likelihood import ScorerConfig
+    from eval.likelihood.config import ScorerConfig
 
     dist.init_process_group("gloo", init_method=f"file://{folder}/meet", rank=rank, world_size=2)
     model = model_of()

@@ -5,7 +5,8 @@ import os
 
 import pytest
 
-from eval.model_folder import Source, export, find_model, model_hash
+from common.weights import model_hash
+from eval.models.folder import Source, export, find_model
 
 
 def model(path, **config):

@@ -5,8 +5,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from eval.likelihood import Branch, Trunk, longest, needed
-from eval.packing import batches, pack, separate
+from eval.likelihood.packing import batches, pack, separate
+from eval.likelihood.trunks import Branch, Trunk, longest, needed
 
 WORKED = list(zip((5, 20, 20, 60, 41), (7, 1, 6, 9, 3), strict=True))
 

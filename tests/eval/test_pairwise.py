@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from eval.pairwise import ASPECTS, Counts, count, read_annotations, strengths, table
+from eval.story.pairwise import ASPECTS, Counts, count, read_annotations, strengths, table
 
 # wins of the first, of the second, ties; plot, character, creativity, development, language, overall
 PUBLISHED = {

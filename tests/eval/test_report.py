@@ -6,9 +6,12 @@ from html.parser import HTMLParser
 import pytest
 
 from common.config import RunConfig
-from common.run import Run, write_json
-from common.shards import Result, list_shards, process_shard, write_documents
-from eval.report import find_stages, main, sample_pairs
+from common.pools.documents import write_documents
+from common.pools.exactly_once import Result, process_shard
+from common.pools.shards import list_shards
+from common.runs.folder import Run, write_json
+from eval.report.__main__ import main
+from eval.report.stages import find_stages, sample_pairs
 
 
 class Small(RunConfig):

@@ -7,8 +7,10 @@ import pytest
 import torch
 
 from common.config import load
-from common.run import read_metrics
-from eval.run import EvalConfig, check, main, table
+from common.runs.folder import read_metrics
+from eval.run import main
+from eval.runner.config import EvalConfig, check
+from eval.runner.table import table
 
 LETTERS = [chr(code) for code in range(32, 127)]
 
@@ -86,7 +88,7 @@ def test_a_second_run_scores_nothing_again(folder, data, pool, tmp_path, capsys,
     def refuse(*args, **kwargs):
         raise AssertionError("a model was opened")
 
-    monkeypatch.setattr("eval.run_tasks.open_scorer", refuse)
+    monkeypatch.setattr("eval.runner.course.open_scorer", refuse)
     main(arguments)
     second = json.loads((tmp_path / "r.json").read_text())
     for key in ("eval_metrics", "bpb", "bpb_details", "core_partial", "intervals_95"):
@@ -148,7 +150,8 @@ def test_a_folder_without_a_tokenizer_is_told(folder, data, tmp_path, capsys):
 
 
 def test_the_table_of_a_whole_score_shows_both_versions():
-    from eval.core_score import CORE, aggregate
+    from eval.core.aggregate import aggregate
+    from eval.core.baselines import CORE
 
     accuracies = dict.fromkeys(CORE, 0.75)
     facts = {"accuracy": 0.75, "interval_95": [0.7, 0.8], "centered_v2": 0.5, "rows": 1267}
@@ -166,7 +169,8 @@ def test_the_table_of_a_whole_score_shows_both_versions():
 
 
 def test_the_papers_own_set_is_never_called_core():
-    from eval.core_score import CORE_SETS, aggregate, partial
+    from eval.core.aggregate import aggregate, partial
+    from eval.core.baselines import CORE_SETS
 
     accuracies = dict.fromkeys(CORE_SETS["core_repro"], 0.75)
     record = {

@@ -11,7 +11,7 @@ import httpx
 import pytest
 
 from common.config import load
-from eval.serve import ServeConfig
+from common.serve import ServeConfig
 
 FAKE = """
 import http.server, subprocess, sys, time

@@ -9,7 +9,9 @@ import pytest
 import torch
 import transformers
 
-from eval.likelihood import Branch, ScorerConfig, ServerConfig, Trunk, open_scorer
+from eval.likelihood.config import ScorerConfig, ServerConfig
+from eval.likelihood.open import open_scorer
+from eval.likelihood.trunks import Branch, Trunk
 
 VOCAB = 61
 TRUNKS = [

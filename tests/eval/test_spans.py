@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 from tokenizers import Tokenizer, decoders, models, normalizers, pre_tokenizers, processors, trainers
 from transformers import PreTrainedTokenizerFast
 
-from eval.spans import (
+from eval.likelihood.spans import (
     chat_turn,
     cut_before,
     decode,

@@ -5,13 +5,14 @@ import math
 
 import pytest
 
-from common.documents import write_documents
-from eval.likelihood import ScorerConfig, open_scorer
-from eval.plans import gold_trunk
-from eval.story import lexical_metrics, main
-from eval.story_generate import ContinueConfig, plan_of
-from eval.story_judge import letter, verdict
-from eval.story_prompts import chapter_messages, plan_messages
+from common.pools.documents import write_documents
+from eval.likelihood.config import ScorerConfig
+from eval.likelihood.open import open_scorer
+from eval.story.__main__ import lexical_metrics, main
+from eval.story.generate import ContinueConfig, plan_of
+from eval.story.judge import letter, verdict
+from eval.story.plans import gold_trunk
+from eval.story.prompts import chapter_messages, plan_messages
 
 POINT = {"story_text": "The harbour opens at six. " * 6, "next_chapter_header": "Chapter 3"}
 

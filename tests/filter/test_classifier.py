@@ -2,7 +2,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from filter.classifier import ClassifierConfig, ClassifierScorer, length_batches
+from filter.scorers.classifier import ClassifierConfig, ClassifierScorer, length_batches
 
 TEXTS = ["a b c", "b", "c c c c c c c c c c c c c c c c c c c c", "a a", "b c a b"]
 

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from tokenizers import Tokenizer, models, pre_tokenizers
 
-from filter.dataman import (
+from filter.scorers.dataman import (
     ANSWER_TOKENS,
     DataManConfig,
     DataManScorer,

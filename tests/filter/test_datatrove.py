@@ -1,7 +1,7 @@
 """Our heuristics beside datatrove 0.10.1's filters, page by page on the shared pool.
 
 DATATROVE names the Python of an environment with `datatrove[processing]==0.10.1`, spacy, orjson and zstandard; without
-it these tests skip. The figures in the docstring of `filter.heuristics` are the slow form's:
+it these tests skip. The figures in the docstring of `filter.rules.kinds` are the slow form's:
 
     DATATROVE=/path/to/python python -m pytest tests/filter/test_datatrove.py -m "slow or not slow" -s
 """
@@ -13,21 +13,13 @@ from collections import Counter
 
 import pytest
 
-from common.shards import list_shards, read_documents
-from filter.heuristics import (
-    Characters,
-    Length,
-    Letters,
-    LineMarks,
-    Phrases,
-    Sentences,
-    StopWords,
-    Symbols,
-    WordLength,
-    judge,
-)
-from filter.line_rules import BracketMarks, C4Lines
-from filter.repetition import Repetition
+from common.pools.documents import read_documents
+from common.pools.shards import list_shards
+from filter.rules.gopher import Length, Letters, LineMarks, StopWords, Symbols, WordLength
+from filter.rules.kinds import judge
+from filter.rules.lines import BracketMarks, C4Lines
+from filter.rules.pages import Characters, Phrases, Sentences
+from filter.rules.repetition import Repetition
 
 THEIRS = """
 import json, sys

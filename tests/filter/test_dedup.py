@@ -6,22 +6,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from common.documents import read_documents
-from common.shards import list_shards
-from filter.bloom import Bloom, bloom_bits, bloom_hashes
-from filter.dedup import (
-    DUPLICATE,
-    EARLIER_SOURCE,
-    MinHashDedup,
-    NgramDedup,
-    NgramFilter,
-    canonical,
-    collision_probability,
-    decide_exact,
-    decide_minhash,
-    exact_keys,
-    minhash_keys,
-)
+from common.pools.documents import read_documents
+from common.pools.shards import list_shards
+from filter.duplicates.bloom import Bloom, bloom_bits, bloom_hashes
+from filter.duplicates.config import DUPLICATE, EARLIER_SOURCE, MinHashDedup, NgramDedup
+from filter.duplicates.exact import canonical, decide_exact, exact_keys
+from filter.duplicates.minhash import collision_probability, decide_minhash, minhash_keys
+from filter.duplicates.ngrams import NgramFilter
 from filter.ngrams import NgramHasher, mix64
 
 

@@ -2,27 +2,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from filter.heuristics import (
-    Address,
-    Characters,
-    CountWords,
-    Gate,
-    Length,
-    Letters,
-    LineMarks,
-    Phrases,
-    RemovedWords,
-    Sentences,
-    StopWords,
-    Symbols,
-    Tidy,
-    WordLength,
-    check,
-    judge,
-)
-from filter.line_rules import BracketMarks, C4Lines, RefinedWebLines
-from filter.page import Page
-from filter.repetition import Repetition, duplicate_fractions, repeated_ngram_fraction, top_ngram_fraction
+from filter.rules.gate import Gate
+from filter.rules.gopher import Length, Letters, LineMarks, StopWords, Symbols, WordLength
+from filter.rules.kinds import check, judge
+from filter.rules.lines import BracketMarks, C4Lines, RefinedWebLines
+from filter.rules.page import Page
+from filter.rules.pages import Address, Characters, CountWords, Phrases, RemovedWords, Sentences, Tidy
+from filter.rules.repetition import Repetition, duplicate_fractions, repeated_ngram_fraction, top_ngram_fraction
 
 PROSE = (
     "The river rises in the hills and runs for forty miles to the sea. People of the valley have always lived from it, "
@@ -219,7 +205,7 @@ def test_the_first_reason_counts_and_the_document_rides_along():
 @pytest.mark.slow
 def test_the_whitespace_rules_keep_the_pages_they_should(shared_data):
     # The specification's 8,041 leave out the bullet rule: three pages are more than nine tenths indented bullets.
-    from common.shards import read_pool
+    from common.pools.shards import read_pool
 
     rules = [Length(kind="length", ignore_punctuation=False)]
     rules += [rule(kind) for kind in ("word_length", "symbols", "letters", "stop_words")]

@@ -3,9 +3,9 @@ import json
 from hypothesis import given
 from hypothesis import strategies as st
 
-from common.documents import write_documents
-from common.shards import read_pool
-from filter.megadocuments import join_rollouts
+from common.pools.documents import write_documents
+from common.pools.shards import read_pool
+from filter.mixing.step.megadocuments import join_rollouts
 from filter.run import main
 
 

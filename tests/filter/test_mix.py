@@ -2,8 +2,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from filter.mix import Factors, Ratio, TokenBudgets, Union, epochs, page_hash, settle_versions, share_of, versions
-from filter.select import Columns, keep
+from filter.mixing.step.shares import Factors, Ratio, TokenBudgets, Union, epochs, share_of
+from filter.mixing.step.versions import page_hash, settle_versions, versions
+from filter.selection.cut import Columns, keep
 
 TOKENS = {"organic": 100, "recycled": 150}
 

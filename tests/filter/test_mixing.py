@@ -6,10 +6,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from common.documents import read_documents, write_documents
-from common.shards import Shard
-from filter.mix import Share
-from filter.mixing import MixJob, gather_shard, index_shard
+from common.pools.documents import read_documents, write_documents
+from common.pools.shards import Shard
+from filter.mixing.step.shares import Share
+from filter.mixing.step.step import MixJob, gather_shard, index_shard
 
 POOL = st.lists(st.tuples(st.sampled_from("abcdef"), st.text(st.characters(exclude_categories=["Cs"]), max_size=9)))
 ONCE = Share(1)

@@ -3,17 +3,19 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from common.documents import read_documents, write_documents
-from common.shards import Shard
-from filter.heuristics import CountWords, Letters, LineMarks, RemovedWords, Sentences, StopWords, Tidy, judge_all
-from filter.line_rules import BracketMarks, C4Lines, RefinedWebLines
-from filter.page import Page
-from filter.quality import SimpleConfig
-from filter.repetition import Repetition
-from filter.scoring import ScoreJob, score_shard
-from filter.select import Cut
-from filter.selecting import SelectJob, select_shard
-from filter.tokens import TokenCountConfig
+from common.pools.documents import read_documents, write_documents
+from common.pools.shards import Shard
+from common.tokens.counting import TokenCountConfig
+from filter.rules.gopher import Letters, LineMarks, StopWords
+from filter.rules.kinds import judge_all
+from filter.rules.lines import BracketMarks, C4Lines, RefinedWebLines
+from filter.rules.page import Page
+from filter.rules.pages import CountWords, RemovedWords, Sentences, Tidy
+from filter.rules.repetition import Repetition
+from filter.scorers.simple import SimpleConfig
+from filter.selection.cut import Cut
+from filter.selection.scoring_step import ScoreJob, score_shard
+from filter.selection.selecting_step import SelectJob, select_shard
 
 LINES = st.sampled_from([
     "The river rises in the hills and runs to the sea.",

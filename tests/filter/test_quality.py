@@ -5,20 +5,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from common.documents import read_documents, write_documents
-from filter.quality import (
-    FastTextConfig,
-    SimpleConfig,
-    main,
-    normalize,
-    open_scorer,
-    positive_probability,
-    read_score,
-    score_documents,
-)
-from filter.select import Columns, Cut, keep
-from filter.separation import auc, bootstrap, character_length, stop_word_share
-from filter.train_quality import FastTextTraining, measure, read_rows, split, train_fasttext
+from common.pools.documents import read_documents, write_documents
+from filter.quality import main
+from filter.scorers.batches import read_score, score_documents
+from filter.scorers.fast_text import FastTextConfig, normalize, positive_probability
+from filter.scorers.kinds import open_scorer
+from filter.scorers.separation import auc, bootstrap
+from filter.scorers.simple import SimpleConfig, character_length, stop_word_share
+from filter.scorers.training import FastTextTraining, measure, read_rows, split, train_fasttext
+from filter.selection.cut import Columns, Cut, keep
 from filter.train_quality import main as train_main
 
 GOOD = (

@@ -4,15 +4,16 @@ from dataclasses import replace
 import pytest
 
 from common.config import load
-from common.documents import read_documents, write_documents
-from common.shards import Shard, read_pool
-from filter.quality import SimpleConfig
-from filter.run import FilterConfig, main
-from filter.scales import SCALE_TOKENS
-from filter.scoring import ScoreJob, score_shard
-from filter.select import Cut
-from filter.selecting import SelectJob, select_shard
-from filter.tokens import TokenCountConfig
+from common.pools.documents import read_documents, write_documents
+from common.pools.shards import Shard, read_pool
+from common.scales import SCALE_TOKENS
+from common.tokens.counting import TokenCountConfig
+from filter.config import FilterConfig
+from filter.run import main
+from filter.scorers.simple import SimpleConfig
+from filter.selection.cut import Cut
+from filter.selection.scoring_step import ScoreJob, score_shard
+from filter.selection.selecting_step import SelectJob, select_shard
 
 TEXT = "the fox and the hare have to be of one mind that the day is long with "
 

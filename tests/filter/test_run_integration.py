@@ -11,8 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from common.documents import write_documents
-from common.shards import read_pool
+from common.pools.documents import write_documents
+from common.pools.shards import read_pool
 from filter.run import main
 
 pytestmark = pytest.mark.integration

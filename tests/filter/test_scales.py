@@ -1,8 +1,9 @@
 import pytest
 
-from filter.scales import SCALE_TOKENS, scale_tokens
-from pretrain.config import ALIASES, load_scale, training_tokens
-from pretrain.model_config import count_parameters, load_model_config
+from common.scales import SCALE_TOKENS, scale_tokens
+from pretrain.model.decoder.config import load_model_config
+from pretrain.model.decoder.sizes import count_parameters
+from pretrain.training.config import ALIASES, load_scale, training_tokens
 
 
 def test_every_scale_and_every_one_of_dclms_names_is_known(root):

@@ -5,21 +5,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from filter import select
-from filter.histogram import Histogram, from_sortable_bits, linear_bins, sortable_bits, text_histogram
-from filter.select import (
-    All,
-    Budget,
-    Columns,
-    Fraction,
-    Threshold,
-    TooFewTokens,
-    keep,
-    passes,
-    solve,
-    solve_budget,
-    solve_fraction,
-)
+from filter.selection import cut as select
+from filter.selection.cut import Columns, TooFewTokens, keep, passes, solve, solve_budget, solve_fraction
+from filter.selection.histogram import Histogram, from_sortable_bits, linear_bins, sortable_bits, text_histogram
+from filter.selection.rules import All, Budget, Fraction, Threshold
 
 DOCUMENT = st.tuples(
     st.one_of(st.sampled_from([0.0, 0.5, 1.0, 3.0]), st.floats(-10, 10), st.none()),  # score, with many ties

@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from pretrain.token_set import describe, id_dtype, shard_name, write_manifest
+from common.tokens.token_set import describe, id_dtype, shard_name, write_manifest
 
 
 def write_token_set(folder, rows, *, vocab=300, pads=(), rows_per_shard=64, name="made", eot=0, newline=True):

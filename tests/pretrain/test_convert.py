@@ -7,11 +7,12 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pretrain import convert, open_lm
-from pretrain.checkpoint import save_weights
-from pretrain.folding import centre, from_hf_weights, to_hf_weights
-from pretrain.model import Decoder, build
-from pretrain.model_config import ModelConfig
+from pretrain.checkpoints import hugging_face as convert
+from pretrain.checkpoints import open_lm
+from pretrain.checkpoints.folding import centre, from_hf_weights, to_hf_weights
+from pretrain.checkpoints.torch_files import save_weights
+from pretrain.model.decoder.config import ModelConfig
+from pretrain.model.decoder.decoder import Decoder, build
 
 SMALL = ModelConfig(dim=64, layers=2, heads=2, vocab_size=300, seq_len=32)
 IDS = torch.randint(0, 300, (2, 32), generator=torch.Generator().manual_seed(5))

@@ -7,8 +7,8 @@ import os
 import pytest
 import torch
 
-from pretrain.model import build
-from pretrain.model_config import ModelConfig
+from pretrain.model.decoder.config import ModelConfig
+from pretrain.model.decoder.decoder import build
 
 pytestmark = [
     pytest.mark.vllm,
@@ -32,8 +32,8 @@ def greedy(model, prompt):
 
 @pytest.mark.parametrize("rope_freqs", ["exact", "bf16"])
 def test_vllm_generates_our_greedy_tokens(tmp_path, monkeypatch, rope_freqs):
-    from pretrain.checkpoint import save_weights
-    from pretrain.convert import to_hf
+    from pretrain.checkpoints.hugging_face import to_hf
+    from pretrain.checkpoints.torch_files import save_weights
 
     for name, value in {"VLLM_CPU_KVCACHE_SPACE": "1", "VLLM_CPU_OMP_THREADS_BIND": "nobind"}.items():
         monkeypatch.setenv(name, os.environ.get(name, value))

@@ -4,7 +4,7 @@ import pytest
 import torch
 from transformers import LlamaConfig, LlamaForCausalLM
 
-from pretrain.copying_init import copying_init
+from rl.sft.copying_init import copying_init
 
 
 def fresh(**changes):

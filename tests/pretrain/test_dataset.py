@@ -7,7 +7,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pretrain.dataset import Cursor, TokenisedSet, open_data, permutation
+from pretrain.data.cursor import Cursor, permutation
+from pretrain.data.mixes import open_data
+from pretrain.data.tokenised_set import TokenisedSet
 
 
 class Sized:

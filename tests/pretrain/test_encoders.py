@@ -7,7 +7,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from pretrain.encoders import (
+from common.tokens.tokenizers import (
     ADVERSARIAL,
     FastEncoder,
     ReferenceEncoder,

@@ -6,8 +6,9 @@ import pytest
 import torch
 from torch.nn import functional as F
 
-from pretrain.model import Decoder, build, document_layout
-from pretrain.model_config import ModelConfig, count_parameters, load_model_config
+from pretrain.model.decoder.config import ModelConfig, load_model_config
+from pretrain.model.decoder.decoder import Decoder, build, document_layout
+from pretrain.model.decoder.sizes import count_parameters
 
 SMALL = ModelConfig(dim=64, layers=2, heads=2, vocab_size=300, seq_len=32)
 

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pretrain.packing import best_fit, cut, document_ids, join_documents, pad_tail
+from pretrain.tokenising.packing import best_fit, cut, document_ids, join_documents, pad_tail
 
 LENGTHS = st.lists(st.integers(1, 40), max_size=30)
 

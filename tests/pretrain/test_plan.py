@@ -4,11 +4,11 @@ import json
 
 import pytest
 
-from pretrain.config import load_scale
 from pretrain.gpu_check import main as gpu_check
-from pretrain.memory import USABLE, device_gib, fitting_acc
-from pretrain.model_config import load_model_config
+from pretrain.model.decoder.config import load_model_config
 from pretrain.plan import PlanConfig, main, plan
+from pretrain.training.config import load_scale
+from pretrain.training.memory import USABLE, device_gib, fitting_acc
 
 
 def test_dclm_hours_come_out():  # 26 H100-hours at 400M-1x: specification, section 6

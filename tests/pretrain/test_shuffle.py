@@ -7,7 +7,7 @@ import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pretrain.shuffle import Runs, append_run, context_keys, gather_piece, plan_pieces
+from pretrain.tokenising.shuffle import Runs, append_run, context_keys, gather_piece, plan_pieces
 
 
 def shuffled(folder, seed, shards, capacity, run_rows=5, width=3):

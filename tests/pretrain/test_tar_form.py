@@ -8,9 +8,9 @@ import tarfile
 import numpy as np
 import pytest
 
+from common.tokens.token_set import read_manifest_lines
 from pretrain.export import main as export_main
-from pretrain.tar_form import export_tars, import_tars, read_tar
-from pretrain.token_set import read_manifest_lines
+from pretrain.tokenising.tars import export_tars, import_tars, read_tar
 
 
 def rows_of(count, width=9, vocab=300, seed=0):

@@ -12,12 +12,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from common.config import load
-from common.documents import write_documents
-from common.shards import list_shards, read_documents
-from pretrain.encoders import ReferenceEncoder, load_tokenizer
-from pretrain.token_job import tokenize
-from pretrain.token_set import open_rows, read_manifest_lines
-from pretrain.tokenize import TokenizeConfig, main
+from common.pools.documents import read_documents, write_documents
+from common.pools.shards import list_shards
+from common.tokens.token_set import open_rows, read_manifest_lines
+from common.tokens.tokenizers import ReferenceEncoder, load_tokenizer
+from pretrain.tokenising.config import TokenizeConfig
+from pretrain.tokenising.course import tokenize
+from pretrain.tokenize import main
 
 WORDS = ["the", "quick", "brown", "fox", "jumps", "over", "a", "lazy", "dog", "and", "finds", "words", "in", "files"]
 
@@ -200,7 +201,7 @@ def test_shards_hold_shard_rows_and_only_the_last_is_short(pool, tokenizer, tmp_
 
 
 def test_our_own_reader_opens_the_set(pool, tokenizer, tmp_path):
-    from pretrain.dataset import open_data
+    from pretrain.data.mixes import open_data
 
     done = run(pool, tmp_path / "set", tokenizer)
     data = open_data(str(tmp_path / "set" / "dataset.json"))

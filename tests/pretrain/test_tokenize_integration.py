@@ -13,14 +13,14 @@ import numpy as np
 import pytest
 
 from common.config import load
-from common.documents import read_documents, write_documents
-from common.shards import list_shards
-from pretrain import encode_shard
-from pretrain.encoders import load_tokenizer, open_encoder
-from pretrain.tar_form import export_tars, import_tars
-from pretrain.token_job import tokenize
-from pretrain.token_set import open_rows, read_manifest_lines
-from pretrain.tokenize import TokenizeConfig
+from common.pools.documents import read_documents, write_documents
+from common.pools.shards import list_shards
+from common.tokens.token_set import open_rows, read_manifest_lines
+from common.tokens.tokenizers import load_tokenizer, open_encoder
+from pretrain.tokenising import encode as encode_shard
+from pretrain.tokenising.config import TokenizeConfig
+from pretrain.tokenising.course import tokenize
+from pretrain.tokenising.tars import export_tars, import_tars
 
 pytestmark = pytest.mark.integration
 
@@ -149,9 +149,9 @@ def files_of(folder):
 CHILD = """
 import os, signal, sys
 from pathlib import Path
-import pretrain.encode_shard, pretrain.token_finish
-pretrain.encode_shard.RUN_TOKENS = 20_000
-pretrain.encode_shard.BATCH_CHARS = 20_000
+import pretrain.tokenising.encode, pretrain.tokenising.finish
+pretrain.tokenising.encode.RUN_TOKENS = 20_000
+pretrain.tokenising.encode.BATCH_CHARS = 20_000
 left = int(sys.argv.pop(1))
 # The moments that matter are those at which a file changes: die before the N-th of them.
 def mortal(function):
@@ -164,7 +164,7 @@ def mortal(function):
     return call
 os.fsync, os.open = mortal(os.fsync), mortal(os.open)
 Path.replace, Path.unlink = mortal(Path.replace), mortal(Path.unlink)
-pretrain.token_finish.write_manifest = mortal(pretrain.token_finish.write_manifest)
+pretrain.tokenising.finish.write_manifest = mortal(pretrain.tokenising.finish.write_manifest)
 from pretrain.tokenize import main
 main(sys.argv[1:])
 """

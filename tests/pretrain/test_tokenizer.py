@@ -58,7 +58,7 @@ def test_it_ends_turns_and_pads_with_different_tokens(tokenizer):
 
 
 def test_the_tiny_tokenizers_phrases_are_those_of_the_prompts(root: Path):
-    from rephrase.prompts import fixed_parts
+    from rephrase.text.prompts import fixed_parts
 
     config = yaml.safe_load((root / "configs/pretrain/tokenizer_tiny.yaml").read_text(encoding="utf-8"))
     assert config["phrases"] == fixed_parts()

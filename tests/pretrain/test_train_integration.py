@@ -11,12 +11,12 @@ import numpy as np
 import pytest
 import torch
 
-from common.run import read_metrics
-from pretrain import trainer as trainer_module
-from pretrain.checkpoint_folder import latest, steps_saved, trainer_state
-from pretrain.config import load_scale
-from pretrain.job import prepare
+from common.runs.folder import read_metrics
+from pretrain.checkpoints.folder import latest, steps_saved, trainer_state
 from pretrain.train import main
+from pretrain.training import trainer as trainer_module
+from pretrain.training.config import load_scale
+from pretrain.training.job import prepare
 
 pytestmark = pytest.mark.integration
 
@@ -35,7 +35,7 @@ def losses(run):
 
 
 def weights_of(run):
-    from pretrain.convert import load_checkpoint
+    from pretrain.checkpoints.hugging_face import load_checkpoint
 
     return load_checkpoint(run)[0].state_dict()
 
@@ -171,7 +171,7 @@ def test_validation_reports_nats_and_bits(tmp_path, token_set, make_set, shared_
 
 
 def test_averaged_weights_follow_the_mean(tmp_path, token_set):
-    from pretrain.convert import load_checkpoint
+    from pretrain.checkpoints.hugging_face import load_checkpoint
 
     run = train(tmp_path, token_set, "tokens=640", "ema=0.5")
     plain, averaged = load_checkpoint(run)[0], load_checkpoint(run, averaged=True)[0]
@@ -182,7 +182,7 @@ def test_averaged_weights_follow_the_mean(tmp_path, token_set):
 def test_a_transformers_model_trains_and_exports(tmp_path, token_set):
     from transformers import AutoModelForCausalLM, Qwen3Config
 
-    from pretrain.convert import to_hf
+    from pretrain.checkpoints.hugging_face import to_hf
 
     config = Qwen3Config(
         vocab_size=300,

@@ -6,12 +6,12 @@ import numpy as np
 import pytest
 import torch
 
-from common.run import read_metrics
-from eval.core import evaluate
-from pretrain.config import load_scale
-from pretrain.convert import load_checkpoint, to_hf
-from pretrain.job import prepare
+from common.runs.folder import read_metrics
+from eval.core.evaluate import evaluate
+from pretrain.checkpoints.hugging_face import load_checkpoint, to_hf
 from pretrain.train import main
+from pretrain.training.config import load_scale
+from pretrain.training.job import prepare
 
 TASKS = ("copa", "winogrande", "lambada_openai")
 
@@ -77,9 +77,9 @@ def test_micro_batches_give_the_gradient_of_the_whole_batch(token_set, tmp_path,
 
 def gradient(data, folder, monkeypatch, acc):
     """The gradient of the first step, unclipped, in one vector."""
-    from pretrain.build import build_model
-    from pretrain.parallel import open_devices
-    from pretrain.trainer import Trainer
+    from pretrain.training.build import build_model
+    from pretrain.training.parallel import open_devices
+    from pretrain.training.trainer import Trainer
 
     config = load_scale(
         "smoke", data_config=str(data), logs=str(folder), global_bs=8, tokens=256, acc=acc, grad_clip=1e9, device="cpu"

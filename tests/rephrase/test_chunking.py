@@ -8,8 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from common.shards import list_shards, read_documents
-from rephrase.chunking import chunk, rejoin
+from common.pools.documents import read_documents
+from common.pools.shards import list_shards
+from rephrase.text.chunking import chunk, rejoin
 
 PARAGRAPHS = "Para one is here.\n\nPara two is here.\n\nEnd."
 FENCED = "A b.\n\n```\nx\n\ny\n```\n\nC d."

@@ -2,7 +2,9 @@
 
 import pytest
 
-from common.shards import Result, list_shards, process_shard, write_documents
+from common.pools.documents import write_documents
+from common.pools.exactly_once import Result, process_shard
+from common.pools.shards import list_shards
 from rephrase.inspect import MISSING, main, side_by_side
 
 RECORD = {"chunks": [{"status": "ok", "flags": []}, {"status": "ok", "flags": []}], "length_ratio": 0.5}

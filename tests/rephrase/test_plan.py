@@ -2,7 +2,8 @@
 
 import pytest
 
-from common.shards import list_shards, write_documents
+from common.pools.documents import write_documents
+from common.pools.shards import list_shards
 from rephrase.plan import CHARS_PER_TOKEN, hours, main, measure_pool
 
 

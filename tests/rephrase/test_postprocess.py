@@ -4,9 +4,9 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from eval.faithfulness import duplicate_ngrams
-from rephrase.postprocess import STATUSES, format_ok, read_completion
-from rephrase.prompts import SENTINEL
+from eval.faithfulness.measures import duplicate_ngrams
+from rephrase.text.postprocess import STATUSES, format_ok, read_completion
+from rephrase.text.prompts import SENTINEL
 
 S = SENTINEL
 

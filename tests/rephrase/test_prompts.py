@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rephrase.prompts import (
+from rephrase.text.prompts import (
     PROMPTS,
     SENTINEL,
     SYSTEMS,

@@ -7,7 +7,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from common.config import load
-from common.engine import ServerEngineConfig, TransformersEngineConfig, open_engine
+from common.engines.config import ServerEngineConfig, TransformersEngineConfig
+from common.engines.open import open_engine
 from rephrase.config import RephraseConfig
 from rephrase.health import Unhealthy
 from rephrase.rephraser import Rephraser, request_seed

@@ -12,8 +12,10 @@ from functools import partial
 import pytest
 
 from common.config import config_hash, load
-from common.engine import open_engine
-from common.shards import list_shards, process_shard, read_documents, read_stats, write_documents
+from common.engines.open import open_engine
+from common.pools.documents import read_documents, write_documents
+from common.pools.exactly_once import process_shard
+from common.pools.shards import list_shards, read_stats
 from rephrase.config import RephraseConfig
 from rephrase.rephraser import Rephraser
 from rephrase.run import main

@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from rephrase.prompts import messages
+from rephrase.text.prompts import messages
 
 LIMIT_BYTES = 16 * 2**20
 PAGES = [
@@ -48,8 +48,9 @@ def test_the_whole_request_costs_few_tokens_and_reads_back(folder):
 
 
 def test_pages_no_one_trained_on_come_out_clean(folder, tmp_path):
-    from eval.cleaning import CleaningConfig, clean_pages, cleaning_figures
-    from rephrase.prompts import answer
+    from eval.cleaning import CleaningConfig, clean_pages
+    from eval.faithfulness.noise import cleaning_figures
+    from rephrase.text.prompts import answer
 
     rows = tmp_path / "rows.jsonl"
     with rows.open("w", encoding="utf-8") as target:
@@ -68,7 +69,8 @@ def test_held_out_pages_of_the_pool_come_out_as_clean_as_the_card_says(
     folder, shared_data, tmp_path, unseen, least_removed
 ):
     # Bounds two standard errors below the card's figures, for other pages; form (meant: 0.95) is not there yet.
-    from eval.cleaning import CleaningConfig, clean_pages, cleaning_figures
+    from eval.cleaning import CleaningConfig, clean_pages
+    from eval.faithfulness.noise import cleaning_figures
     from rl.data.rephrase import main
 
     rows = tmp_path / "rows.jsonl"

@@ -131,11 +131,11 @@ def opened(small_policy, questions, tmp_path):
     from transformers import AutoTokenizer
 
     from common.config import load
-    from rl.config import RLConfig
-    from rl.journal import Journal
-    from rl.launch import _started, _trainer
-    from rl.rows import build_data, dataset
-    from rl.trl_options import trainer_options
+    from rl.grpo.config import RLConfig
+    from rl.grpo.course import _started, _trainer
+    from rl.grpo.journal import Journal
+    from rl.grpo.rows import build_data, dataset
+    from rl.grpo.trl_options import trainer_options
 
     def make(**values):
         config = load(

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from rl.advantages import advantages, normalised, process_advantages, segment_mode, segments_normalised, total
+from rl.grpo.advantages import advantages, normalised, process_advantages, segment_mode, segments_normalised, total
 from rl.rewards.process import ProcessConfig
 
 NAN = float("nan")

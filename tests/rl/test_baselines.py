@@ -6,11 +6,14 @@ import numpy as np
 import pytest
 
 from common.config import load
-from eval.likelihood import Branch, TableScorer, Trunk, TrunkScores
-from rl.baselines import BaselineStore, RefreshedBaselines, StoredBaselines, entry_key, main, model_identity
-from rl.binding import SavedModels, bind
-from rl.config import RLConfig
+from common.weights import model_identity
+from eval.likelihood.table import TableScorer
+from eval.likelihood.trunks import Branch, Trunk, TrunkScores
+from rl.baselines import main
+from rl.grpo.config import RLConfig
 from rl.rewards.kinds import open_rewards
+from rl.scoring.baselines import BaselineStore, RefreshedBaselines, StoredBaselines, entry_key
+from rl.scoring.models import SavedModels, bind
 
 TRUNKS = [Trunk([1, 2, 3], [Branch(3, [4, 5], [False, True])]), Trunk([1, 2, 3], [Branch(3, [6])])]
 IDENTITY = {"model": "m", "dtype": "float32", "temperature": 1.0}

@@ -7,9 +7,11 @@ import pytest
 import torch
 
 from common.config import load
-from eval.likelihood import Branch, Trunk, open_scorer
-from rl.binding import TrainerModels, check_vocabulary, identity
-from rl.config import RLConfig
+from eval.likelihood.open import open_scorer
+from eval.likelihood.trunks import Branch, Trunk
+from rl.grpo.config import RLConfig
+from rl.scoring.live import TrainerModels
+from rl.scoring.models import check_vocabulary, identity
 
 TRUNKS = [Trunk([5, 6, 7, 8], [Branch(3, [9, 10]), Branch(4, [11])])]
 

@@ -7,9 +7,10 @@ from pathlib import Path
 import pytest
 from transformers import AutoTokenizer
 
-from eval.spans import chat_turn
-from rl.chat_template import CASES, SYSTEM, main
-from rl.think_template import rendered
+from eval.likelihood.spans import chat_turn
+from rl.chat_template.__main__ import main
+from rl.chat_template.convert import CASES, SYSTEM
+from rl.chat_template.template import rendered
 
 TEMPLATES = Path(find_spec("trl").origin).parent / "chat_templates"
 PLAIN = "{% for m in messages %}<|{{ m.role }}|>{{ m.content }}<|end|>{% endfor %}"
@@ -182,7 +183,7 @@ def test_a_folder_without_a_template_is_a_mistake(tmp_path, small_policy, capsys
 
 
 def test_a_text_with_quotes_and_backslashes_is_a_system_turn():
-    from rl.think_template import Options, wrapped
+    from rl.chat_template.template import Options, wrapped
 
     system = 'Say "hi", don\'t use \\boxed{} or {{ braces }}.\nThink.'
     text, error = rendered(wrapped(PLAIN, Options(system, open_think=True)), {"messages": ASK}, {})

@@ -3,9 +3,9 @@
 import pytest
 
 from common.config import ConfigError, load, to_yaml
-from rl.algorithms import PRESETS
-from rl.config import RLConfig
-from rl.trl_options import trainer_options
+from rl.grpo.algorithms import PRESETS
+from rl.grpo.config import RLConfig
+from rl.grpo.trl_options import trainer_options
 
 BASE = {"model": "m", "out": "runs/x", "rewards": [{"kind": "exact_answer"}], "reward_weights": [1]}
 WITH_PROCESS = {"rewards": [{"kind": "exact_answer"}, {"kind": "process"}], "reward_weights": [1, 0]}

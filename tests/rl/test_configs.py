@@ -3,8 +3,8 @@
 import pytest
 
 from common.config import load
-from eval.serve import ServeConfig
-from rl.train import RLConfig
+from common.serve import ServeConfig
+from rl.grpo.config import RLConfig
 
 RECIPES = ["qwen3_4b", "qwen3_4b_paper", "qwen3_4b_quality_only", "qwen3_4b_sft_then_rl", "olmo2_1b"]
 RECIPES += ["qwen3_0.6b_1gpu", "smoke_cpu"]

@@ -6,9 +6,9 @@ from types import SimpleNamespace
 import pytest
 
 from common.config import load
-from common.run import read_metrics
-from rl.config import RLConfig
-from rl.journal import Journal
+from common.runs.folder import read_metrics
+from rl.grpo.config import RLConfig
+from rl.grpo.journal import Journal
 
 SIGNS = {
     "rewards/length/mean": 0.5,

@@ -77,7 +77,7 @@ def test_a_run_is_told_from_its_control(tmp_path, monkeypatch):
         samples(folder / "samples.jsonl", rows)
         (folder / "metrics.jsonl").write_text('{"step": 0, "eval_reward": 0.5}\n')
 
-    monkeypatch.setattr("rl.launch.train", train)
+    monkeypatch.setattr("rl.grpo.course.train", train)
     config = LearningCheckConfig(
         model="m",
         out=str(tmp_path / "check"),

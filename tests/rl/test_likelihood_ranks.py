@@ -13,7 +13,7 @@ import torch
 import torch.distributed as dist
 import torch.multiprocessing as mp
 
-from common.run import read_metrics
+from common.runs.folder import read_metrics
 
 pytestmark = [
     pytest.mark.integration,
@@ -39,11 +39,12 @@ def opened(kind, model, policy, folder, writes, gather, collective):
     """A reward with its scorer over `model` and its store."""
     from transformers import AutoTokenizer
 
-    from eval.likelihood import ScorerConfig, open_scorer
-    from rl.baselines import BaselineStore
-    from rl.binding import Scoring, bind
+    from eval.likelihood.config import ScorerConfig
+    from eval.likelihood.open import open_scorer
     from rl.rewards import completion, process, reference
     from rl.rewards.kinds import open_rewards
+    from rl.scoring.baselines import BaselineStore
+    from rl.scoring.models import Scoring, bind
 
     class OneModel:
         def scoring(self, role, frozen_model):
@@ -133,7 +134,7 @@ def test_sharded_ranks_with_uneven_work_judge_as_one_process_does(small_policy, 
                 assert [value is None for value in values] == [value is None for value in expected]
                 numbers = ([value for value in one if value is not None] for one in (values, expected))
                 np.testing.assert_allclose(*numbers, atol=1e-3 if kind == "completion_gain" else 1e-5)
-    from rl.baselines import BaselineStore
+    from rl.scoring.baselines import BaselineStore
 
     for kind in KINDS[:2]:  # what either rank computed was written by one
         one, two = (BaselineStore(folder / f"{kind}.parquet") for folder in (tmp_path / "alone", tmp_path))

@@ -7,9 +7,10 @@ import shutil
 import pytest
 
 from common.config import load, to_yaml
-from common.run import read_metrics
+from common.runs.folder import read_metrics
+from rl.grpo.config import RLConfig
 from rl.score import ScoreConfig
-from rl.train import RLConfig, main
+from rl.train import main
 
 pytestmark = pytest.mark.integration
 

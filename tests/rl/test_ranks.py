@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from common.run import read_metrics
+from common.runs.folder import read_metrics
 
 pytestmark = pytest.mark.integration
 

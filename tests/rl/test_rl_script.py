@@ -10,7 +10,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from common.run import read_metrics
+from common.runs.folder import read_metrics
 
 pytestmark = pytest.mark.integration
 
@@ -151,7 +151,9 @@ def test_the_policy_gets_the_gpus_that_the_servers_leave(
     stand_in(tmp_path / "bin", "accelerate", says)
     real = Path(sys.executable)
     stand_in(
-        tmp_path / "bin", "python3", f'case "$*" in *rl.train*--check | *eval.serve*) exec {real} "$@" ;; esac\n{says}'
+        tmp_path / "bin",
+        "python3",
+        f'case "$*" in *rl.train*--check | *common.serve*) exec {real} "$@" ;; esac\n{says}',
     )
     command = rl_sh(root, *config, f"servers=[{path}]")
     done = subprocess.run(

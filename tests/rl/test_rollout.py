@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from rl.rollout import choose, sample, uniforms
+from rl.grpo.rollout import choose, sample, uniforms
 
 LOGITS = torch.tensor([[0.5, 0.3, 0.15, 0.05]]).log()
 

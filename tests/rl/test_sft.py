@@ -7,7 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from common.config import ConfigError, load
-from rl.sft import SFTRunConfig, main
+from rl.sft.__main__ import main
+from rl.sft.config import SFTRunConfig
 
 
 @pytest.fixture(scope="module")
@@ -18,7 +19,7 @@ def tokenizer():
 
 
 def test_only_the_last_assistant_turn_bears_loss(tokenizer):
-    from rl.sft_trainer import IGNORED, encode_rows
+    from rl.sft.encoding import IGNORED, encode_rows
 
     turns = [
         {"role": "user", "content": "Hi."},
@@ -34,7 +35,7 @@ def test_only_the_last_assistant_turn_bears_loss(tokenizer):
 
 
 def test_plain_text_bears_loss_throughout_and_ends(tokenizer):
-    from rl.sft_trainer import encode_rows
+    from rl.sft.encoding import encode_rows
 
     [row] = encode_rows([{"text": "The mat."}], tokenizer)
     assert row["labels"] == row["input_ids"]
@@ -43,7 +44,7 @@ def test_plain_text_bears_loss_throughout_and_ends(tokenizer):
 
 @pytest.mark.parametrize("row", [{"id": 1}, {"messages": [{"role": "user", "content": "Hi."}]}])
 def test_a_row_without_an_answer_or_text_is_refused(row, tokenizer):
-    from rl.sft_trainer import encode_rows
+    from rl.sft.encoding import encode_rows
 
     with pytest.raises(ValueError, match=r"neither messages nor text|assistant turn"):
         encode_rows([row], tokenizer)
@@ -51,7 +52,7 @@ def test_a_row_without_an_answer_or_text_is_refused(row, tokenizer):
 
 @given(st.lists(st.integers(1, 60), min_size=1, max_size=60), st.integers(20, 300), st.integers(0, 100))
 def test_batches_use_each_row_once_a_round_within_their_size(lengths, batch_tokens, seed):
-    from rl.sft_trainer import batches_of
+    from rl.sft.curriculum import batches_of
 
     batches = batches_of(range(len(lengths)), lengths, batch_tokens, random.Random(seed))
     seen = []
@@ -63,7 +64,7 @@ def test_batches_use_each_row_once_a_round_within_their_size(lengths, batch_toke
 
 
 def test_batches_of_mixed_lengths_waste_little_room():
-    from rl.sft_trainer import batches_of
+    from rl.sft.curriculum import batches_of
 
     rng = random.Random(0)
     lengths = [rng.randint(10, 300) for _ in range(5000)]

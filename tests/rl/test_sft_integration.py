@@ -7,8 +7,8 @@ import subprocess
 
 import pytest
 
-from common.run import read_metrics
-from rl.sft import main
+from common.runs.folder import read_metrics
+from rl.sft.__main__ import main
 
 
 @pytest.fixture(scope="module")
@@ -75,8 +75,9 @@ def test_the_loss_of_a_padded_batch_is_the_models_own(unit_model, tmp_path, prec
     import torch
     from transformers import AutoTokenizer
 
-    from rl.sft import SFTRunConfig
-    from rl.sft_trainer import StagedTrainer, _arguments, _dataset, encode_rows, load_model
+    from rl.sft.config import SFTRunConfig
+    from rl.sft.encoding import encode_rows
+    from rl.sft.trainer import StagedTrainer, _arguments, _dataset, load_model
 
     folder = str(unit_model / "sft" / "export")
     tokenizer = AutoTokenizer.from_pretrained(folder)

@@ -9,8 +9,8 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rl.refill import Group, choose, join
-from rl.std_filter import StdFilter, StdFilterConfig, deviations
+from rl.grpo.refill import Group, choose, join
+from rl.grpo.std_filter import StdFilter, StdFilterConfig, deviations
 
 NAN = float("nan")
 

@@ -6,7 +6,8 @@ import sys
 import pytest
 
 from common.config import ConfigError, load, to_yaml
-from rl.train import RLConfig, check, plan
+from rl.grpo.check import check, plan
+from rl.grpo.config import RLConfig
 
 REWARDS = {"rewards": [{"kind": "length"}, {"kind": "format"}], "reward_weights": [1, 1], "model": "m", "out": "runs/x"}
 
@@ -55,7 +56,7 @@ def test_the_plan_says_how_a_step_is_made_up(monkeypatch):
 
 
 def test_a_config_that_needs_a_gpu_says_what_runs_here(monkeypatch):
-    monkeypatch.setattr("rl.train._has_gpu", lambda: False)
+    monkeypatch.setattr("rl.grpo.check._has_gpu", lambda: False)
     with pytest.raises(ValueError, match=r"needs an NVIDIA GPU.*rephraser_smoke_cpu"):
         check(config(generation="vllm_colocate"))
     with pytest.raises(ValueError, match="no model at runs/none"):

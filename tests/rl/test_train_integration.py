@@ -5,7 +5,7 @@ import shutil
 
 import pytest
 
-from common.run import read_metrics
+from common.runs.folder import read_metrics
 from rl.train import main
 
 pytestmark = pytest.mark.integration

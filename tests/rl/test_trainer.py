@@ -6,9 +6,9 @@ import pytest
 import torch
 
 from common.config import load
-from rl.config import RLConfig
-from rl.journal import batch_metrics, forget_after
-from rl.trl_options import trainer_options
+from rl.grpo.config import RLConfig
+from rl.grpo.journal import batch_metrics, forget_after
+from rl.grpo.trl_options import trainer_options
 
 
 def config(**values):

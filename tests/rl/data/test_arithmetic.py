@@ -6,8 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rl.data.arithmetic import ArithmeticConfig, main, question, rows, solution, sums
-from rl.data.conversations import ConversationsConfig, build
+from rl.data.arithmetic import main
+from rl.data.generators.arithmetic import ArithmeticConfig, question, rows, solution, sums
+from rl.data.rows.conversations import ConversationsConfig, build
 
 TERMS = st.lists(st.integers(1, 99), min_size=2, max_size=6).map(tuple)
 

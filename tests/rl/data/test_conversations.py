@@ -9,7 +9,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from common.config import load
-from rl.data.conversations import BOXED, PLAN, R1_NOTHINK, R1_SYSTEM, ConversationsConfig, ask, build, main, normalise
+from rl.data.rows.conversations import (
+    BOXED,
+    PLAN,
+    R1_NOTHINK,
+    R1_SYSTEM,
+    ConversationsConfig,
+    ask,
+    build,
+    main,
+    normalise,
+)
 
 
 def words(text):

@@ -2,8 +2,8 @@
 
 import pytest
 
-from rl.data.passages import part_of
-from rl.data.recycling import NoiseConfig, RecyclingDataConfig, build
+from rl.data.recycling.build.build import NoiseConfig, RecyclingDataConfig, build
+from rl.data.recycling.build.passages import part_of
 
 
 def words(text):
@@ -11,7 +11,7 @@ def words(text):
 
 
 def made(pool, folder, rows, eval_rows):
-    from common.documents import read_rows
+    from common.pools.documents import read_rows
 
     noise = NoiseConfig(min_tokens=8, max_tokens=40, held_out_frac=0.2, harvest_pages=20)
     config = RecyclingDataConfig(pool=pool, rows=rows, eval_rows=eval_rows, noise=noise)

@@ -7,10 +7,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rephrase.prompts import SENTINEL, messages
-from rl.data.noise import add_noise
-from rl.data.passages import part_of
-from rl.data.rephrase import SENTENCE, RephraseDataConfig, build_rows, careless, echoed, main
+from rephrase.text.prompts import SENTINEL, messages
+from rl.data.recycling.build.clean_rows import SENTENCE, RephraseDataConfig, build_rows, careless, echoed
+from rl.data.recycling.build.noise import add_noise
+from rl.data.recycling.build.passages import part_of
+from rl.data.rephrase import main
 
 
 def words(text):

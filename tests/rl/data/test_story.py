@@ -4,14 +4,14 @@ import json
 
 import pytest
 
-from common.engine import TransformersEngineConfig
-from eval.story_prompts import SECTIONS, chapter_messages, plan_messages, story_information
-from rl.data.books import split_chapters
-from rl.data.conversations import ConversationsConfig, normalise
-from rl.data.conversations import build as build_conversations
+from common.engines.config import TransformersEngineConfig
+from eval.story.prompts import SECTIONS, chapter_messages, plan_messages, story_information
 from rl.data.prepare import main
-from rl.data.story import StoryConfig, book_datapoints, reason_to_drop, split_books, to_row
-from rl.data.story_notes import Notes, add_notes
+from rl.data.rows.conversations import ConversationsConfig, normalise
+from rl.data.rows.conversations import build as build_conversations
+from rl.data.story.datapoints.books import split_chapters
+from rl.data.story.datapoints.datapoints import StoryConfig, book_datapoints, reason_to_drop, split_books, to_row
+from rl.data.story.datapoints.notes import Notes, add_notes
 
 POINT = {
     "story_text": "It rained. " * 150,
@@ -200,7 +200,7 @@ class Writer:
         self.answer, self.prompts = answer, []
 
     def stream(self, requests):
-        from common.engine import Completion
+        from common.engines.requests import Completion
 
         for request in requests:
             self.prompts.append(request.messages[0]["content"])

@@ -5,10 +5,11 @@ from collections import Counter
 
 import pytest
 
-from eval.plans import extract_plan
+from eval.story.plans import extract_plan
 from rl.data.prepare import main as prepare
-from rl.data.story import StoryConfig, book_datapoints, to_row
-from rl.data.story_plans import StoryPlansConfig, chats, main
+from rl.data.story.datapoints.datapoints import StoryConfig, book_datapoints, to_row
+from rl.data.story.datapoints.lessons import StoryPlansConfig, chats
+from rl.data.story_plans import main
 
 CHAPTER = " ".join(f"word{letter}{other}" for letter in "abcdefghij" for other in "abcdefghij")
 BOOK = "".join(

@@ -6,9 +6,10 @@ import numpy as np
 import pytest
 from transformers import AutoTokenizer
 
-from eval.likelihood import TableScorer, open_scorer
-from eval.plans import extract_plan, with_plan_block
-from eval.spans import decode
+from eval.likelihood.open import open_scorer
+from eval.likelihood.spans import decode
+from eval.likelihood.table import TableScorer
+from eval.story.plans import extract_plan, with_plan_block
 from rl.rewards.completion import CompletionGainConfig, CompletionGainReward, joined
 
 PROMPT = [{"role": "user", "content": "Write the next chapter."}]

@@ -3,7 +3,7 @@
 import pytest
 
 from rl.rewards.kinds import open_rewards
-from rl.rewards.outcome import ExactAnswerConfig, final_answer
+from rl.rewards.verifiable import ExactAnswerConfig, final_answer
 
 
 def values(completions, references, **fields):

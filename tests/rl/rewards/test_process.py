@@ -8,9 +8,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from transformers import AutoTokenizer
 
-from eval.likelihood import TableScorer, open_scorer
-from eval.spans import decode
-from rl.advantages import process_advantages
+from eval.likelihood.open import open_scorer
+from eval.likelihood.spans import decode
+from eval.likelihood.table import TableScorer
+from rl.grpo.advantages import process_advantages
 from rl.rewards import process
 from rl.rewards.process import (
     ProcessConfig,
@@ -208,7 +209,7 @@ def test_unfinished_thinking_ends_with_the_completion(tokenizer, small_policy):
 
 
 def test_what_cannot_be_written_or_does_not_fit_is_a_counted_skip(tokenizer, small_policy, monkeypatch):
-    from eval.spans import Unwritable
+    from eval.likelihood.spans import Unwritable
 
     def refuse(tokenizer, cut, lead, reference, tail=""):
         if reference == "unwritable":

@@ -6,8 +6,10 @@ import numpy as np
 import pytest
 from transformers import AutoTokenizer
 
-from eval.likelihood import TableScorer, TrunkScores, open_scorer
-from eval.spans import decode
+from eval.likelihood.open import open_scorer
+from eval.likelihood.spans import decode
+from eval.likelihood.table import TableScorer
+from eval.likelihood.trunks import TrunkScores
 from rl.rewards.base import Batch
 from rl.rewards.general import RepetitionConfig, TagsConfig
 from rl.rewards.reference import ReferenceProbabilityConfig, ReferenceProbabilityReward
@@ -166,7 +168,7 @@ def test_several_answers_and_tags_in_the_thinking_give_one_finite_reward(tokeniz
 
 
 def test_a_reference_that_cannot_be_written_is_a_counted_skip(tokenizer, monkeypatch):
-    from eval.spans import Unwritable
+    from eval.likelihood.spans import Unwritable
     from rl.rewards import reference
 
     def refuse(*arguments):

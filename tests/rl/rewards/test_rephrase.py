@@ -176,7 +176,7 @@ class Ratings:
 
 def quality(monkeypatch, scores, **values):
     scorer = Ratings(scores)
-    monkeypatch.setattr("filter.quality.open_scorer", lambda config: scorer)
+    monkeypatch.setattr("filter.scorers.kinds.open_scorer", lambda config: scorer)
     return reward(kind="quality", scorer={"kind": "fasttext", "model": "m"}, **values), scorer
 
 
@@ -227,7 +227,7 @@ def test_numbers_urls_and_names_kept():
 
 
 def test_a_copied_instruction_is_a_leak():
-    from rephrase.prompts import messages
+    from rephrase.text.prompts import messages
 
     instruction = messages("x")[-1]["content"].split("\n")[0]
     rule = reward(kind="no_leak")

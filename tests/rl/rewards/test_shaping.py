@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import TypeAdapter
 
-from eval.plans import perplexity_gain
+from eval.story.plans import perplexity_gain
 from rl.rewards.shaping import REDUCERS, Shape, Steps, reduce
 
 LOGPROBS = st.lists(st.floats(-50, 0), min_size=1, max_size=40)

@@ -1,0 +1,54 @@
+"""Open the engine that a config names, or say in one line what is missing (check_engine)."""
+
+import os
+from pathlib import Path
+
+from common.engines.config import EngineConfig, ServerEngineConfig, TransformersEngineConfig, VLLMEngineConfig
+from common.engines.requests import Engine
+
+
+def open_engine(config: EngineConfig, model: str) -> Engine:
+    """Load a model, or connect to its server.
+
+    Args:
+        config: which back-end, and how.
+        model: folder of a Hugging Face model or its hub name; for a server, the name it serves the model under.
+
+    Raises:
+        ValueError: the back-end is not installed, there is no such model, or no server answers.
+    """
+    check_engine(config, model)
+    match config:
+        case TransformersEngineConfig():
+            from common.engines.transformers_engine import TransformersEngine
+
+            return TransformersEngine(config, model)
+        case ServerEngineConfig():
+            from common.engines.server_engine import ServerEngine
+
+            return ServerEngine(config, model)
+        case VLLMEngineConfig():
+            from common.engines.vllm_engine import VLLMEngine
+
+            return VLLMEngine(config, model)
+
+
+def check_engine(config: EngineConfig, model: str) -> None:
+    """Find out cheaply, before anything heavy is imported, whether `open_engine` can work here.
+
+    Raises:
+        ValueError: in one line, what is missing.
+    """
+    if isinstance(config, ServerEngineConfig):
+        return
+    if isinstance(config, VLLMEngineConfig):
+        import importlib.util
+
+        if importlib.util.find_spec("vllm") is None:
+            raise ValueError("engine vllm: the vllm package is not installed here (pip install -e .[gpu])")
+    looks_like_path = model.startswith((".", "/", "~")) or model.count("/") > 1
+    if looks_like_path or Path(model).exists():
+        if not (Path(model) / "config.json").is_file():
+            raise ValueError(f"no model at {model}: a Hugging Face folder holds config.json")
+    elif os.environ.get("HF_HUB_OFFLINE") == "1":
+        raise ValueError(f"no model folder {model}, and HF_HUB_OFFLINE=1 keeps the hub out")

@@ -1,0 +1,1 @@
+"""Documents in files, and every one of them exactly once."""

@@ -1,0 +1,159 @@
+"""The run folder: `config.yaml`, `run.json`, `metrics.jsonl`, `log.txt`.
+
+Everything that plots or reports reads only this.
+"""
+
+import importlib.metadata
+import json
+import logging
+import math
+import os
+import platform
+import subprocess
+import sys
+import time
+from collections.abc import Iterable, Iterator, Mapping
+from functools import cache
+from pathlib import Path
+from types import TracebackType
+from typing import Any, TypeVar
+
+from common.config import RunConfig, config_hash, to_yaml
+from common.pools.storage import atomic_write, join
+
+T = TypeVar("T")
+
+VERSIONED = ("torch", "transformers", "trl", "vllm", "accelerate", "datasets", "tokenizers", "numpy", "pyarrow")
+
+log = logging.getLogger("repro")
+
+
+class Run:
+    """One run's folder. Use as a context manager; what ends the run is written to its log.
+
+    Args:
+        out: the folder, made if absent. An existing `metrics.jsonl` is continued.
+        config: the resolved config; `config.yaml` loads back to an equal one.
+        seed: the run's seed, for `run.json`.
+    """
+
+    def __init__(self, out: str | Path, config: RunConfig, *, seed: int | None = None) -> None:
+        self.folder = Path(out)
+        self.folder.mkdir(parents=True, exist_ok=True)
+        with atomic_write(str(self.folder / "config.yaml")) as target:
+            target.write(to_yaml(config).encode())
+        write_json(self.folder / "run.json", describe_run(config, seed))
+        self._metrics = (self.folder / "metrics.jsonl").open("a", encoding="utf-8")
+        self._log_file = logging.FileHandler(self.folder / "log.txt", encoding="utf-8")
+        self._log_file.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
+        logging.getLogger().addHandler(self._log_file)
+
+    def log(self, metrics: Mapping[str, Any], step: int | None = None) -> None:
+        """Append one line to `metrics.jsonl`, with the time and, if given, the step.
+
+        A value that is not finite stays visible: it is written as null, with a warning.
+        """
+        row: dict[str, Any] = {} if step is None else {"step": step}
+        for key, value in metrics.items():
+            if isinstance(value, float) and not math.isfinite(value):
+                log.warning("%s is %s at step %s", key, value, step)
+                value = None
+            row[key] = value
+        row["time"] = round(time.time(), 3)
+        self._metrics.write(json.dumps(row, ensure_ascii=False) + "\n")
+        self._metrics.flush()
+
+    def close(self) -> None:
+        """Close the files; `log` must not be called afterwards."""
+        self._metrics.close()
+        logging.getLogger().removeHandler(self._log_file)
+        self._log_file.close()
+
+    def __enter__(self) -> "Run":
+        """The run itself."""
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Write what ended the run to its log, then close it."""
+        if error is not None and not isinstance(error, SystemExit):
+            log.error("the run failed", exc_info=(kind, error, trace))  # type: ignore[arg-type]
+        self.close()
+
+
+def read_metrics(folder: str | Path) -> list[dict[str, Any]]:
+    """All complete lines of a run's `metrics.jsonl`; a line that a kill cut short is left out."""
+    path = Path(folder) / "metrics.jsonl"
+    if not path.exists():
+        return []
+    *lines, unfinished = path.read_text(encoding="utf-8").split("\n")
+    del unfinished
+    return [json.loads(line) for line in lines if line]
+
+
+def describe_run(config: RunConfig, seed: int | None = None) -> dict[str, Any]:
+    """What is needed to tell one run from another: command, commit, versions, host, seed, config hash."""
+    return {
+        "command": [Path(sys.argv[0]).name, *sys.argv[1:]],
+        "commit": _commit(),
+        "config_hash": config_hash(config),
+        "seed": seed,
+        "started": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
+        "host": {"name": platform.node(), "system": platform.platform(), "cpus": os.cpu_count()},
+        "versions": {"python": platform.python_version(), **_versions()},
+    }
+
+
+def write_json(path: str | Path, value: Any) -> None:
+    """Write JSON so that the file appears whole or not at all."""
+    with atomic_write(str(path)) as target:
+        target.write((json.dumps(value, indent=1, ensure_ascii=False) + "\n").encode())
+
+
+def progress(iterable: Iterable[T], total: int | None = None, label: str = "", unit: str = "docs") -> Iterator[T]:
+    """Pass items through, showing count, rate and time left on standard error, on a terminal only."""
+    if not sys.stderr.isatty():
+        yield from iterable
+        return
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TextColumn("{task.fields[rate]}"),
+        TimeRemainingColumn(),
+    )
+    with Progress(*columns, console=Console(stderr=True)) as bar:
+        task = bar.add_task(label, total=total, rate="")
+        began = time.monotonic()
+        for count, item in enumerate(iterable, 1):
+            yield item
+            bar.update(task, advance=1, rate=f"{count / max(time.monotonic() - began, 1e-9):.1f} {unit}/s")
+
+
+def run_folder(output: str | Path, name: str) -> str:
+    """Where a stage that fills a pool keeps its run folder: hidden from pool readers, beside the shards."""
+    return join(output, f"_{name}")
+
+
+def _commit() -> str | None:
+    command = ["git", "-C", str(Path(__file__).parent), "rev-parse", "HEAD"]
+    try:
+        done = subprocess.run(command, capture_output=True, text=True, timeout=10, check=False)
+    except (OSError, subprocess.TimeoutExpired):
+        return None
+    return done.stdout.strip() or None
+
+
+@cache
+def _versions() -> dict[str, str]:
+    found = {}
+    for name in VERSIONED:
+        try:
+            found[name] = importlib.metadata.version(name)
+        except importlib.metadata.PackageNotFoundError:
+            continue
+    return found

@@ -1,0 +1,149 @@
+"""Start one OpenAI-compatible server, wait until it answers, and stop it with this process.
+
+Usage:
+    python -m common.serve configs/serve/dataman.yaml              # runs until stopped; prints the URL once healthy
+    python -m common.serve configs/serve/dataman.yaml port=8100 gpus=3
+    python -m common.serve configs/serve/dataman.yaml --wait       # starts nothing; returns when the server answers
+
+The command is vLLM's `vllm serve` unless the config has another; `scripts/rl.sh` starts the servers of an RL config so.
+"""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from contextlib import suppress
+from types import FrameType
+from typing import Annotated, Any
+
+from pydantic import Field
+
+from common.command import fail, parse
+from common.config import HOW, RunConfig
+from common.model_server import healthy
+
+
+class ServeConfig(RunConfig):
+    """One server."""
+
+    model: str
+    """Model folder or hub name; clients ask for it by this name."""
+
+    port: int = Field(8000, ge=1, le=65535)
+    """Port on 127.0.0.1."""
+
+    gpus: str = ""
+    """`CUDA_VISIBLE_DEVICES` of the server, such as `0` or `0,1`; empty: as this process has it."""
+
+    gpu_memory_utilization: float = Field(0.9, gt=0, le=1)
+    """Share of each GPU's memory that the server takes."""
+
+    max_model_len: int = Field(4096, ge=1)
+    """Longest prompt and answer together, in tokens."""
+
+    arguments: list[str] = []
+    """Further arguments of `vllm serve`."""
+
+    command: list[str] = []
+    """Command to run in place of `vllm serve`; `{model}` and `{port}` are filled in."""
+
+    ready_timeout_s: float = Field(900, gt=0)
+    """Longest wait for the first answer: a model may have to be downloaded and compiled."""
+
+    stop_timeout_s: float = Field(20, gt=0)
+    """Time a server has to end by itself before it is killed."""
+
+    wait: Annotated[bool, HOW] = False
+    """Start nothing; wait for the server that another process started."""
+
+    @property
+    def url(self) -> str:
+        """Base address of the server."""
+        return f"http://127.0.0.1:{self.port}/v1"
+
+    def words(self) -> list[str]:
+        """The command line."""
+        if self.command:
+            return [word.replace("{model}", self.model).replace("{port}", str(self.port)) for word in self.command]
+        options = {
+            "--host": "127.0.0.1",
+            "--port": self.port,
+            "--gpu-memory-utilization": self.gpu_memory_utilization,
+            "--max-model-len": self.max_model_len,
+        }
+        return ["vllm", "serve", self.model, *(str(word) for pair in options.items() for word in pair), *self.arguments]
+
+
+def wait_until_healthy(config: ServeConfig, process: subprocess.Popen[bytes] | None = None) -> None:
+    """Return when the server answers.
+
+    Raises:
+        RuntimeError: its process ended first, or the time is up.
+    """
+    until = time.monotonic() + config.ready_timeout_s
+    while not healthy(config.url):
+        if process is not None and process.poll() is not None:
+            raise RuntimeError(f"the server ended with code {process.returncode} before it answered at {config.url}")
+        if time.monotonic() > until:
+            raise RuntimeError(f"no answer at {config.url} within {config.ready_timeout_s:g} s")
+        time.sleep(0.2)
+
+
+def stop(process: subprocess.Popen[bytes], timeout_s: float) -> None:
+    """End a server and all it started: asked first, killed after `timeout_s`."""
+    for number in (signal.SIGTERM, signal.SIGKILL):
+        with suppress(ProcessLookupError):
+            os.killpg(process.pid, number)
+        with suppress(subprocess.TimeoutExpired):
+            process.wait(timeout_s)
+            break
+    with suppress(ProcessLookupError):  # a worker that outlived its server
+        os.killpg(process.pid, signal.SIGKILL)
+
+
+def serve(config: ServeConfig) -> int:
+    """Run the server until it ends or this process is told to; returns the exit code."""
+    environment = os.environ | ({"CUDA_VISIBLE_DEVICES": config.gpus} if config.gpus else {})
+    try:
+        # A group of its own: the server's workers end with it, and a Ctrl-C reaches them through us only.
+        process = subprocess.Popen(config.words(), env=environment, start_new_session=True, stdout=sys.stderr.fileno())
+    except FileNotFoundError:
+        fail(f"cannot find {config.words()[0]!r}; the gpu extra brings vLLM: pip install -e .[gpu]")
+    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+        signal.signal(number, _leave)
+    try:
+        wait_until_healthy(config, process)
+        print(config.url, flush=True)  # noqa: T201
+        return process.wait()
+    finally:
+        stop(process, config.stop_timeout_s)
+
+
+def _leave(number: int, frame: FrameType | None) -> None:
+    del frame
+    raise SystemExit(128 + number)
+
+
+def plan(config: ServeConfig) -> dict[str, Any]:
+    """What would be started."""
+    return {"runs": " ".join(config.words()), "url": config.url, "gpus": config.gpus or "as given"}
+
+
+def main(argv: list[str] | None = None) -> None:
+    """Read the command line, then serve or wait."""
+    config = parse(ServeConfig, __doc__, argv, plan=plan)
+    if not config.wait and healthy(config.url, timeout_s=1):
+        fail(f"something answers at {config.url} already; stop it, or give another port")
+    try:
+        if config.wait:
+            wait_until_healthy(config)
+            print(config.url)  # noqa: T201
+        else:
+            raise SystemExit(serve(config))
+    except RuntimeError as error:
+        fail(str(error), code=1)
+
+
+if __name__ == "__main__":
+    main()

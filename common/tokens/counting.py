@@ -1,0 +1,136 @@
+"""Tokens per document, as the training run will count them: the tokenizer's ids plus one end of text."""
+
+import json
+import logging
+import re
+from collections.abc import Callable, Mapping, Sequence
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from common.config import RunConfig
+
+log = logging.getLogger("repro.filter.tokens")
+
+Counter = Callable[[Sequence[str]], list[int]]
+
+CHECKED_TEXTS = 64
+"""The fast engine's counts are compared with the reference's on the first so many texts of a process."""
+
+
+class TokenCountConfig(RunConfig):
+    """How tokens are counted; give one of the two where a token budget or token figures are wanted."""
+
+    tokenizer: str | None = None
+    """Folder (or file) with the training run's `tokenizer.json`."""
+
+    bytes_per_token: float | None = None
+    """Estimate instead of count: UTF-8 bytes over this (4.3 for GPT-NeoX on web text). `dataset.json` says so."""
+
+
+@lru_cache(maxsize=4)
+def open_counter(config: TokenCountConfig) -> Counter | None:
+    """The function that counts tokens of texts, or None where none is asked for.
+
+    Raises:
+        ValueError: both ways are given, or there is no tokenizer at the path.
+    """
+    if config.tokenizer and config.bytes_per_token:
+        raise ValueError("give tokenizer or bytes_per_token, not both")
+    if config.bytes_per_token is not None:
+        if config.bytes_per_token <= 0:
+            raise ValueError(f"bytes_per_token should be above 0, not {config.bytes_per_token}")
+        rate = config.bytes_per_token
+        return lambda texts: [round(len(text.encode("utf-8", "surrogatepass")) / rate) + 1 for text in texts]
+    if config.tokenizer:
+        return _TokenizerCounter(config.tokenizer)
+    return None
+
+
+class _TokenizerCounter:
+    """Counts with gigatoken where it is installed and agrees with `tokenizers`, else with `tokenizers`."""
+
+    def __init__(self, path: str) -> None:
+        from tokenizers import Tokenizer
+
+        file = Path(path) if path.endswith(".json") else Path(path) / "tokenizer.json"
+        if not file.is_file():
+            raise ValueError(f"no tokenizer at {path}: looked for {file}")
+        content = json.loads(file.read_text(encoding="utf-8")) | {"truncation": None, "padding": None}
+        plain = json.dumps(content, ensure_ascii=False)
+        self.reference = Tokenizer.from_str(plain)
+        # A control token that a page spells out is text, as `pretrain.tokenize` treats it by default.
+        self.reference.encode_special_tokens = True
+        special = [re.escape(one["content"]) for one in content.get("added_tokens") or [] if one.get("special")]
+        self.special = re.compile("|".join(special)) if special else None
+        self.fast = self._open_fast(plain)
+        self.unchecked = CHECKED_TEXTS
+
+    def _open_fast(self, plain: str) -> Callable[[str], Any] | None:
+        try:
+            import gigatoken
+
+            return gigatoken.Tokenizer.from_json(plain).backend.encode
+        except Exception as error:  # foreign code: not installed here, or a tokenizer it does not know
+            log.info("counting with tokenizers: %s", error)
+            return None
+
+    def __call__(self, texts: Sequence[str]) -> list[int]:
+        """Ids of each text plus 1."""
+        if self.fast is None:
+            return self._reference(texts)
+        if self.unchecked > 0:
+            sample = list(texts[: self.unchecked])
+            self.unchecked -= len(sample)
+            if [self._one(text) for text in sample] != self._reference(sample):
+                log.warning("gigatoken and tokenizers count differently; counting with tokenizers")
+                self.fast = None
+                return self._reference(texts)
+        return [self._one(text) for text in texts]
+
+    def _one(self, text: str) -> int:
+        if self.fast is None or (self.special is not None and self.special.search(text)):
+            return self._reference([text])[0]
+        return len(self.fast(text)) + 1
+
+    def _reference(self, texts: Sequence[str]) -> list[int]:
+        encodings = self.reference.encode_batch_fast(list(texts), add_special_tokens=False)
+        return [len(encoding.ids) + 1 for encoding in encodings]
+
+
+def token_bytes(tokenizer: Any) -> np.ndarray | None:
+    """[V] bytes of text behind each token, or None where the vocabulary is not byte-level.
+
+    In a byte-level vocabulary every character of an entry stands for one byte; added entries are plain text, and
+    special ones stand for none.
+    """
+    if not getattr(tokenizer, "is_fast", False):
+        return None
+    spec: Mapping[str, Any] = json.loads(tokenizer.backend_tokenizer.to_str())
+    if "ByteLevel" not in json.dumps(spec.get("decoder")):
+        return None
+    sizes = {number: len(entry) for entry, number in spec["model"]["vocab"].items()}
+    for added in spec.get("added_tokens", []):
+        sizes[added["id"]] = 0 if added["special"] else len(added["content"].encode())
+    table = np.zeros(max(sizes) + 1, np.int64)
+    table[list(sizes)] = list(sizes.values())
+    return table
+
+
+def token_counter(tokenizer: str) -> Callable[[str], int]:
+    """Counts tokens with a Hugging Face folder's tokenizer, without loading a deep-learning library.
+
+    Raises:
+        ValueError: the folder has no `tokenizer.json`.
+    """
+    from pathlib import Path
+
+    from tokenizers import Tokenizer
+
+    path = Path(tokenizer) / "tokenizer.json"
+    if not path.is_file():
+        raise ValueError(f"no tokenizer at {path}; give tokenizer=FOLDER")
+    encoder = Tokenizer.from_file(str(path))
+    return lambda text: len(encoder.encode(text, add_special_tokens=False).ids)

@@ -1,0 +1,1 @@
+"""What a rephrasing kept (the one room of eval that filter and rephrase may enter)."""

@@ -1,0 +1,1 @@
+"""Other benchmarks, through lm-eval."""

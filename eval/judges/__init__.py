@@ -1,0 +1,1 @@
+"""One file per judge protocol: wording, reading of the verdict."""

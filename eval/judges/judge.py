@@ -1,0 +1,175 @@
+"""Ask a judge or scorer model behind an OpenAI-compatible server: many requests at once, retries, a deadline.
+
+A request that fails comes back as a reply without text and with a reason; nothing here turns a failure into a verdict.
+"""
+
+import os
+import random
+import time
+import weakref
+from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Annotated, Any
+
+from pydantic import Field
+
+from common.config import HOW, RunConfig
+from common.model_server import RETRIED, retry_after
+
+if TYPE_CHECKING:
+    pass
+
+Message = dict[str, str]
+
+
+class JudgeConfig(RunConfig):
+    """An OpenAI-compatible server and how patiently to ask it."""
+
+    url: str = ""
+    """The server's base address, such as `http://127.0.0.1:8001/v1`."""
+
+    model: str = ""
+    """Model name that the server answers to."""
+
+    api_key_env: Annotated[str, HOW] = ""
+    """Environment variable that holds the key, if the server wants one; the key itself is never configured."""
+
+    max_tokens: int = Field(8, ge=1)
+    """Longest answer."""
+
+    temperature: float = Field(0.0, ge=0)
+    """0: the likeliest answer."""
+
+    seed: int = 1024
+    """Sampling seed sent along (1024: arXiv:2510.10681's judge)."""
+
+    choice: bool = True
+    """Send the allowed answers along as vLLM's `structured_outputs`; other servers ignore the field."""
+
+    retries: int = Field(4, ge=0)
+    """Further tries after a lost connection, a time-out or an answer of 408, 409, 425, 429 or 5xx."""
+
+    backoff_s: float = Field(1.0, gt=0)
+    """Wait before the first retry; doubles with each, plus up to as much again by chance."""
+
+    timeout_s: float = Field(60.0, gt=0)
+    """Longest wait for one answer."""
+
+    deadline_s: float = Field(180.0, gt=0)
+    """Longest time for one request with all its retries."""
+
+    concurrency: Annotated[int, HOW] = Field(32, ge=1)
+    """Requests in flight."""
+
+
+@dataclass(frozen=True)
+class Reply:
+    """A judge's answer, or why there is none."""
+
+    text: str | None
+    reason: str = ""
+    """`unreachable`, `timeout`, `http_<code>`, `malformed` or `deadline`; "" with a text."""
+    tries: int = 1
+
+
+class Judge:
+    """A client for one server; its connections close with a `with` around it, or with its end."""
+
+    def __init__(self, config: JudgeConfig) -> None:
+        import httpx
+
+        if not config.url:
+            raise ValueError("a judge needs a server: set its url, such as http://127.0.0.1:8001/v1")
+        self.config = config
+        key = os.environ.get(config.api_key_env, "") if config.api_key_env else ""
+        if config.api_key_env and not key:
+            raise ValueError(f"the environment variable {config.api_key_env} with the judge's key is not set")
+        self.client = httpx.Client(
+            timeout=config.timeout_s,
+            headers={"Authorization": f"Bearer {key}"} if key else {},
+            limits=httpx.Limits(max_connections=config.concurrency),
+        )
+        weakref.finalize(self, self.client.close)
+
+    def __enter__(self) -> "Judge":
+        """The judge itself."""
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Close the connections."""
+        self.client.close()
+
+    def ask(
+        self,
+        conversations: Sequence[list[Message]],
+        choices: Sequence[str] = (),
+        schemas: Sequence[Mapping[str, Any]] = (),
+        seed: int = 0,
+    ) -> list[Reply]:
+        """Ask for one answer to each conversation, in order.
+
+        Args:
+            conversations: chat messages.
+            choices: the only allowed answers, for servers that can be held to them.
+            schemas: JSON schemas of the answers, likewise; none, or one for each conversation.
+            seed: added to the configured seed, so that a second try can differ.
+        """
+        if not conversations:
+            return []
+        each = schemas or [None] * len(conversations)
+        bodies = [self._body(*row, choices, seed) for row in zip(conversations, each, strict=True)]
+        with ThreadPoolExecutor(min(self.config.concurrency, len(bodies))) as pool:
+            return list(pool.map(self._ask, bodies))
+
+    def _body(
+        self, conversation: list[Message], schema: Mapping[str, Any] | None, choices: Sequence[str], seed: int
+    ) -> dict[str, Any]:
+        config = self.config
+        body: dict[str, Any] = {
+            "model": config.model,
+            "messages": conversation,
+            "temperature": config.temperature,
+            "max_tokens": config.max_tokens,
+            "seed": config.seed + seed,
+        }
+        if choices and config.choice:
+            body["structured_outputs"] = {"choice": list(choices)}
+        if schema:
+            body["response_format"] = {"type": "json_schema", "json_schema": {"name": "answer", "schema": schema}}
+        return body
+
+    def _ask(self, body: dict[str, Any]) -> Reply:
+        config = self.config
+        began = time.monotonic()
+        reply = Reply(None, "deadline", 0)
+        for attempt in range(config.retries + 1):
+            reply, again, wait = self._once(body, attempt + 1)
+            if not again or attempt == config.retries:
+                return reply
+            wait = max(wait, config.backoff_s * 2**attempt * (1 + random.random()))
+            if time.monotonic() - began + wait > config.deadline_s:
+                return Reply(None, "deadline", attempt + 1)
+            time.sleep(wait)
+        return reply
+
+    def _once(self, body: dict[str, Any], tries: int) -> tuple[Reply, bool, float]:
+        """One request: the reply, whether to try again, and how long the server asks to wait."""
+        import httpx
+
+        try:
+            response = self.client.post(f"{self.config.url.rstrip('/')}/chat/completions", json=body)
+        except httpx.TimeoutException:
+            return Reply(None, "timeout", tries), True, 0.0
+        except httpx.TransportError:
+            return Reply(None, "unreachable", tries), True, 0.0
+        if response.status_code != 200:
+            again = response.status_code in RETRIED
+            return Reply(None, f"http_{response.status_code}", tries), again, retry_after(response)
+        try:
+            text = response.json()["choices"][0]["message"]["content"]
+        except (ValueError, KeyError, IndexError, TypeError):
+            return Reply(None, "malformed", tries), True, 0.0
+        if not isinstance(text, str):
+            return Reply(None, "malformed", tries), True, 0.0
+        return Reply(text, "", tries), False, 0.0

@@ -1,0 +1,1 @@
+"""Log p(text | context)."""

@@ -1,0 +1,85 @@
+"""A stage's figures for tables, terminals and programs."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from eval.report.charts import short_number
+from eval.report.stages import Stage
+
+REWARD_TOTAL = "reward"
+
+
+def figures(stage: Stage) -> dict[str, Any]:
+    """A stage's figures for tables and programs: counts, first and last metrics, scores."""
+    found: dict[str, Any] = {}
+    for key in ("docs_in", "docs_out", "drops", "seconds"):
+        if key in stage.stats:
+            found[key] = stage.stats[key]
+    found |= {key: value for key, value in stage.stats.items() if key.startswith("tokens") or key == "chunks"}
+    for key in ("num_tokens", "num_sequences", "documents", "tokens"):
+        if isinstance(stage.dataset.get(key), int | float):
+            found[key] = stage.dataset[key]
+    for key in _shown_metrics(stage):
+        values = [value for _, value in stage.series(key) if value == value]
+        if values:
+            found[f"{key}_first"], found[f"{key}_last"] = round(values[0], 6), round(values[-1], 6)
+    found |= record_scores(stage)
+    return found
+
+
+def text_table(stages: Sequence[Stage]) -> str:
+    """The same for a terminal."""
+    rows = [["stage", "in", "out", "seconds", "figures"], *stage_rows(stages)]
+    shown = [
+        ["" if cell is None else cell if isinstance(cell, str) else short_number(cell) for cell in row] for row in rows
+    ]
+    widths = [max(len(row[column]) for row in shown) for column in range(4)]
+    lines = []
+    for name, *numbers, rest in shown:
+        columns = [cell.rjust(width) for cell, width in zip(numbers, widths[1:], strict=True)]
+        lines.append("  ".join([name.ljust(widths[0]), *columns, rest]).rstrip())
+    return "\n".join(lines)
+
+
+def stage_rows(stages: Sequence[Stage]) -> list[list[Any]]:
+    """A row per stage: its name, what it did, its time."""
+    rows = []
+    for stage in stages:
+        known = figures(stage)
+        documents = [known.pop(key, None) for key in ("docs_in", "docs_out")]
+        seconds = known.pop("seconds", None)
+        rest = ", ".join(
+            f"{key} {short_number(value)}" for key, value in known.items() if isinstance(value, int | float)
+        )
+        rows.append([stage.name, *documents, seconds, rest])
+    return rows
+
+
+def record_scores(stage: Stage) -> dict[str, float]:
+    """The numbers of an evaluation record: tasks, aggregates, bits per byte."""
+    found: dict[str, float] = {}
+
+    def walk(prefix: str, value: Any) -> None:
+        if isinstance(value, bool) or value is None:
+            return
+        if isinstance(value, int | float):
+            found[prefix] = value
+        elif isinstance(value, Mapping):
+            for key, inner in value.items():
+                walk(f"{prefix}/{key}" if prefix else str(key), inner)
+
+    for key in ("Core_v1", "Core_v2", "core_partial", "bpb"):
+        walk(key, stage.record.get(key))
+    for name, metrics in stage.record.get("eval_metrics", {}).items():
+        walk("" if name == "icl" else name, metrics)
+    return found
+
+
+def is_reward(key: str) -> bool:
+    """Whether a metric is the mean of a reward."""
+    return key == REWARD_TOTAL or key.startswith("rewards/")
+
+
+def _shown_metrics(stage: Stage) -> list[str]:
+    keys = stage.metric_keys()
+    return [key for key in keys if key in (REWARD_TOTAL, f"eval_{REWARD_TOTAL}", "loss") or "bpb" in key]

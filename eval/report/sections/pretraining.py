@@ -1,0 +1,20 @@
+"""Section: pretraining loss, bits per byte, speed."""
+
+from collections.abc import Sequence
+
+from eval.report.figures import is_reward
+from eval.report.html import figure_row
+from eval.report.stages import Stage
+
+
+def loss_curves(stages: Sequence[Stage]) -> str:
+    """Training loss, held-out bits per byte, learning rate and speed; runs of a kind share a chart."""
+    runs = [stage for stage in stages if "loss" in stage.metric_keys() and not any(map(is_reward, stage.metric_keys()))]
+    if not runs:
+        return ""
+    keys = list(dict.fromkeys(key for stage in runs for key in stage.metric_keys()))
+    wanted = [
+        key for key in keys if key in ("loss", "lr", "grad_norm", "tok_s") or "bpb" in key or "bits_per_byte" in key
+    ]
+    charts = [(key, {stage.name: stage.series(key) for stage in runs if stage.series(key)}) for key in wanted]
+    return figure_row(charts)

@@ -1,0 +1,139 @@
+"""What a folder or record is, told by its files, read once as the sections need it; its pairs of texts."""
+
+import hashlib
+import json
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from common.pools.documents import Document, read_documents
+from common.pools.shards import list_shards, read_stats
+from common.pools.stats import add_stats
+from common.runs.folder import read_metrics
+
+
+@dataclass
+class Stage:
+    """One folder or record, read once, as the sections need it."""
+
+    name: str
+    path: Path
+    config: dict[str, Any] = field(default_factory=dict)
+    about: dict[str, Any] = field(default_factory=dict)
+    """`run.json`: commit, versions, host, seed."""
+    metrics: list[dict[str, Any]] = field(default_factory=list)
+    stats: dict[str, Any] = field(default_factory=dict)
+    """Sum of the shards' stats, for a pool."""
+    dataset: dict[str, Any] = field(default_factory=dict)
+    """`dataset.json` of a selected pool or a tokenised set."""
+    record: dict[str, Any] = field(default_factory=dict)
+    """An evaluation record."""
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether there is nothing to tell."""
+        return not (self.metrics or self.stats or self.dataset or self.record)
+
+    def series(self, key: str) -> list[tuple[float, float]]:
+        """(step, value) of one metric; a value that was not finite reads as NaN."""
+        rows = [row for row in self.metrics if key in row and "step" in row]
+        return [(row["step"], float("nan") if row[key] is None else row[key]) for row in rows]
+
+    def metric_keys(self) -> list[str]:
+        """All metrics that were logged with a step and hold numbers, in the order of their first appearance."""
+        keys = dict.fromkeys(key for row in self.metrics if "step" in row for key in row)
+        return [
+            key for key in keys if key not in ("step", "time") and any(_is_number(row.get(key)) for row in self.metrics)
+        ]
+
+
+def find_stages(paths: Iterable[str]) -> list[Stage]:
+    """Read what lies under the paths: each itself if it is a stage, else the stages directly inside it.
+
+    Raises:
+        ValueError: a path does not exist.
+    """
+    stages: list[Stage] = []
+    for path in (Path(one) for one in paths):
+        if not path.exists():
+            raise ValueError(f"no run at {path}: there is no such file or folder")
+        stage = read_stage(path, path.stem if path.is_file() else path.name)
+        if not stage.is_empty:
+            stages.append(stage)
+            continue
+        inside = (read_stage(one, one.stem if one.is_file() else one.name) for one in sorted(path.iterdir()))
+        found = [stage for stage in inside if not stage.is_empty]
+        # one level more for runs that a stage keeps below a folder of its own, as pretraining does below `logs`
+        for folder in sorted(one for one in path.iterdir() if one.is_dir() and one.name not in {s.name for s in found}):
+            below = (
+                read_stage(one, f"{folder.name}/{one.stem if one.is_file() else one.name}") for one in _inside(folder)
+            )
+            found += [stage for stage in below if not stage.is_empty]
+        stages += sorted(found, key=lambda stage: _started(stage))
+    return stages
+
+
+def read_stage(path: Path, name: str) -> Stage:
+    """Read a folder or a record; an empty stage if it is neither."""
+    stage = Stage(name, path)
+    if path.is_file():
+        if path.suffix == ".json":
+            content = _read_json(path)
+            stage.record = content if "eval_metrics" in content else {}
+        return stage
+    stage.about = _read_json(path / "run.json")
+    stage.metrics = read_metrics(path)
+    stage.dataset = _read_json(path / "dataset.json")
+    for stats in read_stats(path):
+        stage.stats = add_stats(stage.stats, stats) if stage.stats else {**stats}
+    stage.stats.pop("shard", None)
+    if (path / "config.yaml").exists():
+        from common.config import read_yaml
+
+        stage.config = read_yaml((path / "config.yaml").read_text(encoding="utf-8")) or {}
+    return stage
+
+
+def sample_pairs(stage: Stage, wanted: int, longest_chars: int) -> list[Document]:
+    """Recycled documents that carry their organic text: the same ones for the same pool, drawn by their ids' hashes."""
+    if not stage.stats.get("docs_out") or not wanted:
+        return []
+    try:
+        shards = list_shards(stage.path)
+    except ValueError:  # a tokenised set has stats and no documents
+        return []
+    chosen: list[tuple[str, Document]] = []
+    for shard in shards:
+        for document in read_documents(shard.path, shard.index):
+            organic = document.get("organic_text")
+            if not isinstance(organic, str):
+                continue
+            if 200 <= len(organic) <= longest_chars:
+                order = hashlib.sha256(str(document["id"]).encode()).hexdigest()
+                chosen = sorted([*chosen, (order, document)], key=lambda pair: pair[0])[:wanted]
+    return [document for _, document in chosen]
+
+
+def _inside(folder: Path) -> list[Path]:
+    """What may be stages in a folder; a record stands for the run folder of the same name beside it."""
+    inside = sorted(folder.iterdir())
+    records = {one.stem for one in inside if one.suffix == ".json"}
+    return [one for one in inside if one.is_file() or one.name not in records]
+
+
+def _read_json(path: Path) -> dict[str, Any]:
+    if not path.exists():
+        return {}
+    content = json.loads(path.read_text(encoding="utf-8"))
+    return content if isinstance(content, dict) else {}
+
+
+def _started(stage: Stage) -> float:
+    """When a stage was made, for the order of the page."""
+    times = [row["time"] for row in stage.metrics[:1] if "time" in row]
+    return times[0] if times else stage.path.stat().st_mtime
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)

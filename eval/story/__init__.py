@@ -1,0 +1,1 @@
+"""Next-chapter reasoning and writing (VR-CLI)."""

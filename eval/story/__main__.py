@@ -1,0 +1,151 @@
+"""Measure next-chapter reasoning and writing (VR-CLI, arXiv:2503.22828).
+
+Usage:
+    python -m eval.story reason MODEL rows=rl_data/test.jsonl out=plans.jsonl completions=4
+    python -m eval.story continue MODEL rows=rl_data/test.jsonl plans=plans.jsonl out=chapters.jsonl
+    python -m eval.story improvement MODEL rows=rl_data/test.jsonl completions=plans.jsonl out=gains.jsonl
+    python -m eval.story metrics rows=rl_data/test.jsonl completions=chapters.jsonl out=metrics.json
+    python -m eval.story judge rows=rl_data/test.jsonl first=base.jsonl second=rl.jsonl out=pairs.csv judge.url=URL
+    python -m eval.story winrate FILE.csv
+
+`reason` writes plans, `continue` chapters by them or without; `improvement` says by how many percent each plan lowers
+the perplexity of the gold chapter; `metrics` compares texts with what their prompts told and with the gold; `winrate`
+turns pairwise annotations (people's, or those of `judge`) into win percent and Bradley-Terry percent, ties out.
+`python -m eval.story COMMAND --help` says more. `rl.data.prepare story` writes the rows.
+"""
+
+import json
+import sys
+from collections.abc import Callable, Sequence
+from statistics import fmean
+from typing import Annotated, Any, Literal, TypeVar
+
+from common.command import fail, parse, usage_errors
+from common.config import HOW, RunConfig
+from common.runs.folder import write_json
+from eval.story.generate import ContinueConfig, ReasonConfig, continue_story, plan_of, read_limited, reason
+from eval.story.improvement import ImprovementConfig, improvement
+from eval.story.judge import PairwiseConfig, judge_pairs
+from eval.story.lexical import rouge_l, unseen_trigrams
+from eval.story.pairwise import count, read_annotations, strengths, table
+from eval.story.prompts import TASK_HEADING
+
+C = TypeVar("C", bound=RunConfig)
+
+
+class MetricsConfig(RunConfig):
+    """Lexical measures of generated texts."""
+
+    rows: str
+    """Rows with `messages`, which hold the story's information, and `reference`."""
+
+    completions: str
+    """Output of `reason` or `continue`."""
+
+    of: Literal["completion", "plan"] = "completion"
+    """Measure whole completions, or the plans they end in."""
+
+    out: Annotated[str, HOW] = ""
+    """JSON file of the means and of every completion's measures; only printed if empty."""
+
+
+class WinrateConfig(RunConfig):
+    """Win rates of an annotation file."""
+
+    file: str
+    """CSV with `options`, the winner by aspect, and genre flags."""
+
+    genre: Literal["", "scifi", "fantasy", "romance", "historical"] = ""
+    """Only stories of one genre."""
+
+    out: Annotated[str, HOW] = ""
+    """JSON file of the table; only printed if empty."""
+
+
+def lexical_metrics(output: str, story: str, gold: str) -> dict[str, float | None]:
+    """Words, percent of trigrams unseen in the story's information, Rouge-L against it and against the gold."""
+    told, aimed = rouge_l(output, story), rouge_l(output, gold)
+    unseen = unseen_trigrams(output, story)
+    return {
+        "words": len(output.split()),
+        "unseen_trigrams_pct": None if unseen is None else 100 * unseen,
+        "rouge_l_f1": told.f1,
+        "rouge_l_precision": told.precision,
+        "gold_rouge_l_f1": aimed.f1,
+        "gold_rouge_l_precision": aimed.precision,
+    }
+
+
+def metrics(config: MetricsConfig) -> dict[str, Any]:
+    """Means over the completions; each one's own measures go to the file."""
+    rows = {row["id"]: row for row in read_limited(config.rows)}
+    found = []
+    for completion in read_limited(config.completions):
+        if completion["id"] not in rows:
+            raise ValueError(f"{config.completions} has {completion['id']!r}, which is not in {config.rows}")
+        row = rows[completion["id"]]
+        output = plan_of(completion["completion"]) if config.of == "plan" else completion["completion"]
+        story = row["messages"][-1]["content"].partition(TASK_HEADING)[0]
+        measures = lexical_metrics(output, story, row["reference"])
+        found.append({"id": completion["id"], "number": completion["number"], **measures})
+    names = [name for name in found[0] if name not in ("id", "number")]
+    means = {
+        name: fmean(values) if (values := [row[name] for row in found if row[name] is not None]) else None
+        for name in names
+    }
+    if config.out:
+        write_json(config.out, {"completions": len(found), "means": means, "each": found})
+    return {"completions": len(found), **means}
+
+
+def winrate(config: WinrateConfig) -> dict[str, Any]:
+    """The table by pair and aspect, and strengths of all options together by their overall quality."""
+    rows = read_annotations(config.file)
+    if config.genre:
+        rows = [row for row in rows if str(row.get(config.genre)).lower() == "true"]
+    found = {"table": table(rows), "overall_strengths": strengths(count(rows))}
+    if config.out:
+        write_json(config.out, found)
+    return found
+
+
+def _print_winrate(found: dict[str, Any]) -> None:
+    for row in found["table"]:
+        share, win = (f"{row[name]:.1f}" for name in ("bradley_terry_pct", "win_pct"))
+        counts = f"{row['second_wins']}-{row['first_wins']}, {row['ties']} same"
+        print(f"{row['aspect']}: {row['second']} over {row['first']}: BT {share} %, wins {win} % ({counts})")  # noqa: T201
+
+
+def _run(config_class: type[C], work: Callable[[C], Any], argv: Sequence[str], positional: Sequence[str] = ()) -> Any:
+    config = parse(config_class, __doc__, argv, positional=positional)
+    with usage_errors():
+        return work(config)
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    """Hand the command line to a command."""
+    arguments = list(sys.argv[1:] if argv is None else argv)
+    command = arguments.pop(0) if arguments else ""
+    if command in ("-h", "--help"):
+        print(__doc__)  # noqa: T201 - the command's output
+        return
+    if command == "winrate":
+        _print_winrate(_run(WinrateConfig, winrate, arguments, ("file",)))
+        return
+    if command == "reason":
+        figures = _run(ReasonConfig, reason, arguments, ("model",))
+    elif command == "continue":
+        figures = _run(ContinueConfig, continue_story, arguments, ("model",))
+    elif command == "improvement":
+        figures = _run(ImprovementConfig, improvement, arguments, ("model",))
+    elif command == "metrics":
+        figures = _run(MetricsConfig, metrics, arguments)
+    elif command == "judge":
+        figures = _run(PairwiseConfig, judge_pairs, arguments)
+    else:
+        fail(f"no command {command!r}; there are: reason, continue, improvement, metrics, judge, winrate")
+    print(json.dumps(figures))  # noqa: T201 - the command's output
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,188 @@
+"""Plans and chapters for stories: `python -m eval.story reason` and `continue`.
+
+Rows are those of `rl.data.story.datapoints`: `prompt` asks for a plan, `messages` for the chapter, `reference` is
+the chapter.
+Each completion is one line of output: the row's `id`, the completion's `number`, its text and how it ended. A rerun
+with the same output file writes only what is not in it yet.
+"""
+
+import json
+from collections.abc import Iterator
+from hashlib import blake2b
+from pathlib import Path
+from typing import Annotated, Any
+
+from pydantic import Field
+
+from common.config import HOW, RunConfig
+from common.engines.config import EngineConfig, TransformersEngineConfig
+from common.engines.open import check_engine, open_engine
+from common.engines.requests import Engine, Request
+from common.pools.documents import encode, read_rows
+from eval.story.plans import extract_plan, with_plan_block
+from eval.story.prompts import END_OF_CHAPTER, LENGTH_TASK
+
+Row = dict[str, Any]
+
+
+class ReasonConfig(RunConfig):
+    """Reason about the next chapter, `completions` times a row, and end with a plan."""
+
+    model: str
+    """Folder or hub name; for a server, the name it serves the model under."""
+
+    rows: str
+    """Rows with `prompt`."""
+
+    out: Annotated[str, HOW]
+    """JSONL of completions."""
+
+    completions: int = Field(1, ge=1)
+    """Plans per row."""
+
+    max_tokens: int = Field(2048, ge=1)
+    """Longest completion (2048: arXiv:2503.22828)."""
+
+    temperature: float = Field(0.7, ge=0)
+    """0.7, with top_p 0.8 and top_k 20: arXiv:2503.22828."""
+
+    top_p: float = Field(0.8, gt=0, le=1)
+    """See `temperature`."""
+
+    top_k: int = Field(20, ge=0)
+    """See `temperature`; 0: all tokens."""
+
+    limit: int | None = Field(None, ge=1)
+    """Only so many rows."""
+
+    seed: int = 0
+    """With a row's id and a completion's number it decides what is drawn."""
+
+    engine: EngineConfig = TransformersEngineConfig()
+    """What generates."""
+
+
+class ContinueConfig(ReasonConfig):
+    """Write the next chapter, by the plans of a file of completions or, without one, without a plan."""
+
+    plans: str = ""
+    """Output of `reason`: a chapter for each of its completions; without it, a chapter a row and number."""
+
+    min_length: float = Field(0.5, ge=0)
+    """Fewest words asked for, as a share of the gold chapter's (0.5: arXiv:2503.22828)."""
+
+    max_length: float = Field(1.5, gt=0)
+    """Most tokens, as a share of the gold chapter's (1.5: arXiv:2503.22828); `max_tokens` is not used."""
+
+    repetition_penalty: float = Field(1.05, gt=0)
+    """1.05: arXiv:2503.22828."""
+
+
+def read_limited(path: str, limit: int | None = None) -> list[Row]:
+    """The rows of a file.
+
+    Raises:
+        ValueError: there are none.
+    """
+    rows = [row for _, row in read_rows(path)][:limit]
+    if not rows:
+        raise ValueError(f"{path} holds no rows")
+    return rows
+
+
+def reason(config: ReasonConfig) -> dict[str, int]:
+    """Write plans; returns counts: written, there before, failed, without a marked plan."""
+    rows = read_limited(config.rows, config.limit)
+    jobs = {
+        (row["id"], number): (row["prompt"], {"max_tokens": config.max_tokens})
+        for row in rows
+        for number in range(config.completions)
+    }
+    return _generate(config, jobs)
+
+
+def continue_story(config: ContinueConfig) -> dict[str, int]:
+    """Write chapters; returns counts as `reason` does."""
+    rows = read_limited(config.rows, config.limit)
+    numbers = {row["id"]: [(number, "") for number in range(config.completions)] for row in rows}
+    if config.plans:
+        numbers = {row["id"]: [] for row in rows}
+        for plan in read_limited(config.plans):
+            if plan["id"] in numbers:
+                numbers[plan["id"]].append((plan["number"], plan_of(plan["completion"])))
+    with_length = [(row, _asked_length(row["messages"], row["reference"], config.min_length)) for row in rows]
+    jobs = {
+        (row["id"], number): (with_plan_block(asked, plan), {"gold": row["reference"]})
+        for row, asked in with_length
+        for number, plan in numbers[row["id"]]
+    }
+    return _generate(config, jobs)
+
+
+def plan_of(completion: str) -> str:
+    """The plan a completion ends in, or all of it where none is marked."""
+    plan = extract_plan(completion)
+    return completion.strip() if plan is None else plan
+
+
+def _asked_length(messages: list[dict[str, str]], gold: str, share: float) -> list[dict[str, str]]:
+    asked = [dict(message) for message in messages]
+    words = round(share * len(gold.split()))
+    asked[-1]["content"] += f" {LENGTH_TASK.format(words=words, end=END_OF_CHAPTER)}"
+    return asked
+
+
+def _generate(config: ReasonConfig, jobs: dict[tuple[str, int], tuple[list[Any], Row]]) -> dict[str, int]:
+    out = Path(config.out)
+    there = {(row["id"], row["number"]) for _, row in read_rows(config.out)} if out.is_file() else set()
+    counts = {"written": 0, "there": len(there & jobs.keys()), "failed": 0}
+    left = {key: job for key, job in jobs.items() if key not in there}
+    if not left:
+        return counts
+    check_engine(config.engine, config.model)
+    out.parent.mkdir(parents=True, exist_ok=True)
+    with open_engine(config.engine, config.model) as engine, out.open("ab") as target:
+        for completion in engine.stream(_requests(config, left, engine)):
+            identity, number = json.loads(completion.request_id)
+            if completion.finish_reason == "error":
+                counts["failed"] += 1
+                continue
+            text = completion.text.partition(END_OF_CHAPTER)[0].rstrip()
+            target.write(
+                encode(
+                    {
+                        "id": identity,
+                        "number": number,
+                        "completion": text,
+                        "finish_reason": completion.finish_reason,
+                        "tokens": completion.tokens_out,
+                    }
+                )
+            )
+            target.flush()  # what a killed run has written is not generated again
+            counts["written"] += 1
+    return counts
+
+
+def _requests(
+    config: ReasonConfig, jobs: dict[tuple[str, int], tuple[list[Any], Row]], engine: Engine
+) -> Iterator[Request]:
+    chapters = isinstance(config, ContinueConfig)
+    for (identity, number), (messages, job) in jobs.items():
+        most = job.get("max_tokens") or max(1, round(config.max_length * _tokens(engine, job["gold"])))  # type: ignore[attr-defined]
+        yield Request(
+            id=json.dumps([identity, number]),
+            messages=messages,
+            max_tokens=most,
+            temperature=config.temperature,
+            top_p=config.top_p,
+            top_k=config.top_k,
+            repetition_penalty=config.repetition_penalty if chapters else 1.0,  # type: ignore[attr-defined]
+            seed=int.from_bytes(blake2b(f"{config.seed}:{identity}:{number}".encode(), digest_size=4).digest()),
+            stop=(END_OF_CHAPTER,) if chapters else (),
+        )
+
+
+def _tokens(engine: Engine, text: str) -> int:
+    # A server without a tokenizer of ours: English has about 4 characters a token.
+    return engine.count_tokens(text) if engine.tokenizer else len(text) // 4

@@ -1,0 +1,1 @@
+"""Evaluation items in the pool."""

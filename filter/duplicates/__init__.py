@@ -1,0 +1,1 @@
+"""Exact, near, by n-grams."""

@@ -1,0 +1,1 @@
+"""How often each source comes, in one order."""

@@ -1,0 +1,177 @@
+"""The mixing step: the selected documents in one seeded order, as one pool.
+
+The order is that of a hash of (seed, source, id, copy), so it depends on neither workers nor shard order. Two passes in
+bounded memory: every document of a selected pool gets a row in its shard's index (where it lies, and its key), then
+each output shard takes the documents whose keys fall into its range, and sorts them.
+"""
+
+import io
+import json
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import orjson
+from numpy.typing import NDArray
+
+from common.hashing import hash_id
+from common.pools.documents import encode, form_of, open_lines, read_documents, write_documents
+from common.pools.shards import Shard
+from common.pools.storage import atomic_write, join, open_read, read_bytes
+from filter.mixing.step.shares import Share
+from filter.mixing.step.versions import page_hash
+from filter.selection.cut import Columns, keep
+from filter.steps import Stats, finished
+
+KEY, OFFSET, LENGTH, COPY, TOKENS = range(5)
+"""Columns of an index: the key that orders the mix, where the line lies (bytes), which copy it is, its tokens."""
+
+
+@dataclass(frozen=True)
+class MixJob:
+    """What the two passes need to know; goes to worker processes."""
+
+    folder: str
+    """For the indexes."""
+    output: str
+    seed: int
+    config_hash: str
+    form: str
+
+
+def pool_columns(shards: Sequence[Shard], seed: int) -> list[Columns]:
+    """Ids and tokens of a selected pool, to choose documents by a seeded hash: [N] arrays, 24 bytes a document."""
+    found = []
+    for shard in shards:
+        hashes, tokens = [], []
+        for document in read_documents(shard.path, shard.index):
+            hashes.append(hash_id(str(document["id"]), seed, "draw"))
+            tokens.append(document.get("token_count", 1))
+        # the score is the same for all, so that the hash alone decides
+        zeros = np.zeros(len(hashes))
+        found.append(Columns(zeros, np.array(tokens, np.int64), np.array(hashes, np.uint64)))
+    return found
+
+
+def index_shard(shard: Shard, job: MixJob, source: str, share: Share, dropped: NDArray[np.uint64]) -> Stats:
+    """First pass: write where the documents of a shard lie that go into the mix, sorted by key.
+
+    Args:
+        shard: of a selected pool (plain JSON lines).
+        job: the mix.
+        source: name of the pool.
+        share: how often its documents come.
+        dropped: sorted hashes of ids that stay out because their page's other version is kept.
+
+    Returns:
+        Documents and tokens that go into the mix, and documents dropped by reason.
+    """
+    done = finished(shard, join(job.folder, source), job.config_hash)
+    if done is not None:
+        return done
+    cut_columns = pool_columns([shard], job.seed)[0] if share.cut else None
+    once_more = keep(share.cut, cut_columns, shard.index) if share.cut and cut_columns else None
+    stats: Stats = {"shard": shard.name, "docs_in": 0, "docs_out": 0, "copies": 0, "tokens": 0, "drops": {}}
+    rows: list[tuple[int, ...]] = []
+    offset = 0
+    with open_read(shard.path) as lines:
+        for number, line in enumerate(lines):
+            document = orjson.loads(line)
+            copies = share.whole + int(once_more is not None and once_more[number])
+            if len(dropped) and _contains(dropped, page_hash(document)):
+                copies, reason = 0, "other_version_kept"
+            else:
+                reason = "over_budget"
+            if not copies:
+                stats["drops"][reason] = stats["drops"].get(reason, 0) + 1
+            tokens = document.get("token_count", 0)
+            for copy in range(copies):
+                key = hash_id(str(document["id"]), job.seed, source, copy)
+                rows.append((key, offset, len(line), copy, tokens))
+            stats["docs_in"] += 1
+            stats["docs_out"] += copies
+            stats["copies"] += max(copies - 1, 0)
+            stats["tokens"] += copies * tokens
+            offset += len(line)
+    index = np.array(rows, np.uint64).reshape(-1, 5)
+    with atomic_write(_index_path(job, source, shard)) as target:
+        np.save(target, index[np.argsort(index[:, KEY], kind="stable")], allow_pickle=False)
+    stats["config_hash"] = job.config_hash
+    with atomic_write(join(job.folder, f"{source}/{shard.name}.stats.json")) as target:
+        target.write(json.dumps(stats).encode())
+    return stats
+
+
+def gather_shard(shard: Shard, job: MixJob, shards: Sequence[tuple[str, Shard]], number: int) -> Stats:
+    """Second pass: write the documents whose keys lie in one output shard's range, in the keys' order.
+
+    Args:
+        shard: the output shard; its index says which range is its own.
+        job: the mix.
+        shards: all shards of the selected pools, with their source.
+        number: of output shards.
+    """
+    done = finished(shard, job.output, job.config_hash)
+    if done is not None:
+        return done
+    began = time.monotonic()
+    lines: list[tuple[int, bytes]] = []
+    tokens = 0
+    for source, one in shards:
+        rows = _range(_load(_index_path(job, source, one)), shard.index, number)
+        tokens += int(rows[:, TOKENS].sum())
+        lines += _read_lines(one, rows)
+    lines.sort()  # by key, then by content: documents that share an id have an order too
+    path = join(job.output, shard.name + job.form)
+    if form_of(path) == ".parquet":
+        write_documents(path, (orjson.loads(line) for _, line in lines))
+    else:
+        with open_lines(path) as target:
+            for start in range(0, len(lines), 256):
+                target.write(b"".join(line for _, line in lines[start : start + 256]))
+    stats = {
+        "shard": shard.name,
+        "docs_in": len(lines),
+        "docs_out": len(lines),
+        "drops": {},
+        "tokens": tokens,
+        "seconds": round(time.monotonic() - began, 3),
+        "config_hash": job.config_hash,
+    }
+    with atomic_write(join(job.output, f"{shard.name}.stats.json")) as target:
+        target.write(json.dumps(stats, indent=1).encode())
+    return stats
+
+
+def _range(index: NDArray[np.uint64], shard: int, number: int) -> NDArray[np.uint64]:
+    """The rows of an index whose keys lie in the shard-th of `number` equal ranges, in the order of the file."""
+    ends = [-(-((shard + step) << 64) // number) for step in (0, 1)]  # keys below 2^64
+    first, last = (
+        len(index) if end == 1 << 64 else int(np.searchsorted(index[:, KEY], np.uint64(end))) for end in ends
+    )
+    rows = index[first:last]
+    return rows[np.argsort(rows[:, OFFSET], kind="stable")]
+
+
+def _read_lines(shard: Shard, rows: NDArray[np.uint64]) -> Iterator[tuple[int, bytes]]:
+    if not len(rows):
+        return
+    with open_read(shard.path) as source:
+        for key, offset, length, copy, _ in rows.tolist():
+            source.seek(offset)
+            line = source.read(length)
+            yield key, (encode(orjson.loads(line) | {"copy": copy}) if copy else line)
+
+
+def _index_path(job: MixJob, source: str, shard: Shard) -> str:
+    return join(job.folder, f"{source}/{shard.name}.index.npy")
+
+
+def _load(path: str) -> NDArray[np.uint64]:
+    return np.load(io.BytesIO(read_bytes(path)), allow_pickle=False)
+
+
+def _contains(sorted_hashes: NDArray[np.uint64], value: int) -> bool:
+    place = int(np.searchsorted(sorted_hashes, np.uint64(value)))
+    return place < len(sorted_hashes) and int(sorted_hashes[place]) == value

@@ -1,0 +1,1 @@
+"""Heuristics, one by one as a recipe lists them."""

@@ -1,0 +1,1 @@
+"""A float field per document."""

@@ -1,0 +1,1 @@
+"""Threshold, fraction, budget."""

@@ -1,0 +1,168 @@
+"""The selecting step: what a cut keeps of a shard becomes a pool, with scores, tokens and source on every document."""
+
+import contextlib
+import itertools
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import IO, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from common.pools.documents import Document, open_lines
+from common.pools.exactly_once import Result
+from common.pools.shards import Shard
+from filter.selection.cut import Columns, Cut, keep
+from filter.selection.histogram import Histogram, linear_bins
+from filter.selection.records import columns_of, load_columns, read_records, records_path
+from filter.selection.rules import All, Budget, Fraction, Threshold
+from filter.steps import Draft, Stats, finished, rewrite_shard
+
+
+@dataclass(frozen=True)
+class SelectJob:
+    """What selecting from a shard needs; goes to worker processes."""
+
+    folder: str
+    records: str
+    """Folder of the score records."""
+    hash: str
+    source: str
+    field: str | None
+    cut: Cut
+    rephrase: tuple[float, float] | None
+    routed: bool = False
+    """Write the documents that go to rephrasing, in place of those that are kept."""
+    ties: bool = False
+    """Whether the cut chooses among equal scores by hash of id."""
+
+
+def select_shard(shard: Shard, job: SelectJob) -> Stats:
+    """Write what a cut keeps of one shard.
+
+    Raises:
+        RuntimeError: the shard is not the one that was scored.
+    """
+    path = records_path(job.records, shard)
+
+    def work(documents: Iterator[Document]) -> Iterator[Result]:
+        columns = load_columns(path, job.field, job.ties)
+        kept = keep(job.cut, columns, shard.index)
+        for number, (document, record) in enumerate(itertools.zip_longest(documents, read_records(path), fillvalue={})):
+            if document.get("id") != record.get("id"):
+                raise RuntimeError(f"{shard.path} changed since it was scored: delete {job.records}")
+            yield _chosen(document, record, float(columns.scores[number]), bool(kept[number]), job)
+
+    return rewrite_shard(shard, job.folder, work, job.hash)
+
+
+class Along:
+    """A selection made while its shard is scored, from the documents at hand."""
+
+    def __init__(self, shard: Shard, job: SelectJob, target: IO[bytes]) -> None:
+        self.job = job
+        self.draft = Draft(shard, job.folder, job.hash)
+        self.target = target
+        self.whole = False
+
+    def take(self, documents: Sequence[Document], records: Sequence[Document]) -> None:
+        """Write what the cut keeps of some documents with their score records."""
+        columns = columns_of(records, self.job.field, ties=False)
+        kept = keep(self.job.cut, columns).tolist()
+        for document, record, score, stays in zip(documents, records, columns.scores.tolist(), kept, strict=True):
+            if stays or "tokens" in record:
+                self.draft.add(_chosen(document, record, score, stays, self.job), self.target)
+            else:
+                self.draft.drop(_route(score, self.job))
+
+    def end(self, scored: Stats) -> None:
+        """Say what the scoring step counted; a selection that missed parts scored earlier does not count."""
+        self.whole = self.draft.stats["docs_in"] == scored["docs_out"]
+        for reason, number in scored["drops"].items():
+            self.draft.drop(reason, number)
+
+
+class _NotWhole(Exception):
+    """Some of the shard had been scored by a run that was stopped, so that this selection missed it."""
+
+
+@contextlib.contextmanager
+def selecting_along(shard: Shard, job: SelectJob | None) -> Iterator[Along | None]:
+    """Select from a shard while it is scored; `select_shard` does later what this could not do whole."""
+    if job is None or finished(shard, job.folder, job.hash) is not None:
+        yield None
+        return
+    with contextlib.suppress(_NotWhole):
+        with open_lines(Draft(shard, job.folder, job.hash).path) as target:
+            selection = Along(shard, job, target)
+            yield selection
+            if not selection.whole:
+                raise _NotWhole  # the file is not kept
+        selection.draft.commit()
+
+
+def _chosen(document: Document, record: Document, score: float, kept: bool, job: SelectJob) -> Result:
+    counts = {"tokens_in": record["tokens"]} if "tokens" in record else {}
+    route = "kept" if kept else _route(score, job)
+    if route != ("to_rephrase" if job.routed else "kept"):
+        return Result(reason=route, counts=counts)
+    if counts:
+        counts["tokens_out"] = counts["tokens_in"]
+    return Result(_selected(document, record, job.source), counts=counts)
+
+
+def _route(score: float, job: SelectJob) -> str:
+    """Where a document goes that is not kept: `to_rephrase`, or the reason why it is discarded."""
+    if score != score:
+        return "no_score"
+    if job.rephrase and job.rephrase[0] <= score < job.rephrase[1]:
+        return "to_rephrase"
+    return "tied_over_budget" if score == job.cut.threshold else "below_threshold"
+
+
+def _selected(document: Document, record: Document, source: str) -> Document:
+    scores = {field: score for field, score in record["scores"].items() if score is not None}
+    tokens = {"token_count": record["tokens"]} if "tokens" in record else {}
+    own = document.get("source")
+    # a pool's own `source` field is not lost
+    moved = {"source_before": own} if own is not None and own != source else {}
+    return {**document, **scores, **tokens, **moved, "source": source}
+
+
+def selection_figures(rule: All | Threshold | Fraction | Budget, cut: Cut) -> dict[str, Any]:
+    """What `dataset.json` says of a selection: its mode, threshold, what was asked for and what was reached."""
+    overshoot = None if cut.asked is None or cut.reached is None else cut.reached - cut.asked
+    finite = cut.threshold if np.isfinite(cut.threshold) else None
+    return {"mode": rule.kind, "threshold": finite, "asked": cut.asked, "reached": cut.reached, "overshoot": overshoot}
+
+
+def score_figures(columns: Callable[[], Iterable[Columns]], cut: Cut, field: str | None) -> dict[str, Any]:
+    """Histogram in 100 bins of all scored documents and of the kept ones, and quantiles: what the report draws."""
+    if field is None:
+        return {"histogram": None, "quantiles": {}}
+    whole = Histogram()
+    edges, rows = _binned(columns, cut, linear_bins(0, 1), whole)
+    if not whole.total:
+        return {"histogram": None, "quantiles": {}}
+    if whole.low < 0 or whole.high > 1:
+        edges, rows = _binned(columns, cut, linear_bins(whole.low, whole.high))
+    picture = {"edges": [round(float(edge), 6) for edge in edges], **{name: row.tolist() for name, row in rows.items()}}
+    return {"histogram": picture, "quantiles": whole.quantiles()}
+
+
+def _binned(
+    columns: Callable[[], Iterable[Columns]], cut: Cut, edges: NDArray[np.float64], whole: Histogram | None = None
+) -> tuple[NDArray[np.float64], dict[str, NDArray[np.int64]]]:
+    """Documents and tokens per bin, of all scored and of the kept; counts all scores into `whole` on the way."""
+    rows = {name: np.zeros(len(edges) - 1, np.int64) for name in ("documents", "kept", "tokens", "tokens_kept")}
+    for number, one in enumerate(columns()):
+        kept = keep(cut, one, number)
+        scored = ~np.isnan(one.scores)
+        if whole is not None:
+            whole.add(one.scores[scored], one.tokens[scored])
+        for name, which in (("", scored), ("_kept", kept)):
+            documents, _ = np.histogram(one.scores[which], edges)
+            tokens, _ = np.histogram(one.scores[which], edges, weights=one.tokens[which])
+            rows["kept" if name else "documents"] += documents
+            rows["tokens" + name] += tokens.astype(np.int64)
+    return edges, rows

@@ -1,0 +1,1 @@
+"""Contexts behind one cursor."""

@@ -1,0 +1,44 @@
+"""Parameter counts three ways, FLOPs per token, peaks of devices."""
+
+from typing import NamedTuple
+
+from pretrain.model.decoder.config import ModelConfig
+
+PEAK_FLOPS = {"H200": 989e12, "H100": 989e12, "A100": 312e12}
+"""Dense bf16 operations per second, by a word in the device's name (NVIDIA's data sheets)."""
+
+
+class Counts(NamedTuple):
+    """Parameters of a model, three ways."""
+
+    total: int
+    """All of them."""
+
+    published: int
+    """Without the gains of the q/k norms: the number DCLM's configs and token budgets use."""
+
+    no_embed: int
+    """`published` minus one embedding: what counts as N in the 6N operations per token."""
+
+
+def count_parameters(model: ModelConfig) -> Counts:
+    """`L (4 d^2 + 3 d h + 2 d [+ 2 d with q/k norm]) + d + 2 V d`, with h the feed-forward width.
+
+    >>> count_parameters(ModelConfig(dim=1024, layers=24, heads=8))
+    Counts(total=411665408, published=411616256, no_embed=359973888)
+    """
+    dim, vocab = model.dim, model.known_vocab()
+    published = model.layers * (4 * dim**2 + 3 * dim * model.hidden + 2 * dim) + dim + vocab * dim
+    published += 0 if model.tied else vocab * dim
+    total = published + (2 * dim * model.layers if model.qk_norm else 0)
+    return Counts(total, published, published - vocab * dim)
+
+
+def flops_per_token(no_embed: int, layers: int, dim: int, seq_len: int) -> float:
+    """Operations per trained token, `6 N + 12 L d S`: the convention of every MFU figure here."""
+    return 6.0 * no_embed + 12.0 * layers * dim * seq_len
+
+
+def peak_flops(device_name: str) -> float | None:
+    """Dense bf16 operations per second of a device, None if it is not in the table."""
+    return next((peak for word, peak in PEAK_FLOPS.items() if word in device_name), None)

@@ -1,0 +1,36 @@
+"""The model of a run: ours from a preset, or any causal model from a transformers config."""
+
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import nn
+
+from pretrain.checkpoints.torch_files import load_weights
+from pretrain.model.decoder.decoder import build
+from pretrain.model.decoder.hugging_face import HFModel
+from pretrain.training.config import PretrainConfig
+from pretrain.training.job import Job
+
+
+def build_model(config: PretrainConfig, job: Job, device: torch.device) -> tuple[nn.Module, dict[str, Any]]:
+    """The run's initialised model in fp32 on a device, and the description that rebuilds it.
+
+    Raises:
+        ValueError: `pretrained` does not hold weights for this model.
+    """
+    said = job.data.sets[0].description
+    shared = {
+        "tokenizer": job.tokenizer,
+        "run": job.name,
+        **{key: said.get(key) for key in ("eot_id", "bos_id", "pad_id")},
+    }
+    if job.model is not None:
+        model = build(job.model, config.seed, str(device))
+        if config.pretrained:
+            load_weights(Path(config.pretrained), model)
+        return model, {"kind": "open_lm", "config": job.model.model_dump(), **shared}
+    path = Path(config.model.removeprefix("hf:"))
+    torch.manual_seed(config.seed)
+    model = HFModel.create(path, config.pretrained or None, config.vocab_size).to(device)
+    return model, {"kind": "hf", "config": model.inner.config.to_dict(), **shared}

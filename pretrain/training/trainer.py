@@ -1,0 +1,301 @@
+"""The training loop: a step is a function of (data, seed, step), so a run continues anywhere as if never stopped."""
+
+import logging
+import math
+import signal
+import time
+from collections import deque
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from pretrain.checkpoints.folder import latest
+from pretrain.checkpoints.torch_files import Checkpoints, restore
+from pretrain.data.batches import Batch, contexts
+from pretrain.data.tokenised_set import TokenisedSet
+from pretrain.model.decoder.decoder import document_layout
+from pretrain.model.decoder.loss import LossSums
+from pretrain.model.decoder.sizes import flops_per_token
+from pretrain.training.config import PretrainConfig
+from pretrain.training.core_scores import CoreScores
+from pretrain.training.job import Job
+from pretrain.training.memory import fitting_acc
+from pretrain.training.meter import Meter, StepResult
+from pretrain.training.parallel import Devices, blocks_of, distribute, last_micro_batch
+from pretrain.training.schedule import learning_rate
+from pretrain.training.validation import validate
+
+log = logging.getLogger("repro.pretrain")
+
+LogLine = Callable[[dict[str, Any], int], None]
+
+SPIKE_WINDOW = 128
+"""Steps whose losses tell what a spike is."""
+
+SMALL = 2_000_000_000
+"""Parameters up to which micro-batch gradients pile up unsharded (fp32, 8 GB) instead of being reduced each time."""
+
+
+class Trainer:
+    """A model, its optimizer and its place in the data."""
+
+    def __init__(
+        self, config: PretrainConfig, job: Job, model: nn.Module, description: dict[str, Any], devices: Devices
+    ) -> None:
+        """
+        Args:
+            config: the run.
+            job: the numbers and the data that follow from it.
+            model: initialised and whole, on the device; it is spread over all devices here.
+            description: what to build for its weights, saved with every checkpoint.
+            devices: this process among all.
+
+        Raises:
+            ValueError: the global batch cannot be split over devices and micro-batches.
+        """
+        self.config, self.job, self.devices, self.description = config, job, devices, description
+        self.acc = config.acc
+        if job.model and devices.device.type == "cuda":
+            total = torch.cuda.get_device_properties(devices.device).total_memory / 2**30
+            self.acc = fitting_acc(config, job.model, devices.world, total)
+        pieces = devices.world * self.acc
+        if config.global_bs < pieces:
+            raise ValueError(
+                f"global_bs={config.global_bs} is less than {devices.world} devices x acc={self.acc}; use acc="
+                f"{max(1, config.global_bs // devices.world)} or global_bs={pieces}"
+            )
+        self.parameters = sum(parameter.numel() for parameter in model.parameters())
+        output = model.get_output_embeddings().weight  # [V, d]
+        no_embed = job.counts.no_embed if job.counts else self.parameters - output.numel()
+        self.flops_per_token = flops_per_token(no_embed, len(blocks_of(model)), output.shape[1], job.seq_len)
+        distribute(model, config, devices)
+        self.model = model
+        self.optimizer = torch.optim.AdamW(
+            _groups(model, config), lr=config.lr, betas=(config.beta1, config.beta2), eps=config.eps, fused=True
+        )
+        self.average = (
+            {_plain(name): value.detach().clone() for name, value in model.named_parameters()} if config.ema else None
+        )
+        self.meter = Meter(config.global_bs * job.seq_len, self.flops_per_token, devices)
+        self.next_step = 0
+        self.skipped = {"nonfinite": 0, "spike": 0}
+        self.recent: deque[float] = deque(maxlen=SPIKE_WINDOW)
+        self.losses: list[float] = []
+        self.stopping = False
+
+    def train(self, log_line: LogLine | None, scores: CoreScores | None = None) -> str:
+        """Train from the latest checkpoint to the end; returns `finished`, `preempted` or `benchmarked`.
+
+        Args:
+            log_line: takes a line of metrics and its step; None on all processes but the first.
+            scores: metrics of the module every `eval_every_steps` and at the end; on all processes or none.
+
+        Raises:
+            FloatingPointError: more steps than allowed had a loss or gradient that is not finite.
+        """
+        config, job = self.config, self.job
+        end = min(config.benchmark, job.steps) if config.benchmark else job.steps
+        checkpoints = None
+        if not config.benchmark:
+            self._resume()
+            # Several CPU processes save in line: training and background would share gloo's one conversation.
+            apart = self.devices.world == 1 or self.devices.device.type == "cuda"
+            checkpoints = Checkpoints(job.folder, config.keep_last, background=config.checkpoint_async and apart)
+        self.meter.go_on()
+        with self._stop_on_sigterm(), ThreadPoolExecutor(max(1, config.workers)) as readers:
+            ahead: Future[Batch] | None = None
+            for step in range(self.next_step, end):
+                started = time.perf_counter()
+                batch = ahead.result() if ahead else self.read(step)
+                waited = time.perf_counter() - started
+                ahead = readers.submit(self.read, step + 1) if config.workers and step + 1 < end else None
+                result = self.step(step, batch, waited)
+                self.next_step = step + 1
+                self.meter.add(result)
+                self.losses.append(result.loss)
+                if log_line and (self.next_step % config.log_every == 0 or step == 0 or self.next_step == end):
+                    log_line(self._metrics(), self.next_step)
+                if checkpoints:
+                    checkpoints.poll()
+                    self._save_if_due(checkpoints, result.stop)
+                if self._due(config.val_every_steps) or (self.next_step == end and not config.benchmark):
+                    self.validate(log_line)
+                if scores and (self._due(config.eval_every_steps) or self.next_step == job.steps):
+                    values = scores(self.model)
+                    if log_line:
+                        log_line(values, self.next_step)
+                if result.stop:
+                    break
+                self.meter.go_on()
+        if checkpoints:
+            checkpoints.wait()
+        if config.benchmark:
+            return "benchmarked"
+        return "finished" if self.next_step == job.steps else "preempted"
+
+    def read(self, step: int) -> Batch:
+        """This process's micro-batches of a step, and the number of targets in the whole batch."""
+        config, job, devices = self.config, self.job, self.devices
+        indices = np.arange(step * config.global_bs, (step + 1) * config.global_bs)
+        pads = job.cursor.pads(indices) if config.mask_pad else np.zeros_like(indices)
+        targets = int((job.seq_len - np.minimum(pads, job.seq_len)).sum())
+        pieces = np.array_split(np.arange(len(indices)), devices.world * self.acc)
+        mine = pieces[devices.rank * self.acc : (devices.rank + 1) * self.acc]
+        return Batch([contexts(job.cursor.rows(indices[piece]), pads[piece]) for piece in mine], targets)
+
+    def step(self, step: int, batch: Batch, waited: float = 0.0) -> StepResult:
+        """One optimizer step on a batch; the update is skipped, and counted, for a spike or what is not finite."""
+        config = self.config
+        torch.manual_seed((config.seed << 32) + step)  # dropout, where a model has it, follows the step
+        rate = learning_rate(step, self.job.steps, config)
+        for group in self.optimizer.param_groups:
+            group["lr"] = rate
+        sums = torch.zeros(4, device=self.devices.device)
+        for number, (inputs, targets) in enumerate(batch.micro_batches):
+            last_micro_batch(self.model, number + 1 == len(batch.micro_batches), self.parameters <= SMALL)
+            parts = self.loss(inputs, targets)
+            # FSDP averages gradients over devices; the loss is a sum over all of the batch's targets.
+            (parts.loss * (self.devices.world / batch.targets)).backward()
+            sums[:3] += torch.stack((parts.cross_entropy, parts.z, parts.logits)).detach()
+        sums[3] = float(self.stopping)
+        cross_entropy, z, logit, stop = self.devices.sum(sums).tolist()
+        norm = float(_whole(nn.utils.clip_grad_norm_(self.model.parameters(), config.grad_clip)))
+        loss = cross_entropy / batch.targets
+        skipped = self._refuse(loss, norm)
+        if not skipped:
+            self.optimizer.step()
+            self._average()
+        self.optimizer.zero_grad(set_to_none=True)
+        return StepResult(loss, z / batch.targets, logit / batch.targets, norm, skipped, waited, stop > 0)
+
+    def loss(self, inputs: Tensor, targets: Tensor) -> LossSums:
+        """Loss sums of [B, T] inputs against [B, T] targets on this device."""
+        device = self.devices.device
+        inputs, targets = inputs.to(device, non_blocking=True), targets.to(device, non_blocking=True)
+        positions = mask = None
+        if self.config.document_mask:
+            positions, mask = document_layout(inputs, self.job.eot_id)
+        return self.model(inputs, positions, mask, targets=targets, z_loss=self.config.z_loss)
+
+    def validate(self, log_line: LogLine | None) -> dict[str, float]:
+        """Nats per token and bits per byte on each validation set."""
+        self.model.eval()
+        values = {}
+        batch = max(1, self.config.global_bs // (self.devices.world * self.acc))
+        for path in self.config.val:
+            values |= validate(self.loss, self.devices, TokenisedSet(path), self.config.val_sequences, batch)
+        self.model.train()
+        if log_line and values:
+            log_line(values, self.next_step)
+        return values
+
+    def totals(self) -> dict[str, Any]:
+        """Speed of this process's steps but the first, memory, and the loss of each of its steps."""
+        return {**self.meter.totals(), "losses": self.losses}
+
+    def _metrics(self) -> dict[str, Any]:
+        """The line to log: the last step, speed since the last line."""
+        config = self.config
+        return {
+            "tokens": self.next_step * config.global_bs * self.job.seq_len,
+            "lr": self.optimizer.param_groups[0]["lr"],
+            **self.meter.line(config.z_loss),
+            "passes": max(self.job.cursor.passes(self.next_step * config.global_bs)),
+            **{f"skipped/{reason}": count for reason, count in self.skipped.items()},
+        }
+
+    def _refuse(self, loss: float, norm: float) -> bool:
+        config = self.config
+        if not (math.isfinite(loss) and math.isfinite(norm)):
+            self.skipped["nonfinite"] += 1
+            log.warning("step %d: loss %s, gradient norm %s: skipped", self.next_step, loss, norm)
+            if self.skipped["nonfinite"] > config.skip_nonfinite:
+                raise FloatingPointError(
+                    f"step {self.next_step}: loss {loss}, gradient norm {norm}; "
+                    f"skip_nonfinite={config.skip_nonfinite} allows no more of these"
+                )
+            return True
+        if config.skip_spikes and len(self.recent) == SPIKE_WINDOW:
+            mean, std = float(np.mean(self.recent)), float(np.std(self.recent))
+            if loss > mean + config.skip_spikes * std:
+                self.skipped["spike"] += 1
+                log.warning("step %d: loss %.3f after a mean of %.3f: skipped", self.next_step, loss, mean)
+                self.recent.append(loss)  # a lasting change of level is no spike for long
+                return True
+        self.recent.append(loss)
+        return False
+
+    @torch.no_grad()
+    def _average(self) -> None:
+        if self.average is not None and self.config.ema:
+            for name, value in self.model.named_parameters():
+                self.average[_plain(name)].lerp_(value.detach(), 1 - self.config.ema)
+
+    def _resume(self) -> None:
+        found = latest(self.job.folder) if self.config.resume else None
+        if found is None:
+            return
+        state = restore(found, self.model, self.optimizer, self.average)
+        self.next_step, self.skipped = state["step"], state["skipped"]
+        self.recent.extend(state["recent_losses"])
+        log.info("continuing %s from step %d", self.job.name, self.next_step)
+
+    def _state(self, keep: bool) -> dict[str, Any]:
+        return {
+            "step": self.next_step,
+            "cursor": self.next_step * self.config.global_bs,
+            "tokens": self.next_step * self.config.global_bs * self.job.seq_len,
+            "keep": keep,
+            "identity": self.job.identity,
+            "skipped": self.skipped,
+            "recent_losses": list(self.recent),
+            "world": self.devices.world,
+        }
+
+    def _save_if_due(self, checkpoints: Checkpoints, stopping: bool) -> None:
+        config, job, step = self.config, self.job, self.next_step
+        keep = step in job.milestones
+        every = config.checkpoint_every_tokens
+        per_step = config.global_bs * job.seq_len
+        crossed = every is not None and step * per_step // every > (step - 1) * per_step // every
+        if keep or crossed or stopping or self._due(config.checkpoint_every_steps):
+            checkpoints.save(self.model, self.optimizer, self._state(keep), self.description, self.average)
+
+    def _due(self, every: int | None) -> bool:
+        return every is not None and self.next_step % every == 0
+
+    @contextmanager
+    def _stop_on_sigterm(self) -> Iterator[None]:
+        def stop(*_: object) -> None:
+            self.stopping = True
+
+        previous = signal.signal(signal.SIGTERM, stop)
+        try:
+            yield
+        finally:
+            signal.signal(signal.SIGTERM, previous)
+
+
+def _groups(model: nn.Module, config: PretrainConfig) -> list[dict[str, Any]]:
+    """Parameters with and without weight decay."""
+    free, decayed = [], []
+    for name, parameter in model.named_parameters():
+        is_norm, is_embedding = "norm" in name, "embed" in name
+        spared = ("norms" in config.no_decay and is_norm) or ("embeddings" in config.no_decay and is_embedding)
+        (free if spared else decayed).append(parameter)
+    groups = [{"params": decayed, "weight_decay": config.wd}, {"params": free, "weight_decay": 0.0}]
+    return [group for group in groups if group["params"]]
+
+
+def _whole(value: Tensor) -> Tensor:
+    """A norm over shards, gathered."""
+    return value.full_tensor() if hasattr(value, "full_tensor") else value
+
+
+def _plain(name: str) -> str:
+    return name.replace("_checkpoint_wrapped_module.", "")

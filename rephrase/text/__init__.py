@@ -1,0 +1,1 @@
+"""From a page to chunks and prompts, and from completions back to a page."""

@@ -1,0 +1,160 @@
+"""From a document's chunk completions to the recycled document, its record and its counts."""
+
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from common.pools.documents import Document
+from common.pools.exactly_once import Result
+from eval.faithfulness.measures import length_ratio, lexical_f1
+from eval.faithfulness.structure import markdown_similarity
+from rephrase.config import RephraseConfig
+from rephrase.text.chunking import Chunk, rejoin
+from rephrase.text.postprocess import Reading
+
+LENGTHS = (0.2, 1.25)
+"""Least and greatest length of a faithful rephrasing, per character of its text: the length reward's bounds."""
+
+
+@dataclass
+class Piece:
+    """One chunk of one rollout."""
+
+    attempts: int = 0
+    reading: Reading | None = None
+    """The last attempt's; None for white space, which is not sent."""
+    finish_reason: str = ""
+    error: str | None = None
+    tokens_in: int = 0
+    tokens_out: int = 0
+    seconds: float = 0.0
+
+
+@dataclass
+class Job:
+    """A document in work."""
+
+    document: Document
+    chunks: list[Chunk]
+    rollouts: list[list[Piece]]
+    open_pieces: int
+    result: Result | None = None
+
+
+class Joiner:
+    """Turns finished jobs into results.
+
+    Args:
+        config: the run's config.
+        count_tokens: tokens of a text; None where no tokenizer is at hand, and then tokens of texts are not reported.
+    """
+
+    def __init__(self, config: RephraseConfig, count_tokens: Callable[[str], int] | None) -> None:
+        self.config = config
+        self.count_tokens = count_tokens
+
+    def finish(self, job: Job) -> Result:
+        """Join a document's chunks, or say why it is dropped."""
+        counts = self._counts(job)
+        made = [self._join(job, rollout) for rollout in range(len(job.rollouts))]
+        kept = [document for document, _ in made if document is not None]
+        if not kept:
+            reason = next(reason for _, reason in made if reason)
+            failed = {**job.document, "rephrase": self._record(job, job.rollouts[0], None)}
+            return Result(reason=reason, counts=counts, aside=self.config.rejects, source=failed)
+        if self.config.select_best == "faithful":
+            kept = [max(kept, key=lambda document: faithfulness(job.document["text"], document["text"]))]
+        counts["chars_out"] = sum(len(document["text"]) for document in kept)
+        if self.count_tokens is not None:
+            counts["tokens_kept"] = sum(self.count_tokens(document["text"]) for document in kept)
+        return Result(kept if len(kept) > 1 else kept[0], counts=counts)
+
+    def _join(self, job: Job, rollout: int) -> tuple[Document | None, str | None]:
+        """The recycled document of one rollout, or the reason why there is none."""
+        pieces = job.rollouts[rollout]
+        texts = []
+        for piece, part in zip(pieces, job.chunks, strict=True):
+            if piece.reading is None:
+                texts.append("")
+            elif piece.reading.status == "ok":
+                texts.append(piece.reading.text)
+            elif self.config.on_bad_chunk == "drop_document":
+                return None, piece.reading.status
+            else:
+                texts.append(part.text.strip() if self.config.on_bad_chunk == "keep_organic" else "")
+        blind = self.config.cut == "blind"
+        text = " ".join(texts).strip() if blind else rejoin(texts, [part.sep for part in job.chunks])
+        if not text:
+            return None, "empty"
+        document = {**job.document, "text": text}
+        if self.config.rollouts_per_document > 1 and self.config.select_best == "none":
+            document["id"] = f"{job.document['id']}#{rollout}"
+        if self.config.keep_organic_text:
+            document["organic_text"] = job.document["text"]
+        document["rephrase"] = self._record(job, pieces, text)
+        return document, None
+
+    def _record(self, job: Job, pieces: list[Piece], text: str | None) -> dict[str, Any]:
+        config, organic = self.config, job.document["text"]
+        chunks = []
+        position = 0
+        for piece, part in zip(pieces, job.chunks, strict=True):
+            start, position = position, position + len(part.text) + len(part.sep)
+            if piece.reading is None:
+                continue
+            flags = list(piece.reading.flags)
+            if piece.reading.status != "ok" and text is not None and config.on_bad_chunk == "keep_organic":
+                flags.append("kept_organic")
+            chunks.append(
+                {
+                    "start": start,  # in the text with line ends normalised
+                    "end": start + len(part.text),
+                    "status": piece.reading.status,
+                    "finish_reason": piece.finish_reason,
+                    "tokens_in": piece.tokens_in,
+                    "tokens_out": piece.tokens_out,
+                    "attempts": piece.attempts,
+                    "flags": flags,
+                    **({"error": piece.error} if piece.error else {}),
+                }
+            )
+        record: dict[str, Any] = {
+            "model": config.model,
+            "prompt": config.prompt_file or config.prompt,
+            "chunks": chunks,
+            "seconds": round(sum(piece.seconds for piece in pieces), 3) if config.record_seconds else None,
+        }
+        if text is not None:
+            record["length_ratio"] = round(length_ratio(organic, text), 4)
+            if config.scores:
+                record["semantic"] = round(lexical_f1(organic, text), 4)
+                record["structure"] = round(markdown_similarity(organic, text).sim, 4)
+        return record
+
+    def _counts(self, job: Job) -> dict[str, Any]:
+        done = [(piece, piece.reading) for rollout in job.rollouts for piece in rollout if piece.reading is not None]
+        statuses = Counter(reading.status for _, reading in done)
+        counts: dict[str, Any] = {
+            "chunks_in": len(done),
+            "chunks_ok": statuses["ok"],
+            "chunk_statuses": dict(statuses),
+            "flags": dict(Counter(flag for _, reading in done for flag in reading.flags)),
+            "attempts": sum(piece.attempts for piece, _ in done),
+            "tokens_prompt": sum(piece.tokens_in for piece, _ in done),
+            "tokens_completion": sum(piece.tokens_out for piece, _ in done),
+            "chars_in": len(job.document["text"]),
+            "chars_out": 0,
+        }
+        if self.count_tokens is not None:
+            counts["tokens_organic"] = self.count_tokens(job.document["text"])
+            counts["tokens_kept"] = 0
+        return counts
+
+
+def faithfulness(organic: str, rephrased: str) -> float:
+    """What `select_best: faithful` compares: lexical F1 + Markdown similarity, -1 for a length out of bounds."""
+    least, most = LENGTHS
+    if not least <= length_ratio(organic, rephrased) <= most:
+        return -1.0
+    return lexical_f1(organic, rephrased) + markdown_similarity(organic, rephrased).sim

@@ -1,0 +1,133 @@
+"""Read a completion: the one parser behind the rewards, the rephrase stage and `rl.score`.
+
+A rephraser answers with the sentinel, then the rephrasing. `read_completion` finds the text, or says in one word why
+there is none; a failed completion is data to count, not an exception.
+"""
+
+import re
+from typing import Literal, NamedTuple, get_args
+
+from eval.faithfulness.measures import duplicate_ngrams
+from rephrase.text.prompts import SENTINEL
+
+Status = Literal[
+    "ok",
+    "truncated",  # the model ran out of tokens
+    "engine_error",  # no answer: the server failed, or the engine stopped for a reason of its own
+    "unclosed_think",
+    "missing_sentinel",
+    "empty",
+    "meta_leak",  # talk about the task in place of the text
+    "repetition",  # a loop
+]
+STATUSES: tuple[str, ...] = get_args(Status)
+
+Profile = Literal["qwen3", "olmo2", "auto"]
+
+MAX_DUPLICATES = 0.3
+"""A share of duplicate 10-grams above this is a loop, unless the organic text repeats itself too (ours)."""
+
+ORGANIC_DUPLICATES = 0.1
+"""From this share on, an organic text counts as repeating itself (ours)."""
+
+_RULE = re.compile(r"[ \t]*(?:-{3,}|\*{3,}|_{3,})[ \t]*")
+_OPENING_FENCE = re.compile(r"(`{3,}|~{3,})[^\n`]*\n")
+_FENCE_LINE = re.compile(r"^ {0,3}(?:`{3,}|~{3,})", re.MULTILINE)
+_META = [
+    re.compile(pattern, re.IGNORECASE)
+    for pattern in (
+        r"\bthe user (?:wants|asked|asks|has asked|is asking)\b",
+        r"\bas an ai\b",
+        r"\bi(?:['’]m| am) sorry\b",
+        r"\bi(?: cannot| can['’]?t| can not| will|['’]ll) (?:paraphrase|rewrite)\b",
+        r"\blet me (?:paraphrase|rewrite)\b",
+    )
+]
+_META_WINDOW = 200  # characters
+
+_EMPTY_THINK = r"<think>\s*</think>"
+_FORMATS = {
+    "qwen3": re.compile(_EMPTY_THINK + r"\n\n" + re.escape(SENTINEL)),
+    "olmo2": re.compile(re.escape(SENTINEL)),
+    "auto": re.compile(rf"(?:{_EMPTY_THINK}\s*)?" + re.escape(SENTINEL)),
+}
+
+
+class Reading(NamedTuple):
+    """What a completion says: the rephrasing ("" unless `status` is "ok") and what was unusual about it."""
+
+    text: str
+    status: Status
+    flags: tuple[str, ...] = ()
+
+
+def read_completion(completion: str, organic: str, finish_reason: str = "stop") -> Reading:
+    """Find the rephrasing in a completion.
+
+    The text is what follows the last sentinel after the last `</think>` (the first sentinel, where the organic text
+    holds one itself), without a rule line at either end and without a code fence around the whole that the organic
+    text does not have. Flags: `multiple_sentinels`, `unfenced`.
+
+    Args:
+        completion: what the model wrote, special tokens left out.
+        organic: the text it was given.
+        finish_reason: "stop" (or "eos") for an answer that ended by itself, "length" for one cut off.
+    """
+    if finish_reason == "length":
+        return Reading("", "truncated")
+    if finish_reason not in ("stop", "eos"):
+        return Reading("", "engine_error")
+    answer = completion.rpartition("</think>")[2]
+    if "<think>" in answer:
+        return Reading("", "unclosed_think")
+    sentinels = answer.count(SENTINEL)
+    if sentinels == 0:
+        return Reading("", "missing_sentinel")
+    flags = ("multiple_sentinels",) if sentinels > 1 else ()
+    text = answer.partition(SENTINEL)[2] if SENTINEL in organic else answer.rpartition(SENTINEL)[2]
+    text = _without_rules(text.strip())
+    inside = _inside_fence(text)
+    if inside is not None and not _FENCE_LINE.search(organic):
+        text = inside.strip()
+        flags = (*flags, "unfenced")
+    if not text:
+        return Reading("", "empty", flags)
+    opening = text[:_META_WINDOW]
+    if any(phrase.search(opening) and not phrase.search(organic) for phrase in _META):
+        return Reading("", "meta_leak", flags)
+    if duplicate_ngrams(text) > MAX_DUPLICATES and duplicate_ngrams(organic) < ORGANIC_DUPLICATES:
+        return Reading("", "repetition", flags)
+    return Reading(text, "ok", flags)
+
+
+def format_ok(completion: str, profile: Profile = "auto") -> bool:
+    """Whether a completion opens as the profile says and holds exactly one sentinel.
+
+    `qwen3` opens with an empty think block, a blank line and the sentinel, `olmo2` with the sentinel, `auto` with
+    either (white space free).
+    """
+    return completion.count(SENTINEL) == 1 and _FORMATS[profile].match(completion) is not None
+
+
+def _without_rules(text: str) -> str:
+    """A stripped text without the rule line (`---`, `***`, `___`) at its start and at its end, one each."""
+    first, _, rest = text.partition("\n")
+    if _RULE.fullmatch(first):
+        text = rest
+    rest, _, last = text.rstrip().rpartition("\n")
+    if _RULE.fullmatch(last):
+        text = rest
+    return text.strip()
+
+
+def _inside_fence(text: str) -> str | None:
+    """The content of the one code fence that is the whole text, or None."""
+    opening = _OPENING_FENCE.match(text)
+    if opening is None:
+        return None
+    body, newline, closing = text[opening.end() - 1 :].rpartition("\n")
+    mark = opening[1]
+    if not newline or set(closing.strip()) != {mark[0]} or len(closing.strip()) < len(mark):
+        return None
+    closes = re.compile(rf"^ {{0,3}}{re.escape(mark)}{re.escape(mark[0])}*[ \t]*$", re.MULTILINE)
+    return None if closes.search(body) else body

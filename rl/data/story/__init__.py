@@ -1,0 +1,1 @@
+"""Next-chapter rows."""

@@ -1,0 +1,85 @@
+"""What a run writes about itself: a line of metrics per step, what every completion earned, and when to stop."""
+
+import json
+import logging
+import math
+from collections import Counter, defaultdict
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from transformers import TrainerCallback
+
+from common.runs.folder import Run
+
+if TYPE_CHECKING:
+    from rl.grpo.config import RLConfig
+
+log = logging.getLogger("repro.rl")
+
+
+def batch_metrics(rows: Sequence[dict[str, Any]]) -> dict[str, float]:
+    """Means of all numeric parts, shares of all named ones, skips by reason, and how alike the completions are."""
+    numbers: dict[str, list[float]] = defaultdict(list)
+    words: dict[str, list[str]] = defaultdict(list)
+    for row in rows:
+        for name, part in row["parts"].items():
+            if isinstance(part, str):
+                words[name].append(part)
+            elif part is not None:
+                numbers[name].append(float(part))
+    metrics = {name: math.fsum(values) / len(values) for name, values in numbers.items()}
+    for name, values in words.items():
+        metrics |= {f"{name}/{value}": count / len(values) for value, count in sorted(Counter(values).items())}
+    for reason, count in sorted(Counter(row["skipped"] for row in rows if row["skipped"]).items()):
+        metrics[f"skipped/{reason}"] = count
+    metrics["skipped_frac"] = sum(bool(row["skipped"]) for row in rows) / len(rows)
+    copies = Counter((row["id"], row["completion"]) for row in rows)
+    metrics["completions/duplicate_frac"] = 1 - len(copies) / len(rows)
+    return metrics
+
+
+class Journal(TrainerCallback):
+    """Writes what TRL logs to the run's `metrics.jsonl`, and stops a run whose metrics say that it goes wrong."""
+
+    def __init__(self, run: Run | None, config: "RLConfig") -> None:
+        self.run, self.config = run, config
+        self.beyond: Counter[str] = Counter()
+        self.stopped = ""
+
+    def on_log(self, args: Any, state: Any, control: Any, logs: dict[str, Any] | None = None, **_: Any) -> None:
+        """One line of `metrics.jsonl`; names as TRL has them."""
+        logs = {name: value for name, value in (logs or {}).items() if value is not None}
+        if self.run:
+            self.run.log(logs, step=state.global_step)
+            log.info("step %d/%d %s", state.global_step, state.max_steps, _headline(logs))
+        if "reward" in logs:
+            self._watch(logs, control)
+
+    def _watch(self, logs: dict[str, Any], control: Any) -> None:
+        bounds = [(name, bound, 1) for name, bound in self.config.stop_above.items()]
+        bounds += [(name, bound, -1) for name, bound in self.config.stop_below.items()]
+        for name, bound, sign in bounds:
+            if name not in logs:
+                raise ValueError(f"stop_above or stop_below names {name!r}; logged are: {', '.join(sorted(logs))}")
+            self.beyond[name] = self.beyond[name] + 1 if sign * (logs[name] - bound) > 0 else 0
+            if self.beyond[name] >= self.config.stop_patience:
+                side = "above" if sign > 0 else "below"
+                self.stopped = f"{name} was {side} {bound:g} for {self.beyond[name]} steps, last {logs[name]:.4g}"
+                control.should_training_stop = True
+
+
+def _headline(logs: dict[str, Any]) -> str:
+    """The few metrics that a person watches."""
+    shown = ("reward", "kl", "completions/mean_length", "step_time")
+    known = [(name, logs.get(name, logs.get(f"eval_{name}"))) for name in shown]
+    text = ", ".join(f"{name.rpartition('/')[2]} {value:.4g}" for name, value in known if value is not None)
+    return f"held out: {text}" if "eval_reward" in logs else text
+
+
+def forget_after(path: Path, step: int) -> None:
+    """Drop a JSONL file's rows of later steps: a run that goes on from a checkpoint makes them again."""
+    if path.is_file():
+        lines = [line for line in path.read_text(encoding="utf-8").split("\n") if line.endswith("}")]
+        kept = [line for line in lines if json.loads(line).get("step", 0) <= step]
+        path.write_text("".join(f"{line}\n" for line in kept), encoding="utf-8")

@@ -1,0 +1,68 @@
+"""A run's training and held-out rows: built into its folder, each with the prompt that the policy is shown."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from common.pools import documents
+from rephrase.text.prompts import messages, read_prompt_file
+from rl.data.recycling.build import build as recycling
+from rl.data.rows import conversations
+
+if TYPE_CHECKING:
+    from datasets import Dataset
+
+    from rl.grpo.config import RLConfig
+
+Row = dict[str, Any]
+
+CARRIED = ("id", "text", "clean_text", "reference", "messages", "data_source", "ability", "domain", "source")
+"""Columns that rewards may read, beside the score field of recycled rows."""
+
+
+def build_data(config: "RLConfig", folder: Path, tokenizer: Any) -> dict[str, Any]:
+    """Write `train.jsonl` and `eval.jsonl` for a run's `data`, unless they are there; what was kept and left out."""
+
+    def count(text: str) -> int:
+        return len(tokenizer.encode(text, add_special_tokens=False))
+
+    if isinstance(config.data, conversations.ConversationsConfig):
+        return conversations.build(config.data, folder, count)
+    return recycling.build(config.data, folder, count)
+
+
+def read_rows(path: Path, config: "RLConfig") -> Iterator[Row]:
+    """Rows of a file with their prompts: their own, or the request of the config about their text."""
+    prompt = read_prompt_file(config.prompt.prompt_file) if config.prompt.prompt_file else None
+    score = config.data.field if isinstance(config.data, recycling.RecyclingDataConfig) else ""
+    for _, row in documents.read_rows(str(path)):
+        chat = row.get("prompt") or messages(
+            row["text"], config.prompt.name, config.prompt.system, no_think=config.prompt.no_think, prompt=prompt
+        )
+        yield {"prompt": chat, **{name: row[name] for name in (*CARRIED, score) if name in row}}
+
+
+def dataset(path: Path, config: "RLConfig", tokenizer: Any) -> "tuple[Dataset, int]":
+    """Rows with their prompts, numbered (`row_index`), those with too long a prompt left out, and how many those are.
+
+    Raises:
+        ValueError: no row is left.
+    """
+    from datasets import Dataset
+
+    rows: list[Row] = []
+    dropped = 0
+    for row in read_rows(path, config):
+        tokens = tokenizer.apply_chat_template(
+            row["prompt"], add_generation_prompt=True, tokenize=True, return_dict=True
+        )
+        if len(tokens["input_ids"]) > config.max_prompt_length:
+            dropped += 1
+            continue
+        rows.append({**row, "row_index": len(rows)})
+    if not rows:
+        raise ValueError(
+            f"{path}: all {dropped} prompts are over max_prompt_length {config.max_prompt_length}; "
+            "give a longer one or shorter texts"
+        )
+    return Dataset.from_list(rows), dropped

@@ -1,0 +1,264 @@
+"""GRPO on TRL's trainer: our rewards, our advantages, and our account of what each completion earned.
+
+What this subclass adds to TRL 1.16's `GRPOTrainer`:
+    1. A completion that one reward could not judge is left out as a whole, not scored 0 in that part.
+    2. Advantages by `rl.grpo.advantages`: exactly 0 in groups of equal rewards, several forms, by token where a
+    reward pays
+       tokens. TRL takes [B] or [B, T].
+    3. Rewards know how each completion ended and the prompt's token ids; those that score with a model get the
+    live
+       policy or frozen weights (`rl.scoring.models`). Every part of every reward goes to `metrics.jsonl` and `samples.jsonl`.
+    4. Completions are sampled by `rl.grpo.rollout`: the same ones on any number of processes, and in every evaluation.
+    5. Prompts whose completions hardly differ are left out and others sampled in their place (`rl.grpo.refill`).
+"""
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import torch
+from accelerate.utils import gather_object
+from torch import Tensor
+from trl import GRPOTrainer
+from trl.models.utils import unwrap_model_for_generation
+
+from common.runs.folder import write_json
+from rl.grpo.advantages import advantages, process_advantages, segment_mode
+from rl.grpo.journal import batch_metrics
+from rl.grpo.refill import Refill, Rollouts
+from rl.grpo.rollout import sample, uniforms, whole_weights
+from rl.rewards.base import Reward, SkipLimit, combine, failure, message_text, parts
+from rl.rewards.process import ProcessReward
+from rl.scoring.baselines import BaselineStore
+from rl.scoring.live import TrainerModels
+from rl.scoring.models import bind, likelihood_rewards
+
+if TYPE_CHECKING:
+    from rl.grpo.config import RLConfig
+
+GENERATION_OPTIONS = {"min_p", "repetition_penalty", "generation_kwargs", "cache_implementation"}
+"""TRL's options that only its own way of sampling knows."""
+
+OURS = ("finish_reason", "completion_tokens", "prompt_ids", "row_index")
+"""Columns that the trainer adds to the data's."""
+
+STATE = "reward_state.json"
+"""What a checkpoint holds beside TRL's files."""
+
+
+class RewardTrainer(GRPOTrainer):
+    """GRPO with the rewards of a config; see the module's docstring."""
+
+    def __init__(self, config: "RLConfig", rewards: list[Reward], run_folder: Path, **options: Any) -> None:
+        super().__init__(reward_funcs=rewards, **options)
+        self.config = config
+        self.weights = {reward.__name__: weight for reward, weight in zip(rewards, config.reward_weights, strict=True)}
+        self.process = next((reward for reward in rewards if isinstance(reward, ProcessReward)), None)
+        self.samples = run_folder / "samples.jsonl"
+        self.skip_limit = SkipLimit(config.max_skipped)
+        self.refill = Refill(config.std_filter, len(self.train_dataset), config.seed) if config.std_filter else None
+        self.round = 0
+        self.models: TrainerModels | None = None
+        self.scored_with: dict[str, str] | None = None
+        self.prompt_ids: list[list[int]] = []
+        self.values = torch.empty(0)
+        self.rows: list[dict[str, Any]] = []
+
+    def _generate(self, prompts: list[Any]) -> Any:
+        """As TRL does; the prompts' token ids are kept for the rewards."""
+        generated = super()._generate(prompts)
+        self.prompt_ids = generated[0]
+        return generated
+
+    def _calculate_rewards(
+        self, inputs: list[Any], prompts: list[Any], completions: list[Any], completion_ids_list: list[list[int]]
+    ) -> Tensor:
+        """[world·B, rewards] as TRL has them, with the rows of failed completions all NaN."""
+        if self.models is None:
+            self._bind()
+        ended = {*self.eos_token_ids, self._tokenizer.pad_token_id}
+        completions = self._plain(completions, completion_ids_list)
+        inputs = [
+            {
+                **row,
+                "finish_reason": "stop" if ids and ids[-1] in ended else "length",
+                "completion_tokens": len(ids),
+                "prompt_ids": prompt_ids,
+            }
+            for row, ids, prompt_ids in zip(inputs, completion_ids_list, self.prompt_ids, strict=True)
+        ]
+        values = super()._calculate_rewards(inputs, prompts, completions, completion_ids_list)
+        self.rows = gather_object(self._account(inputs, completions, completion_ids_list))
+        failed = torch.tensor([bool(row["skipped"]) for row in self.rows], device=values.device)
+        values[failed] = torch.nan
+        self.values = values
+        self._record()
+        if self.model.training:
+            self.skip_limit.add([row["skipped"] for row in self.rows])
+        return values
+
+    def _bind(self) -> None:
+        """Give rewards their scorers: now that the models are wrapped."""
+        self.models = TrainerModels(self)
+        main = self.accelerator.is_main_process
+        store = None
+        if any(reward.config.baseline_by for reward in likelihood_rewards(self.reward_funcs)):
+            store = BaselineStore(self.config.baselines_file, writes=main, gather=gather_object)
+        bind(self.reward_funcs, self.models, self._tokenizer, store, lambda: self.state.global_step)
+        found = self.models.weights()
+        if self.scored_with not in (None, found):
+            raise ValueError(f"this run scored with {self.scored_with} and finds {found} now: other weights, same name")
+        self.scored_with = found
+
+    def _plain(self, completions: list[Any], completion_ids: list[list[int]]) -> list[Any]:
+        """Completions as the policy wrote them: a tokenizer with a response template takes thinking out of the text."""
+        parsed = getattr(self._tokenizer, "response_template", None) or getattr(
+            self._tokenizer, "response_schema", None
+        )
+        if not parsed:
+            return completions
+        texts = self.processing_class.batch_decode(completion_ids, skip_special_tokens=True)
+        return [[{"role": "assistant", "content": text}] for text in texts]
+
+    def _account(
+        self, inputs: list[Any], completions: list[Any], completion_ids: list[list[int]]
+    ) -> list[dict[str, Any]]:
+        """What this process's completions earned, a row each as `samples.jsonl` has it.
+
+        Every process gets all rows, so the data's columns and token ids are left out where nothing is written.
+        """
+        scores = {reward.__name__: reward.last for reward in self.reward_funcs}
+        totals = combine(scores, self.weights)
+        written = self._is_written()
+        columns = [name for name in inputs[0] if name not in OURS] if written else ["id"]
+        rows = [
+            {
+                **{name: row.get(name) for name in columns},
+                "completion": message_text(completion),
+                "finish_reason": row["finish_reason"],
+                "tokens": row["completion_tokens"],
+                "rewards": {name: found.values[index] for name, found in scores.items()},
+                "parts": parts(scores, index),
+                "total": totals[index],
+                "skipped": failure(scores, self.weights, index),
+            }
+            for index, (row, completion) in enumerate(zip(inputs, completions, strict=True))
+        ]
+        if written and likelihood_rewards(self.reward_funcs):  # `rl.score` then finds the tokens that were scored
+            for row, ids in zip(rows, completion_ids, strict=True):
+                row["completion_ids"] = ids
+        if self.process:
+            for row, segments in zip(rows, self.process.token_rewards or [], strict=True):
+                row["segments"] = segments
+        return rows
+
+    def _record(self) -> None:
+        """Metrics of this batch, and its rows to `samples.jsonl`; the same on every process but for the file."""
+        mode = "train" if self.model.training else "eval"
+        for name, value in batch_metrics(self.rows).items():
+            self._metrics[mode][name].append(value)
+        if not self.accelerator.is_main_process or not self._is_written():
+            return
+        step = self.state.global_step + (mode == "train")
+        with self.samples.open("a", encoding="utf-8") as target:
+            for row in self.rows:
+                target.write(json.dumps({"step": step, "mode": mode, **row}, ensure_ascii=False) + "\n")
+
+    def _is_written(self) -> bool:
+        """Whether this batch goes to `samples.jsonl`: evaluations do, of training the first and every nth."""
+        step = self.state.global_step + 1
+        return not self.model.training or step == 1 or step % self.config.samples_every == 0
+
+    def rollouts(self, inputs: list[Any]) -> Rollouts:
+        """Completions of this process's prompts, TRL's batch of them, and what they earned."""
+        output = super()._generate_and_score_completions(inputs)
+        first = self.accelerator.process_index * len(inputs)
+        local = slice(first, first + len(inputs))
+        segments = [row.get("segments", []) for row in self.rows[local]]
+        return Rollouts(output, self.values[local], segments)
+
+    def _generate_and_score_completions(self, inputs: list[Any]) -> dict[str, Any]:
+        """TRL's batch with our advantages, of prompts that the std filter keeps."""
+        training = self.model.training
+        found = self.refill.batch(self, inputs) if self.refill and training else self.rollouts(inputs)
+        group = self.num_generations if training else self.num_generations_eval
+        output = found.output
+        output["advantages"] = self._advantages(found, group).to(output["advantages"].dtype)
+        return output
+
+    def _advantages(self, found: Rollouts, group: int) -> Tensor:
+        """[B] of this process's completions, or [B, T] if a reward pays by token."""
+        config, accelerator = self.config, self.accelerator
+        values = accelerator.gather(found.values)  # statistics are of whole groups, or of the whole batch
+        weights = self.reward_weights.to(values.device)
+        own = advantages(values, weights, group, config.combine, config.centre, config.scale, config.advantage_eps)
+        first = accelerator.process_index * len(found.values)
+        local = slice(first, first + len(found.values))
+        if self.process is None:
+            return own[local]
+        mask = found.output["completion_mask"] * found.output.get("tool_mask", 1)
+        outcome = next(index for index, weight in enumerate(weights.tolist()) if weight) if weights.any() else None
+        by_token = process_advantages(
+            gather_object(found.segments),
+            group,
+            mask.size(1),
+            self.process.config,
+            None if outcome is None else (values[:, outcome] > 0).tolist(),
+            segment_mode(config.centre, config.scale),
+            local,
+        )
+        extra = torch.from_numpy(by_token).to(own.device)
+        extra[values[local].isnan().all(1)] = 0.0  # a completion that could not be scored trains on nothing
+        sums = torch.stack([(extra * mask).abs().sum(), (own[local, None] * mask).abs().sum()])
+        paid, outcomes = accelerator.reduce(sums).tolist()
+        mode = "train" if self.model.training else "eval"
+        self._metrics[mode][f"{self.process.__name__}/share"].append(paid / outcomes if outcomes else 0.0)
+        return (own[local, None] + extra) * mask
+
+    def _generate_single_turn(self, prompt_ids: list[list[int]], *args: Any, **kwargs: Any) -> tuple[Any, Any]:
+        """Completions of local prompts: by `rl.grpo.rollout`, or as TRL samples where that cannot be used."""
+        training = self.model.training
+        config = self.config
+        temperature = config.temperature if training else config.eval_temperature or config.temperature
+        top_p = config.top_p if training else config.eval_top_p or config.top_p
+        if self.use_vllm or self._dist.fsdp_version == 1 or GENERATION_OPTIONS & config.trl.keys():
+            sampler = self.vllm_generation if self.use_vllm else self.generation_config
+            sampler.temperature, sampler.top_p = temperature, top_p
+            return super()._generate_single_turn(prompt_ids, *args, **kwargs)
+        group = self.num_generations if training else self.num_generations_eval
+        step = str(self.state.global_step) if training else "eval"  # evaluations at any step draw the same numbers
+        if self.round:
+            step += f".{self.round}"
+        first = self.accelerator.process_index * len(prompt_ids)
+        keys = [
+            f"{config.seed}:{step}:{(first + row) % group}:{','.join(map(str, ids))}"
+            for row, ids in enumerate(prompt_ids)
+        ]
+        with unwrap_model_for_generation(self.model_wrapped, self.accelerator) as model, whole_weights(model):
+            model.eval()  # activation checkpointing would switch the cache off
+            completion_ids = sample(
+                model,
+                prompt_ids,
+                uniforms(keys, self.max_completion_length),
+                self.eos_token_ids,
+                temperature,
+                top_p,
+            )
+            model.train(training)
+        return completion_ids, None
+
+    def _save_checkpoint(self, model: Any, trial: Any) -> None:
+        """TRL's checkpoint with the rewards' state, which is there before the checkpoint counts as one."""
+        if self.accelerator.is_main_process:
+            folder = Path(self._get_output_dir(trial=trial)) / f"checkpoint-{self.state.global_step}"
+            folder.mkdir(parents=True, exist_ok=True)
+            rule = self.refill.rule.state() if self.refill else None
+            write_json(folder / STATE, {"std_filter": rule, "scored_with": self.scored_with})
+        super()._save_checkpoint(model, trial)
+
+    def restore(self, checkpoint: str) -> None:
+        """Go on from what a checkpoint says about the rewards; TRL restores the rest."""
+        state = json.loads((Path(checkpoint) / STATE).read_text(encoding="utf-8"))
+        self.scored_with = state["scored_with"]
+        if self.refill:
+            self.refill.rule.restore(state["std_filter"])

@@ -1,0 +1,1 @@
+"""Models that rewards score with."""

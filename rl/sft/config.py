@@ -1,0 +1,129 @@
+"""SFTRunConfig and its stages."""
+
+from typing import Annotated, Any, Literal
+
+from pydantic import Field, model_validator
+
+from common.config import HOW, CommaList, RunConfig
+
+
+class Stage(RunConfig):
+    """One part of a curriculum."""
+
+    data: CommaList
+    """Files of rows."""
+
+    steps: int = Field(gt=0)
+    """Optimizer steps; the rows come again when they run out."""
+
+    batch_tokens: int = Field(4096, gt=0)
+    """Most tokens in a batch, padding included."""
+
+
+class SFTRunConfig(RunConfig):
+    """Supervised fine-tuning; the learning-rate schedule spans all stages."""
+
+    model: str = "Qwen/Qwen3-4B"
+    """Hugging Face folder or name, or a model configuration (`.json`) for fresh weights."""
+
+    init: Literal["random", "copying"] = "random"
+    """Fresh weights: as transformers draws them, or with a circuit that copies (`rl.sft.copying_init`)."""
+
+    tokenizer: str | None = None
+    """Hugging Face folder or name of the tokenizer; the model's if not given."""
+
+    out: Annotated[str, HOW] = "runs/sft"
+    """Run folder."""
+
+    data: CommaList = []
+    """Files of rows, where there are no stages."""
+
+    eval_data: CommaList = []
+    """Files of held-out rows, for the loss."""
+
+    stages: list[Stage] = []
+    """A curriculum in place of `data`; one process only."""
+
+    learning_rate: float = Field(5e-5, gt=0)
+    """Peak; the default is that of arXiv:2510.10681."""
+
+    lr_scheduler_type: str = "cosine"
+    """A schedule's name in transformers."""
+
+    lr_scheduler_kwargs: dict[str, Any] = {}
+    """What that schedule takes."""
+
+    warmup_frac: float = Field(0.03, ge=0, lt=1)
+    """Share of the steps in which the rate rises."""
+
+    num_train_epochs: float = Field(1.0, gt=0)
+    """Passes over `data`."""
+
+    max_steps: int = -1
+    """Stops earlier than the epochs say; -1: does not."""
+
+    per_device_train_batch_size: int = Field(4, gt=0)
+    """Rows per device and forward pass, where there are no stages."""
+
+    gradient_accumulation_steps: int = Field(2, gt=0)
+    """Forward passes per step."""
+
+    max_length: int = Field(8192, gt=0)
+    """Longest row in tokens; longer ones are left out and counted."""
+
+    max_grad_norm: float = Field(0.2, gt=0)
+    """Gradients are scaled down to this norm."""
+
+    weight_decay: float = Field(0.0, ge=0)
+    """AdamW's."""
+
+    adam_beta2: float = Field(0.999, gt=0, lt=1)
+    """AdamW's."""
+
+    precision: Literal["fp32", "bf16", "mixed"] = "bf16"
+    """What the model computes in; `mixed`: products in bfloat16, weights and sums in float32, on CPU too."""
+
+    export_dtype: Literal["float32", "bfloat16", "float16"] = "bfloat16"
+    """What the exported weights are stored in."""
+
+    gradient_checkpointing: bool = True
+    """Recompute activations instead of keeping them."""
+
+    seed: int = 42
+    """Of fresh weights and of the order of the rows."""
+
+    logging_steps: Annotated[int, HOW] = 10
+    """Steps between metrics."""
+
+    save_steps: Annotated[int, HOW] = 500
+    """Steps between checkpoints."""
+
+    save_total_limit: Annotated[int, HOW] = 2
+    """Checkpoints kept."""
+
+    resume: Annotated[bool, HOW] = False
+    """Go on from the last checkpoint in `out`."""
+
+    @model_validator(mode="after")
+    def _one_source(self) -> "SFTRunConfig":
+        if bool(self.data) == bool(self.stages):
+            raise ValueError("give either data or stages")
+        return self
+
+    def files(self) -> list[str]:
+        """All files of training rows."""
+        return list(dict.fromkeys([*self.data, *(path for stage in self.stages for path in stage.data)]))
+
+
+def check_files(config: SFTRunConfig) -> dict[str, str]:
+    """What would be read and written.
+
+    Raises:
+        FileNotFoundError: a file of rows is missing.
+    """
+    from pathlib import Path
+
+    for path in [*config.files(), *config.eval_data]:
+        if not Path(path).is_file():
+            raise FileNotFoundError(f"no rows at {path}; `python -m rl.data.rephrase` writes them")
+    return {"reads": ", ".join([config.model, *config.files(), *config.eval_data]), "writes": f"{config.out}/export"}

@@ -1,0 +1,194 @@
+"""Supervised fine-tuning on TRL's SFTTrainer: rows to token ids, a curriculum of length-sorted batches, the export."""
+
+import json
+import logging
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+import torch
+from datasets import Dataset
+from torch.utils.data import DataLoader
+from transformers import (
+    AutoConfig,
+    AutoModelForCausalLM,
+    AutoTokenizer,
+    PreTrainedModel,
+    PreTrainedTokenizerBase,
+    TrainerCallback,
+    set_seed,
+)
+from trl import SFTConfig, SFTTrainer
+
+from common.runs.folder import Run
+from rl.sft.config import SFTRunConfig
+from rl.sft.copying_init import copying_init
+from rl.sft.curriculum import curriculum
+from rl.sft.encoding import IGNORED, Encoded, encode_file
+
+log = logging.getLogger("repro")
+
+
+def train(config: SFTRunConfig) -> Path:
+    """Train, log to the run folder, export; returns the exported folder."""
+    set_seed(config.seed)
+    tokenizer = AutoTokenizer.from_pretrained(_tokenizer_source(config))
+    model = load_model(config, tokenizer)
+    with Run(config.out, config, seed=config.seed) as run:
+        files = {path: encode_file(path, tokenizer, config.max_length) for path in config.files()}
+        dataset, ranges = _joined(files)
+        batches = curriculum(config, dataset["length"], ranges)
+        trainer = StagedTrainer(
+            model=model,
+            args=_arguments(config, len(batches)),
+            train_dataset=dataset.remove_columns("length"),
+            eval_dataset=_held_out(config, tokenizer),
+            processing_class=tokenizer,
+            callbacks=[_Metrics(run)],
+            batches=batches,
+        )
+        trainer.train(resume_from_checkpoint=config.resume or None)
+        return export(trainer.model, tokenizer, run.folder / "export", config.export_dtype)
+
+
+def load_model(config: SFTRunConfig, tokenizer: PreTrainedTokenizerBase) -> PreTrainedModel:
+    """The model to start from: trained weights, or fresh ones of a configuration file, sized to the tokenizer."""
+    dtype = torch.bfloat16 if config.precision == "bf16" else torch.float32
+    if not config.model.endswith(".json"):
+        return AutoModelForCausalLM.from_pretrained(config.model, dtype=dtype)
+    values = json.loads(Path(config.model).read_text(encoding="utf-8"))
+    shape = AutoConfig.for_model(
+        **values,
+        vocab_size=len(tokenizer),
+        eos_token_id=tokenizer.eos_token_id,
+        pad_token_id=tokenizer.pad_token_id,
+        bos_token_id=None,
+    )
+    model = AutoModelForCausalLM.from_config(shape, dtype=dtype)
+    if config.init == "copying":
+        copying_init(model, config.seed)
+    return model
+
+
+class StagedTrainer(SFTTrainer):
+    """SFTTrainer that takes its batches from a list, if that is not empty."""
+
+    def __init__(self, *args: Any, batches: list[list[int]], **kwargs: Any) -> None:
+        self.batches = batches
+        super().__init__(*args, **kwargs)
+        if batches and self.accelerator.num_processes > 1:
+            raise ValueError("stages run in one process; give data instead, or one process")
+
+    def get_train_dataloader(self) -> DataLoader:
+        """The listed batches in their order, or the library's own."""
+        if not self.batches:
+            return super().get_train_dataloader()
+        return DataLoader(self.train_dataset, batch_sampler=self.batches, collate_fn=self.data_collator)
+
+    def compute_loss(
+        self,
+        model: PreTrainedModel,
+        inputs: dict[str, Any],
+        return_outputs: bool = False,
+        num_items_in_batch: Any = None,
+    ) -> Any:
+        """Mean loss over the tokens that bear it; in a curriculum, logits are made for these alone.
+
+        TRL's head makes them for all positions, in chunks and again in the backward pass: it saves memory where the
+        vocabulary is large, and takes 2.3 times as long for a small model on CPU.
+        """
+        if not self.batches or return_outputs or not model.training:
+            return super().compute_loss(model, inputs, return_outputs, num_items_in_batch)
+        labels = inputs["labels"][:, 1:]  # [B, T - 1]
+        bearing = labels != IGNORED
+        with torch.autocast(labels.device.type, torch.bfloat16, enabled=self.args.bf16):
+            # Padding is on the right, where no token that bears loss can see it: causal attention needs no mask.
+            decoded = model.get_decoder()(inputs["input_ids"], use_cache=False)
+            logits = model.get_output_embeddings()(decoded.last_hidden_state[:, :-1][bearing]).float()  # [N, V]
+        wanted = labels[bearing]  # [N]
+        right = (logits.detach().argmax(-1) == wanted).float().mean().item()
+        self._metrics["train"]["mean_token_accuracy"].append(right)
+        loss = torch.nn.functional.cross_entropy(logits, wanted, reduction="sum")
+        return loss / (len(wanted) if num_items_in_batch is None else num_items_in_batch)
+
+
+class _Metrics(TrainerCallback):
+    """Writes what the trainer logs to the run folder."""
+
+    def __init__(self, run: Run) -> None:
+        self.run = run
+
+    def on_log(self, args: Any, state: Any, control: Any, logs: dict[str, float] | None = None, **_: Any) -> None:
+        """One line of metrics."""
+        self.run.log({key.replace("eval_", "eval/"): value for key, value in (logs or {}).items()}, state.global_step)
+
+
+def _joined(files: dict[str, list[Encoded]]) -> tuple[Dataset, dict[str, range]]:
+    ranges, start = {}, 0
+    for path, rows in files.items():
+        ranges[path] = range(start, start + len(rows))
+        start += len(rows)
+    return _dataset(row for rows in files.values() for row in rows), ranges
+
+
+def _dataset(rows: Iterable[Encoded]) -> Dataset:
+    rows = list(rows)
+    return Dataset.from_dict(
+        {
+            "input_ids": [row["input_ids"] for row in rows],
+            "labels": [row["labels"] for row in rows],
+            "length": [len(row["input_ids"]) for row in rows],
+        }
+    )
+
+
+def _held_out(config: SFTRunConfig, tokenizer: PreTrainedTokenizerBase) -> Dataset | None:
+    rows = [row for path in config.eval_data for row in encode_file(path, tokenizer, config.max_length)]
+    return _dataset(rows).remove_columns("length") if rows else None
+
+
+def _arguments(config: SFTRunConfig, staged_steps: int) -> SFTConfig:
+    return SFTConfig(
+        output_dir=config.out,
+        learning_rate=config.learning_rate,
+        lr_scheduler_type=config.lr_scheduler_type,
+        lr_scheduler_kwargs=config.lr_scheduler_kwargs,
+        warmup_steps=config.warmup_frac,  # a share, where below 1
+        num_train_epochs=config.num_train_epochs,
+        max_steps=staged_steps if config.max_steps < 0 and staged_steps else config.max_steps,
+        per_device_train_batch_size=config.per_device_train_batch_size,
+        gradient_accumulation_steps=config.gradient_accumulation_steps,
+        max_length=config.max_length,
+        dataset_kwargs={"skip_prepare_dataset": True},  # rows are ids and labels already
+        max_grad_norm=config.max_grad_norm,
+        weight_decay=config.weight_decay,
+        adam_beta2=config.adam_beta2,
+        bf16=config.precision == "mixed" or (config.precision == "bf16" and torch.cuda.is_available()),
+        use_cpu=not torch.cuda.is_available(),
+        activation_checkpointing=config.gradient_checkpointing,
+        seed=config.seed,
+        logging_steps=config.logging_steps,
+        save_steps=config.save_steps,
+        save_total_limit=config.save_total_limit,
+        eval_strategy="steps" if config.eval_data else "no",
+        eval_steps=config.save_steps,
+        dataloader_pin_memory=torch.cuda.is_available(),
+        remove_unused_columns=False,
+        disable_tqdm=True,
+        report_to=[],
+    )
+
+
+def export(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, folder: Path, dtype: str) -> Path:
+    """Write model and tokenizer as a Hugging Face folder of one safetensors file, greedy by default."""
+    model = model.to(getattr(torch, dtype))
+    model.config.use_cache = True
+    model.save_pretrained(folder)
+    tokenizer.save_pretrained(folder)
+    return folder
+
+
+def _tokenizer_source(config: SFTRunConfig) -> str:
+    if config.tokenizer is None and config.model.endswith(".json"):
+        raise ValueError("fresh weights need tokenizer=FOLDER")
+    return config.tokenizer or config.model
