@@ -10,7 +10,7 @@ from common.scales import scale_tokens
 from common.tokens.counting import TokenCountConfig
 from filter.contamination.items import DecontaminateConfig
 from filter.duplicates.config import AnyDedup
-from filter.mixing.step.shares import AnyMix, Union
+from filter.mixing.shares import AnyMix, Union
 from filter.rules.kinds import AnyHeuristic
 from filter.scorers.kinds import AnyScorerConfig
 from filter.selection.rules import All, AnyRule, Budget

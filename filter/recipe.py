@@ -22,10 +22,10 @@ from common.tokens.counting import open_counter
 from filter.contamination.items import open_index
 from filter.contamination.step import decide_contamination, scan_shard, treat_shard
 from filter.duplicates.step import decide_duplicates, drop_shard, ngram_shards, sign_shard
-from filter.mixing.step.megadocuments import join_shard
-from filter.mixing.step.shares import Share, epochs, fit, share_of
-from filter.mixing.step.step import MixJob, gather_shard, index_shard, pool_columns
-from filter.mixing.step.versions import settle_versions, versions
+from filter.mixing.megadocuments import join_shard
+from filter.mixing.shares import Share, epochs, fit, share_of
+from filter.mixing.step import MixJob, gather_shard, index_shard, pool_columns
+from filter.mixing.versions import settle_versions, versions
 from filter.notes import PassJob
 from filter.pool import Pool, resolve
 from filter.rules.kinds import check, heuristics_shard

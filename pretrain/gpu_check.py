@@ -19,7 +19,7 @@ from common.command import fail, parse
 from common.config import HOW, CommaList, RunConfig
 from common.runs.folder import write_json
 from common.tokens.token_set import describe, id_dtype, shard_name, write_manifest
-from pretrain.model.decoder.config import load_model_config
+from pretrain.model.config import load_model_config
 from pretrain.training.config import PretrainConfig, load_scale
 from pretrain.training.job import prepare
 

@@ -18,8 +18,8 @@ from common.config import RunConfig
 from common.runs.folder import read_metrics
 from pretrain.data.cursor import Cursor
 from pretrain.data.mixes import open_data
-from pretrain.model.decoder.config import load_model_config
-from pretrain.model.decoder.sizes import count_parameters, flops_per_token, peak_flops
+from pretrain.model.config import load_model_config
+from pretrain.model.sizes import count_parameters, flops_per_token, peak_flops
 from pretrain.training.config import PretrainConfig, load_scale, total_steps, training_tokens
 from pretrain.training.memory import device_gib, fitting_acc
 

@@ -14,7 +14,7 @@ CLASSES = {
     # the longest matching prefix of area/name wins
     "eval/": "eval.run:EvalConfig",
     "filter/": "filter.run:FilterConfig",
-    "pretrain/models/": "pretrain.model.decoder.config:ModelConfig",
+    "pretrain/models/": "pretrain.model.config:ModelConfig",
     "pretrain/scales/": "pretrain.training.config:PretrainConfig",
     "pretrain/tokenize": "pretrain.tokenize:TokenizeConfig",
     "pretrain/tokenizer_": "pretrain.tokenizer:TokenizerConfig",

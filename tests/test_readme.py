@@ -17,7 +17,8 @@ def test_every_script_module_config_and_picture_it_names_exists(readme):
         f"configs/{area}/{name}" for area, name in re.findall(r"`(rl|rephrase|filter|eval)/([\w*]+\.yaml)`", text)
     ]
     modules = re.findall(r"python3? -m ((?:common|eval|filter|rephrase|pretrain|rl)\.[\w.]*\w)", text)
-    paths += [f"{module.replace('.', '/')}.py" for module in modules]
+    doors = [module.replace(".", "/") for module in modules]
+    paths += [f"{door}/__main__.py" if (ROOT / door).is_dir() else f"{door}.py" for door in doors]
     pictures = re.findall(r"!\[[^\]]*\]\(([^)]+)\)", text)
     missing = [path for path in paths if not list(ROOT.glob(path))]
     missing += [picture for picture in pictures if not (readme.parent / picture).is_file()]

@@ -12,7 +12,7 @@ from common.pools.documents import Document
 from common.pools.exactly_once import Result
 from common.pools.shards import Shard
 from common.tokens.counting import TokenCountConfig, open_counter
-from filter.mixing.step.versions import page_of
+from filter.mixing.versions import page_of
 from filter.steps import Stats, rewrite_shard
 
 BREAK = "\n\n"

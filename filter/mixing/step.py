@@ -19,8 +19,8 @@ from common.hashing import hash_id
 from common.pools.documents import encode, form_of, open_lines, read_documents, write_documents
 from common.pools.shards import Shard
 from common.pools.storage import atomic_write, join, open_read, read_bytes
-from filter.mixing.step.shares import Share
-from filter.mixing.step.versions import page_hash
+from filter.mixing.shares import Share
+from filter.mixing.versions import page_hash
 from filter.selection.cut import Columns, keep
 from filter.steps import Stats, finished
 

@@ -11,7 +11,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from pretrain.model.decoder.config import ModelConfig
+from pretrain.model.config import ModelConfig
 
 Weights = dict[str, Tensor]
 

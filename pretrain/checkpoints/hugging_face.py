@@ -22,9 +22,9 @@ from pretrain.checkpoints.folding import (
     to_hf_weights,
 )
 from pretrain.checkpoints.torch_files import load_weights, save_weights
-from pretrain.model.decoder.config import ModelConfig
-from pretrain.model.decoder.decoder import Decoder
-from pretrain.model.decoder.hugging_face import HFModel, rebuild
+from pretrain.model.config import ModelConfig
+from pretrain.model.decoder import Decoder
+from pretrain.model.hugging_face import HFModel, rebuild
 
 log = logging.getLogger("repro.pretrain")
 

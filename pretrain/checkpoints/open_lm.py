@@ -14,8 +14,8 @@ from common.runs.folder import write_json
 from pretrain.checkpoints.folding import Weights, add_frequencies, exact_inv_freq
 from pretrain.checkpoints.hugging_face import load_checkpoint, write_checkpoint
 from pretrain.data.tokenised_set import TokenisedSet
-from pretrain.model.decoder.config import ModelConfig, from_open_lm_json, load_model_config, to_open_lm_json
-from pretrain.model.decoder.decoder import Decoder
+from pretrain.model.config import ModelConfig, from_open_lm_json, load_model_config, to_open_lm_json
+from pretrain.model.decoder import Decoder
 
 log = logging.getLogger("repro.pretrain")
 

@@ -7,7 +7,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from pretrain.model.decoder.loss import IGNORED
+from pretrain.model.loss import IGNORED
 
 
 @dataclass

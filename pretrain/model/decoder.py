@@ -12,8 +12,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from pretrain.model.decoder.config import ModelConfig
-from pretrain.model.decoder.loss import LossSums, linear_cross_entropy
+from pretrain.model.config import ModelConfig
+from pretrain.model.loss import LossSums, linear_cross_entropy
 
 CUT = 3.0
 """Initial weights are normal, cut at so many standard deviations."""

@@ -6,9 +6,9 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from pretrain.model.decoder.config import ModelConfig
-from pretrain.model.decoder.decoder import Decoder, Output
-from pretrain.model.decoder.loss import IGNORED, LossSums, linear_cross_entropy
+from pretrain.model.config import ModelConfig
+from pretrain.model.decoder import Decoder, Output
+from pretrain.model.loss import IGNORED, LossSums, linear_cross_entropy
 
 
 def rebuild(description: dict[str, Any]) -> nn.Module:

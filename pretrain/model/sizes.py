@@ -2,7 +2,7 @@
 
 from typing import NamedTuple
 
-from pretrain.model.decoder.config import ModelConfig
+from pretrain.model.config import ModelConfig
 
 PEAK_FLOPS = {"H200": 989e12, "H100": 989e12, "A100": 312e12}
 """Dense bf16 operations per second, by a word in the device's name (NVIDIA's data sheets)."""

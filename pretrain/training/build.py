@@ -7,8 +7,8 @@ import torch
 from torch import nn
 
 from pretrain.checkpoints.torch_files import load_weights
-from pretrain.model.decoder.decoder import build
-from pretrain.model.decoder.hugging_face import HFModel
+from pretrain.model.decoder import build
+from pretrain.model.hugging_face import HFModel
 from pretrain.training.config import PretrainConfig
 from pretrain.training.job import Job
 

@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import Field, model_validator
 
 from common.config import HOW, CommaList, RunConfig, load
-from pretrain.model.decoder.config import CONFIGS, stems
+from pretrain.model.config import CONFIGS, stems
 
 ALIASES = {
     "1b_1x_fast": "1b_1x",

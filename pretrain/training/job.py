@@ -9,8 +9,8 @@ from common.config import config_hash, read_mapping
 from pretrain.data.cursor import Cursor
 from pretrain.data.mixes import DataConfig, open_data
 from pretrain.data.tokenised_set import TokenisedSet
-from pretrain.model.decoder.config import ModelConfig, load_model_config
-from pretrain.model.decoder.sizes import Counts, count_parameters
+from pretrain.model.config import ModelConfig, load_model_config
+from pretrain.model.sizes import Counts, count_parameters
 from pretrain.training.config import PretrainConfig, run_name, total_steps, training_tokens
 
 

@@ -1,7 +1,7 @@
 """How much memory a device needs, and how many micro-batches make it fit; estimates, within about a third."""
 
-from pretrain.model.decoder.config import ModelConfig
-from pretrain.model.decoder.sizes import count_parameters
+from pretrain.model.config import ModelConfig
+from pretrain.model.sizes import count_parameters
 from pretrain.training.config import PretrainConfig
 
 STATE_BYTES = 16

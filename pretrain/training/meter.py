@@ -7,7 +7,7 @@ from typing import Any
 
 import torch
 
-from pretrain.model.decoder.sizes import peak_flops
+from pretrain.model.sizes import peak_flops
 from pretrain.training.parallel import Devices
 
 

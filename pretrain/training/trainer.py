@@ -18,9 +18,9 @@ from pretrain.checkpoints.folder import latest
 from pretrain.checkpoints.torch_files import Checkpoints, restore
 from pretrain.data.batches import Batch, contexts
 from pretrain.data.tokenised_set import TokenisedSet
-from pretrain.model.decoder.decoder import document_layout
-from pretrain.model.decoder.loss import LossSums
-from pretrain.model.decoder.sizes import flops_per_token
+from pretrain.model.decoder import document_layout
+from pretrain.model.loss import LossSums
+from pretrain.model.sizes import flops_per_token
 from pretrain.training.config import PretrainConfig
 from pretrain.training.core_scores import CoreScores
 from pretrain.training.job import Job

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from pretrain.data.batches import contexts
 from pretrain.data.tokenised_set import TokenisedSet
-from pretrain.model.decoder.loss import LossSums
+from pretrain.model.loss import LossSums
 from pretrain.training.parallel import Devices
 
 

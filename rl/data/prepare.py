@@ -20,7 +20,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     if name in ("-h", "--help"):
         print(__doc__)  # noqa: T201 - the command's output
     elif name == "story":
-        from rl.data.story.datapoints import datapoints as story
+        from rl.data.story import datapoints as story
 
         story.main(arguments)
     elif name == "rlpr":

@@ -13,7 +13,7 @@ from common.command import parse, usage_errors
 from common.pools.documents import write_documents
 from common.pools.shards import list_shards
 from common.tokens.counting import token_counter
-from rl.data.recycling.build.clean_rows import RephraseDataConfig, build_rows
+from rl.data.recycling.clean_rows import RephraseDataConfig, build_rows
 
 
 def main(argv: list[str] | None = None) -> None:

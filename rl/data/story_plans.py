@@ -17,7 +17,7 @@ import random
 
 from common.command import parse, usage_errors
 from common.pools.documents import read_rows, write_documents
-from rl.data.story.datapoints.lessons import StoryPlansConfig, chats
+from rl.data.story.lessons import StoryPlansConfig, chats
 
 
 def main(argv: list[str] | None = None) -> None:

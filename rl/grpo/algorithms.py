@@ -13,10 +13,9 @@
 
 From TRL 1.16 come the losses, both clips, KL (k3, in the loss; REINFORCE++ has it in the reward), entropy bonus,
 several passes over a batch and the masking of cut-off completions. Ours are the advantages (`rl.grpo.advantages`:
-exactly 0
-in groups of equal rewards, unscored completions left out, leave-one-out, batch statistics, advantages by
-token,
-mixtures of rewards), the std filter and DAPO's dynamic sampling (`rl.grpo.std_filter`), its overlong penalty (`overlong`).
+exactly 0 in groups of equal rewards, unscored completions left out, leave-one-out, batch statistics, advantages by
+token, mixtures of rewards), the std filter and DAPO's dynamic sampling (`rl.grpo.std_filter`), its overlong penalty
+(`overlong`).
 
 Segment rewards (`kind: process`) follow the same fields: normalised in the group, whitened over the batch for
 `centre: batch`, only centred in the group for `scale: none` and for a group mean over a batch deviation.

@@ -7,7 +7,7 @@ from pydantic import Field, model_validator
 from common.config import HOW, RunConfig
 from eval.likelihood.config import ScorerConfig
 from rephrase.text.prompts import PromptName, SystemName
-from rl.data.recycling.build.build import RecyclingDataConfig
+from rl.data.recycling.build import RecyclingDataConfig
 from rl.data.rows.conversations import ConversationsConfig
 from rl.grpo.algorithms import Algorithm, with_preset
 from rl.grpo.std_filter import StdFilterConfig

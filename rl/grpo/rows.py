@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from common.pools import documents
 from rephrase.text.prompts import messages, read_prompt_file
-from rl.data.recycling.build import build as recycling
+from rl.data.recycling import build as recycling
 from rl.data.rows import conversations
 
 if TYPE_CHECKING:

@@ -6,8 +6,8 @@ What this subclass adds to TRL 1.16's `GRPOTrainer`:
     reward pays
        tokens. TRL takes [B] or [B, T].
     3. Rewards know how each completion ended and the prompt's token ids; those that score with a model get the
-    live
-       policy or frozen weights (`rl.scoring.models`). Every part of every reward goes to `metrics.jsonl` and `samples.jsonl`.
+       live policy or frozen weights (`rl.scoring.models`). Every part of every reward goes to `metrics.jsonl` and
+       `samples.jsonl`.
     4. Completions are sampled by `rl.grpo.rollout`: the same ones on any number of processes, and in every evaluation.
     5. Prompts whose completions hardly differ are left out and others sampled in their place (`rl.grpo.refill`).
 """

@@ -12,7 +12,7 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
-from pretrain.model.decoder.config import ModelConfig
+from pretrain.model.config import ModelConfig
 from pretrain.training.build import build_model
 from pretrain.training.config import PretrainConfig
 from pretrain.training.job import prepare

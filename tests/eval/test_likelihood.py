@@ -15,8 +15,8 @@ from eval.likelihood.config import ScorerConfig
 from eval.likelihood.open import open_scorer
 from eval.likelihood.table import TableScorer
 from eval.likelihood.trunks import Branch, Trunk
-from pretrain.model.decoder.config import ModelConfig
-from pretrain.model.decoder.decoder import build
+from pretrain.model.config import ModelConfig
+from pretrain.model.decoder import build
 
 VOCAB = 61
 SMALL = {

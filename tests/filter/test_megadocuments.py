@@ -5,7 +5,7 @@ from hypothesis import strategies as st
 
 from common.pools.documents import write_documents
 from common.pools.shards import read_pool
-from filter.mixing.step.megadocuments import join_rollouts
+from filter.mixing.megadocuments import join_rollouts
 from filter.run import main
 
 

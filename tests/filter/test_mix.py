@@ -2,8 +2,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from filter.mixing.step.shares import Factors, Ratio, TokenBudgets, Union, epochs, share_of
-from filter.mixing.step.versions import page_hash, settle_versions, versions
+from filter.mixing.shares import Factors, Ratio, TokenBudgets, Union, epochs, share_of
+from filter.mixing.versions import page_hash, settle_versions, versions
 from filter.selection.cut import Columns, keep
 
 TOKENS = {"organic": 100, "recycled": 150}

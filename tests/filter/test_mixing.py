@@ -8,8 +8,8 @@ from hypothesis import strategies as st
 
 from common.pools.documents import read_documents, write_documents
 from common.pools.shards import Shard
-from filter.mixing.step.shares import Share
-from filter.mixing.step.step import MixJob, gather_shard, index_shard
+from filter.mixing.shares import Share
+from filter.mixing.step import MixJob, gather_shard, index_shard
 
 POOL = st.lists(st.tuples(st.sampled_from("abcdef"), st.text(st.characters(exclude_categories=["Cs"]), max_size=9)))
 ONCE = Share(1)

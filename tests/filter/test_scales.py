@@ -1,8 +1,8 @@
 import pytest
 
 from common.scales import SCALE_TOKENS, scale_tokens
-from pretrain.model.decoder.config import load_model_config
-from pretrain.model.decoder.sizes import count_parameters
+from pretrain.model.config import load_model_config
+from pretrain.model.sizes import count_parameters
 from pretrain.training.config import ALIASES, load_scale, training_tokens
 
 

@@ -11,8 +11,8 @@ from pretrain.checkpoints import hugging_face as convert
 from pretrain.checkpoints import open_lm
 from pretrain.checkpoints.folding import centre, from_hf_weights, to_hf_weights
 from pretrain.checkpoints.torch_files import save_weights
-from pretrain.model.decoder.config import ModelConfig
-from pretrain.model.decoder.decoder import Decoder, build
+from pretrain.model.config import ModelConfig
+from pretrain.model.decoder import Decoder, build
 
 SMALL = ModelConfig(dim=64, layers=2, heads=2, vocab_size=300, seq_len=32)
 IDS = torch.randint(0, 300, (2, 32), generator=torch.Generator().manual_seed(5))

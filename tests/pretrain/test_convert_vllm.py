@@ -7,8 +7,8 @@ import os
 import pytest
 import torch
 
-from pretrain.model.decoder.config import ModelConfig
-from pretrain.model.decoder.decoder import build
+from pretrain.model.config import ModelConfig
+from pretrain.model.decoder import build
 
 pytestmark = [
     pytest.mark.vllm,

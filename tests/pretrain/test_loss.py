@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch.nn import functional as F
 
-from pretrain.model.decoder.loss import IGNORED, linear_cross_entropy
+from pretrain.model.loss import IGNORED, linear_cross_entropy
 
 
 def plain(hidden, weight, targets, z_loss):

@@ -6,9 +6,9 @@ import pytest
 import torch
 from torch.nn import functional as F
 
-from pretrain.model.decoder.config import ModelConfig, load_model_config
-from pretrain.model.decoder.decoder import Decoder, build, document_layout
-from pretrain.model.decoder.sizes import count_parameters
+from pretrain.model.config import ModelConfig, load_model_config
+from pretrain.model.decoder import Decoder, build, document_layout
+from pretrain.model.sizes import count_parameters
 
 SMALL = ModelConfig(dim=64, layers=2, heads=2, vocab_size=300, seq_len=32)
 

@@ -5,7 +5,7 @@ import json
 import pytest
 
 from pretrain.gpu_check import main as gpu_check
-from pretrain.model.decoder.config import load_model_config
+from pretrain.model.config import load_model_config
 from pretrain.plan import PlanConfig, main, plan
 from pretrain.training.config import load_scale
 from pretrain.training.memory import USABLE, device_gib, fitting_acc

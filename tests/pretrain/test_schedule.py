@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pretrain.model.decoder.config import load_model_config
-from pretrain.model.decoder.sizes import count_parameters, flops_per_token
+from pretrain.model.config import load_model_config
+from pretrain.model.sizes import count_parameters, flops_per_token
 from pretrain.training.config import ALIASES, PretrainConfig, load_scale, run_name, total_steps, training_tokens
 from pretrain.training.schedule import learning_rate
 

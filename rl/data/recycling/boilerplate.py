@@ -1,14 +1,14 @@
 """Boilerplate as web pages carry it, built from word lists: one maker per kind, each with very many outcomes.
 
 A maker takes a random generator and returns one piece, possibly of several lines. The kinds here are for training;
-`rl.data.recycling.build.boilerplate_unseen` has those kept for measuring.
+`rl.data.recycling.boilerplate_unseen` has those kept for measuring.
 """
 
 import random
 from collections.abc import Callable
 
-from rl.data.recycling.build.boilerplate_inline import half_sentence, inline_mark
-from rl.data.recycling.build.boilerplate_words import (
+from rl.data.recycling.boilerplate_inline import half_sentence, inline_mark
+from rl.data.recycling.boilerplate_words import (
     BRANDS,
     GOODS,
     JOINTS,

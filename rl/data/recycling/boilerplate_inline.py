@@ -2,7 +2,7 @@
 
 import random
 
-from rl.data.recycling.build.boilerplate_words import SECTIONS, TOPICS, arrow, site
+from rl.data.recycling.boilerplate_words import SECTIONS, TOPICS, arrow, site
 
 
 def half_sentence(rng: random.Random) -> str:

@@ -2,8 +2,8 @@
 
 import random
 
-from rl.data.recycling.build.boilerplate import Maker
-from rl.data.recycling.build.boilerplate_words import site, some
+from rl.data.recycling.boilerplate import Maker
+from rl.data.recycling.boilerplate_words import site, some
 
 
 def cart(rng: random.Random) -> str:

@@ -23,7 +23,7 @@ from common.pools.shards import list_shards, read_pool
 from common.runs.folder import write_json
 from filter.scorers.kinds import AnyScorerConfig
 from filter.scorers.training import FastTextTraining
-from rl.data.recycling.build.clean_rows import RephraseDataConfig, build_rows
+from rl.data.recycling.clean_rows import RephraseDataConfig, build_rows
 
 SAMPLED = 8
 """Passages looked at for each that is taken: a large pool is only sampled."""

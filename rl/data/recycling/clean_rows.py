@@ -12,8 +12,8 @@ from common.config import RunConfig
 from common.pools.documents import read_documents
 from common.pools.shards import Shard, list_shards
 from rephrase.text.prompts import PromptName, SystemName, answer, messages
-from rl.data.recycling.build.noise import Noisy, add_noise
-from rl.data.recycling.build.passages import Count, is_scrap, part_of, passages
+from rl.data.recycling.noise import Noisy, add_noise
+from rl.data.recycling.passages import Count, is_scrap, part_of, passages
 
 Row = dict[str, Any]
 

@@ -1,7 +1,7 @@
 """Put boilerplate into clean text, seeded: between, before, after and inside its paragraphs.
 
 Taking the inserted spans out again gives the clean text back to the character. The pieces come from
-`rl.data.recycling.build.boilerplate`; how well a cleaner removes them, `eval.cleaning` measures.
+`rl.data.recycling.boilerplate`; how well a cleaner removes them, `eval.cleaning` measures.
 """
 
 import random
@@ -9,8 +9,8 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from rl.data.recycling.build.boilerplate import INLINE, SEEN, Maker
-from rl.data.recycling.build.boilerplate_unseen import UNSEEN
+from rl.data.recycling.boilerplate import INLINE, SEEN, Maker
+from rl.data.recycling.boilerplate_unseen import UNSEEN
 
 _SENTENCE_END = re.compile(r"[.!?][\"”’)]*(?= )")
 _SEAM = re.compile(r"\n+")

@@ -34,7 +34,7 @@ from common.engines.config import EngineConfig
 from common.pools.documents import read_rows, write_documents
 from common.runs.folder import write_json
 from eval.story.prompts import chapter_messages, plan_messages
-from rl.data.story.datapoints.books import split_chapters
+from rl.data.story.books import split_chapters
 
 Datapoint = dict[str, Any]
 Row = dict[str, Any]
@@ -277,7 +277,7 @@ def datapoints(config: StoryConfig, drops: Counter[str]) -> dict[str, list[Datap
     made = {name: book_datapoints(name, text, config) for name, text in books.items()}
     drops["book_without_chapters"] += sum(not points for points in made.values())
     if config.engine:
-        from rl.data.story.datapoints.notes import add_notes
+        from rl.data.story.notes import add_notes
 
         chapters = {name: split_chapters(text) for name, text in books.items()}
         drops.update(add_notes(made, chapters, config.engine, config.model, config.wanted()))

@@ -16,7 +16,7 @@ from typing import Any
 from common.engines.config import EngineConfig
 from common.engines.open import open_engine
 from common.engines.requests import Engine, Request
-from rl.data.story.datapoints.books import Chapter
+from rl.data.story.books import Chapter
 
 Datapoint = dict[str, Any]
 Texts = dict[str, str]

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rl.data.story.datapoints.books import paragraphs, split_chapters
+from rl.data.story.books import paragraphs, split_chapters
 
 WORDS = "The harbour opens at six and the first boats come in before dawn while the bakers knead the dough twice. "
 CHAPTER = "\n".join([WORDS + WORDS, WORDS + WORDS])

@@ -6,9 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rl.data.recycling.build.boilerplate import INLINE, SEEN
-from rl.data.recycling.build.boilerplate_unseen import UNSEEN
-from rl.data.recycling.build.noise import add_noise
+from rl.data.recycling.boilerplate import INLINE, SEEN
+from rl.data.recycling.boilerplate_unseen import UNSEEN
+from rl.data.recycling.noise import add_noise
 
 PASSAGE = "How pumps work\n\nA pump moves water uphill. It needs power to do so.\n\n- a wheel of iron\n- two belts"
 PASSAGES = st.lists(

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rl.data.recycling.build.passages import clean_runs, is_heading, is_item, is_prose, part_of, passages, sentences
+from rl.data.recycling.passages import clean_runs, is_heading, is_item, is_prose, part_of, passages, sentences
 
 PAGE = """Home | News | Log in
 

@@ -2,8 +2,8 @@
 
 import pytest
 
-from rl.data.recycling.build.build import NoiseConfig, RecyclingDataConfig, build
-from rl.data.recycling.build.passages import part_of
+from rl.data.recycling.build import NoiseConfig, RecyclingDataConfig, build
+from rl.data.recycling.passages import part_of
 
 
 def words(text):

@@ -8,9 +8,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rephrase.text.prompts import SENTINEL, messages
-from rl.data.recycling.build.clean_rows import SENTENCE, RephraseDataConfig, build_rows, careless, echoed
-from rl.data.recycling.build.noise import add_noise
-from rl.data.recycling.build.passages import part_of
+from rl.data.recycling.clean_rows import SENTENCE, RephraseDataConfig, build_rows, careless, echoed
+from rl.data.recycling.noise import add_noise
+from rl.data.recycling.passages import part_of
 from rl.data.rephrase import main
 
 

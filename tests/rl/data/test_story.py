@@ -9,9 +9,9 @@ from eval.story.prompts import SECTIONS, chapter_messages, plan_messages, story_
 from rl.data.prepare import main
 from rl.data.rows.conversations import ConversationsConfig, normalise
 from rl.data.rows.conversations import build as build_conversations
-from rl.data.story.datapoints.books import split_chapters
-from rl.data.story.datapoints.datapoints import StoryConfig, book_datapoints, reason_to_drop, split_books, to_row
-from rl.data.story.datapoints.notes import Notes, add_notes
+from rl.data.story.books import split_chapters
+from rl.data.story.datapoints import StoryConfig, book_datapoints, reason_to_drop, split_books, to_row
+from rl.data.story.notes import Notes, add_notes
 
 POINT = {
     "story_text": "It rained. " * 150,

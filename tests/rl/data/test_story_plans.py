@@ -7,8 +7,8 @@ import pytest
 
 from eval.story.plans import extract_plan
 from rl.data.prepare import main as prepare
-from rl.data.story.datapoints.datapoints import StoryConfig, book_datapoints, to_row
-from rl.data.story.datapoints.lessons import StoryPlansConfig, chats
+from rl.data.story.datapoints import StoryConfig, book_datapoints, to_row
+from rl.data.story.lessons import StoryPlansConfig, chats
 from rl.data.story_plans import main
 
 CHAPTER = " ".join(f"word{letter}{other}" for letter in "abcdefghij" for other in "abcdefghij")
