@@ -23,7 +23,7 @@ datatrove keeps / neither keeps:
     5. Sentences are spaCy's there and closing marks here (24 and 14 pages). Of the pages that both C4 recipes keep, 72
        read otherwise: there a line may end with ' (61) and breaks at every line boundary of Unicode (5).
 
-`DATATROVE=PYTHON python -m pytest tests/filter/test_datatrove.py -m "slow or not slow" -s` compares them again.
+`DATATROVE=PYTHON python -m pytest tests/filter/rules/test_datatrove.py -m "slow or not slow" -s` compares them again.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Sequence

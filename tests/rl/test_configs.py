@@ -53,7 +53,7 @@ def test_recipes_that_are_no_ablation_stop_at_signs_of_hacking(recipe):
     bounds = {**config.stop_above, **config.stop_below}
     if name == "smoke_cpu" or name.endswith(("paper", "quality_only")):
         assert not bounds  # to show what happens, or what the paper did
-    else:  # names that tests/rl/test_journal.py finds in a run's metrics
+    else:  # names that tests/rl/grpo/test_journal.py finds in a run's metrics
         assert bounds.keys() == {"rewards/semantic/mean", "completions/clipped_ratio", "completions/duplicate_frac"}
 
 

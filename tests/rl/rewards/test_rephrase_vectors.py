@@ -1,6 +1,7 @@
 """Every acceptance vector of the recycling rewards, through the interface that the trainer calls.
 
-Vectors of how completions are read and of formats are in `test_rephrase.py` and `tests/rephrase/test_postprocess.py`.
+Vectors of how completions are read and of formats are in `test_rephrase.py` and
+`tests/rephrase/text/test_postprocess.py`.
 """
 
 import json

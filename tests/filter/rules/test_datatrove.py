@@ -3,7 +3,7 @@
 DATATROVE names the Python of an environment with `datatrove[processing]==0.10.1`, spacy, orjson and zstandard; without
 it these tests skip. The figures in the docstring of `filter.rules.kinds` are the slow form's:
 
-    DATATROVE=/path/to/python python -m pytest tests/filter/test_datatrove.py -m "slow or not slow" -s
+    DATATROVE=/path/to/python python -m pytest tests/filter/rules/test_datatrove.py -m "slow or not slow" -s
 """
 
 import json

@@ -11,8 +11,8 @@ import json, sys
 import numpy as np
 from torch import distributed
 from eval.core.scoring import score_items
-from eval.core.entries import Item
-from eval.likelihood import TableScorer
+from eval.core.prompts import Item
+from eval.likelihood.table import TableScorer
 
 rank, world, store = int(sys.argv[1]), int(sys.argv[2]), sys.argv[3]
 if world > 1:

@@ -223,7 +223,8 @@ def test_stopped_anywhere_and_run_again_equals_never_stopped(tmp_path_factory, s
 
 SLOW_STAGE = """
 import sys, time
-from common.pools.shards import Result, list_shards, process_shard
+from common.pools.exactly_once import Result, process_shard
+from common.pools.shards import list_shards
 def slow(documents):
     for document in documents:
         time.sleep(0.002)
