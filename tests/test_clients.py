@@ -5,6 +5,7 @@ import threading
 from functools import partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 
+import httpx
 import pytest
 from tokenizers import Tokenizer, models
 
@@ -33,6 +34,10 @@ def url(tmp_path):
     thread.join()
 
 
+def open_clients():
+    return {found for found in gc.get_objects() if type(found) is httpx.Client and not found.is_closed}
+
+
 def judge(url, _folder):
     return Judge(JudgeConfig(url=url, model="one"))
 
@@ -48,10 +53,10 @@ def dataman(url, folder):
 
 @pytest.mark.parametrize("opened", [judge, server_scorer, dataman])
 def test_a_clients_connections_end_with_it(opened, url, tmp_path):
+    before = open_clients()
     scorer = opened(url, tmp_path)
-    client = scorer.client
-    assert client.get(f"{url}/models").status_code == 200
-    assert not client.is_closed
+    assert scorer.server.models() == [{"id": "one"}]
+    (client,) = open_clients() - before
     del scorer
     gc.collect()
     assert client.is_closed

@@ -1,8 +1,6 @@
 """The `server` back-end: any OpenAI-compatible URL, a bounded number of requests at a time, retries with backoff."""
 
 import asyncio
-import json
-import os
 import queue
 import random
 import threading
@@ -10,16 +8,19 @@ import time
 from typing import Any
 
 import aiohttp
-import httpx
 
 from common.engines.config import ServerEngineConfig
 from common.engines.requests import Completion, Engine, Request, load_tokenizer, too_long
-
-LONGEST_WAIT_S = 60.0
-"""No pause between two attempts is longer, unless the server itself asks for more."""
-
-RETRIED = {408, 409, 425, 429}
-"""Status codes below 500 that may pass: timeout, conflict, too early, too many requests."""
+from common.model_server import (
+    RETRIED,
+    UNREADABLE,
+    ModelServer,
+    api_key,
+    backoff,
+    is_loopback,
+    read_answer,
+    retry_after,
+)
 
 
 class ServerError(RuntimeError):
@@ -39,9 +40,7 @@ class ServerEngine(Engine):
         self.config = config
         self.limit = config.in_flight
         self.url = config.url.rstrip("/")
-        key = os.environ.get(config.api_key_env, "") if config.api_key_env else ""
-        if config.api_key_env and not key:
-            raise ValueError(f"the environment variable {config.api_key_env} (api_key_env) is not set")
+        key = api_key(config.api_key_env)
         self.headers = {"Authorization": f"Bearer {key}"} if key else {}
         self.max_model_len = config.max_model_len or self._ask_for_model()
         self.tokenizer = load_tokenizer(config.tokenizer) if config.tokenizer else None
@@ -57,21 +56,22 @@ class ServerEngine(Engine):
         """The connections; made on the loop, because they belong to it."""
         limit = aiohttp.TCPConnector(limit=self.config.in_flight)
         patience = aiohttp.ClientTimeout(total=self.config.timeout_s)
-        return aiohttp.ClientSession(headers=self.headers, timeout=patience, connector=limit, trust_env=True)
+        return aiohttp.ClientSession(
+            headers=self.headers, timeout=patience, connector=limit, trust_env=not is_loopback(self.url)
+        )
 
     def _ask_for_model(self) -> int | None:
         """Wait for the server and return the length it gives for the model, if it does."""
         deadline = time.monotonic() + self.config.start_timeout_s
-        while True:
-            try:
-                answer = httpx.get(f"{self.url}/models", headers=self.headers, timeout=10)
-                answer.raise_for_status()
-                served = {entry.get("id"): entry for entry in answer.json().get("data", [])}
-                break
-            except (httpx.HTTPError, json.JSONDecodeError, AttributeError) as error:
-                if time.monotonic() >= deadline:
-                    raise ValueError(f"no server at {self.url}: {error or type(error).__name__}") from None
-                time.sleep(1)
+        with ModelServer(self.url, api_key_env=self.config.api_key_env, timeout_s=10) as server:
+            while True:
+                try:
+                    served = {entry.get("id"): entry for entry in server.models()}
+                    break
+                except ValueError:
+                    if time.monotonic() >= deadline:
+                        raise
+                    time.sleep(1)
         if served and self.model not in served:
             raise ValueError(f"{self.url} serves {', '.join(map(str, served))}, not {self.model}")
         return served.get(self.model, {}).get("max_model_len")
@@ -132,8 +132,7 @@ class ServerEngine(Engine):
                     seconds = time.monotonic() - began
                     completion = Completion.failed(request.id, str(error), seconds=seconds)
                     break
-                wait = min(self.config.backoff_s * 2**attempt, LONGEST_WAIT_S) * jitter.uniform(0.5, 1.0)
-                await asyncio.sleep(max(wait, error.wait_s))
+                await asyncio.sleep(backoff(attempt, self.config.backoff_s, jitter, error.wait_s))
                 attempt += 1
         self._done.put(completion)
 
@@ -145,12 +144,12 @@ class ServerEngine(Engine):
         except (aiohttp.ClientError, TimeoutError) as error:
             raise ServerError(f"{type(error).__name__}: {error}", again=True) from None
         if answer.status != 200:
-            again = answer.status in RETRIED or answer.status >= 500
+            again = answer.status in RETRIED
             message = f"HTTP {answer.status}: {text[:200]}"
-            raise ServerError(message, again=again, wait_s=_retry_after(answer))
+            raise ServerError(message, again=again, wait_s=retry_after(answer.headers))
         try:
-            return self._completion(request, json.loads(text), began)
-        except (ValueError, KeyError, IndexError, TypeError, AttributeError) as error:
+            return self._completion(request, read_answer(text), began)
+        except UNREADABLE as error:
             raise ServerError(f"not an answer ({type(error).__name__}): {text[:200]}", again=True) from None
 
     def _body(self, request: Request) -> tuple[str, dict[str, Any]]:
@@ -188,11 +187,3 @@ class ServerEngine(Engine):
         if finish not in ("stop", "length"):
             return Completion.failed(request.id, f"finish_reason {finish}", tokens_in=tokens_in, seconds=seconds)
         return Completion(request.id, text or "", finish, tokens_in, tokens_out, seconds)
-
-
-def _retry_after(answer: aiohttp.ClientResponse) -> float:
-    """Seconds the server asks to wait; 0 if it does not say, or says it as a date."""
-    try:
-        return max(0.0, float(answer.headers.get("retry-after", "0")))
-    except ValueError:
-        return 0.0

@@ -3,22 +3,15 @@
 A request that fails comes back as a reply without text and with a reason; nothing here turns a failure into a verdict.
 """
 
-import os
-import random
-import time
-import weakref
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 from pydantic import Field
 
 from common.config import HOW, RunConfig
-from common.model_server import RETRIED, retry_after
-
-if TYPE_CHECKING:
-    pass
+from common.model_server import Failure, ModelServer
 
 Message = dict[str, str]
 
@@ -27,7 +20,7 @@ class JudgeConfig(RunConfig):
     """An OpenAI-compatible server and how patiently to ask it."""
 
     url: str = ""
-    """The server's base address, such as `http://127.0.0.1:8001/v1`."""
+    """The server's base address, such as `http://127.0.0.1:8001/v1`; several with commas between share the work."""
 
     model: str = ""
     """Model name that the server answers to."""
@@ -74,23 +67,21 @@ class Reply:
 
 
 class Judge:
-    """A client for one server; its connections close with a `with` around it, or with its end."""
+    """A client for a server; its connections close with a `with` around it, or with its end."""
 
     def __init__(self, config: JudgeConfig) -> None:
-        import httpx
-
         if not config.url:
             raise ValueError("a judge needs a server: set its url, such as http://127.0.0.1:8001/v1")
         self.config = config
-        key = os.environ.get(config.api_key_env, "") if config.api_key_env else ""
-        if config.api_key_env and not key:
-            raise ValueError(f"the environment variable {config.api_key_env} with the judge's key is not set")
-        self.client = httpx.Client(
-            timeout=config.timeout_s,
-            headers={"Authorization": f"Bearer {key}"} if key else {},
-            limits=httpx.Limits(max_connections=config.concurrency),
+        self.server = ModelServer(
+            config.url,
+            api_key_env=config.api_key_env,
+            retries=config.retries,
+            backoff_s=config.backoff_s,
+            timeout_s=config.timeout_s,
+            deadline_s=config.deadline_s,
+            connections=config.concurrency,
         )
-        weakref.finalize(self, self.client.close)
 
     def __enter__(self) -> "Judge":
         """The judge itself."""
@@ -98,7 +89,7 @@ class Judge:
 
     def __exit__(self, *_: object) -> None:
         """Close the connections."""
-        self.client.close()
+        self.server.close()
 
     def ask(
         self,
@@ -140,36 +131,14 @@ class Judge:
         return body
 
     def _ask(self, body: dict[str, Any]) -> Reply:
-        config = self.config
-        began = time.monotonic()
-        reply = Reply(None, "deadline", 0)
-        for attempt in range(config.retries + 1):
-            reply, again, wait = self._once(body, attempt + 1)
-            if not again or attempt == config.retries:
-                return reply
-            wait = max(wait, config.backoff_s * 2**attempt * (1 + random.random()))
-            if time.monotonic() - began + wait > config.deadline_s:
-                return Reply(None, "deadline", attempt + 1)
-            time.sleep(wait)
-        return reply
+        found = self.server.post("chat/completions", body, _text)
+        if isinstance(found, Failure):
+            return Reply(None, found.reason, found.tries)
+        return Reply(found.value, "", found.tries)
 
-    def _once(self, body: dict[str, Any], tries: int) -> tuple[Reply, bool, float]:
-        """One request: the reply, whether to try again, and how long the server asks to wait."""
-        import httpx
 
-        try:
-            response = self.client.post(f"{self.config.url.rstrip('/')}/chat/completions", json=body)
-        except httpx.TimeoutException:
-            return Reply(None, "timeout", tries), True, 0.0
-        except httpx.TransportError:
-            return Reply(None, "unreachable", tries), True, 0.0
-        if response.status_code != 200:
-            again = response.status_code in RETRIED
-            return Reply(None, f"http_{response.status_code}", tries), again, retry_after(response)
-        try:
-            text = response.json()["choices"][0]["message"]["content"]
-        except (ValueError, KeyError, IndexError, TypeError):
-            return Reply(None, "malformed", tries), True, 0.0
-        if not isinstance(text, str):
-            return Reply(None, "malformed", tries), True, 0.0
-        return Reply(text, "", tries), False, 0.0
+def _text(answer: Any) -> str:
+    text = answer["choices"][0]["message"]["content"]
+    if not isinstance(text, str):
+        raise TypeError("the message has no text")
+    return text

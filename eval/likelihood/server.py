@@ -6,15 +6,13 @@ must be the ids sent. Sharing a trunk's beginning is the server's own affair (vL
 
 import logging
 import os
-import time
-import weakref
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
-import httpx
 import numpy as np
 
+from common.model_server import UNREADABLE, Failure, ModelServer
 from eval.likelihood.config import ScorerConfig
 from eval.likelihood.trunks import Branch, BranchScores, Trunk, TrunkScores, longest
 
@@ -38,20 +36,21 @@ class ServerScorer:
     def __init__(self, url: str, config: ScorerConfig) -> None:
         if config.temperature != 1.0:
             raise ValueError(f"a server scores at temperature 1, not {config.temperature:g}")
-        key = os.environ.get("OPENAI_API_KEY")
-        headers = {"Authorization": f"Bearer {key}"} if key else {}
-        self.client = httpx.Client(base_url=url.rstrip("/"), headers=headers, timeout=config.server.timeout_s)
-        weakref.finalize(self, self.client.close)
+        self.server = ModelServer(
+            url,
+            api_key_env="OPENAI_API_KEY" if os.environ.get("OPENAI_API_KEY") else "",
+            retries=config.server.retries,
+            backoff_s=0.5,
+            timeout_s=config.server.timeout_s,
+            connections=config.server.concurrency,
+        )
         self.config = config
         self.model = config.server.model or self._first_model()
 
     def _first_model(self) -> str:
-        try:
-            found = self.client.get("/models").raise_for_status().json()["data"]
-        except (httpx.HTTPError, KeyError, ValueError) as error:
-            raise ValueError(f"no list of models from {self.client.base_url}: {error}") from None
+        found = self.server.models()
         if not found:
-            raise ValueError(f"{self.client.base_url} serves no model")
+            raise ValueError(f"{', '.join(self.server.urls)} serves no model")
         return str(found[0]["id"])
 
     def score(self, trunks: Sequence[Trunk]) -> list[TrunkScores]:
@@ -93,33 +92,16 @@ class ServerScorer:
             body |= {"echo": True, "logprobs": 1, "return_tokens_as_token_ids": True}
         else:
             body |= {"prompt_logprobs": 1}
-        choice = self._ask(body)
-        if choice is None:
-            return "server"
         read = _read_echo if self.config.server.style == "echo" else _read_prompt_logprobs
+        found = self.server.post("completions", body, lambda answer: answer["choices"][0])
+        if isinstance(found, Failure):
+            log.warning("likelihoods: no answer of the server (%s: %s)", found.reason, found.detail)
+            return "server"
         try:
-            return read(choice, ids, branch.cut)
-        except (KeyError, TypeError, IndexError, ValueError) as error:
+            return read(found.value, ids, branch.cut)
+        except UNREADABLE as error:
             log.warning("likelihoods: an answer of the server cannot be read (%s: %s)", type(error).__name__, error)
             return "server_answer"
-
-    def _ask(self, body: dict[str, Any]) -> dict[str, Any] | None:
-        """The first choice of the answer; None after the last try, or at once if the server refuses the request."""
-        for attempt in range(self.config.server.retries + 1):
-            try:
-                answer = self.client.post("/completions", json=body)
-                if answer.status_code < 500 and answer.status_code != 429:
-                    return answer.raise_for_status().json()["choices"][0]
-                problem = f"status {answer.status_code}"
-            except httpx.TransportError as error:
-                problem = f"{type(error).__name__}: {error}"
-            except (httpx.HTTPStatusError, ValueError, LookupError, TypeError) as error:
-                log.warning("likelihoods: the server refused a request: %s", error)
-                return None
-            if attempt < self.config.server.retries:
-                time.sleep(0.5 * 2**attempt)
-        log.warning("likelihoods: the server did not answer (%s)", problem)
-        return None
 
 
 def _read_prompt_logprobs(choice: dict[str, Any], ids: Sequence[int], cut: int) -> BranchScores:

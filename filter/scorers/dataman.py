@@ -7,9 +7,6 @@ tuned to the exact words of its prompt; ours are our own, and a warning says so 
 import logging
 import math
 import re
-import threading
-import time
-import weakref
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -19,6 +16,7 @@ from typing import Annotated, Any, Literal
 from pydantic import Field
 
 from common.config import HOW, RunConfig
+from common.model_server import RETRIED, Answer, ModelServer
 
 log = logging.getLogger("repro.filter.dataman")
 
@@ -165,13 +163,13 @@ class DataManScorer:
     """Asks the server; see `DataManConfig`."""
 
     def __init__(self, config: DataManConfig) -> None:
-        import httpx
         from tokenizers import Tokenizer
 
         self.config = config
         self.field = config.field
-        self.client = httpx.Client(timeout=config.timeout_s)
-        weakref.finalize(self, self.client.close)
+        self.server = ModelServer(
+            config.url, retries=config.retries, timeout_s=config.timeout_s, connections=config.concurrency
+        )
         if config.prompt_file is None:
             self.prompt = PROMPT
             log.warning(
@@ -191,7 +189,10 @@ class DataManScorer:
             raise ValueError(
                 f"no tokenizer at {name} ({error}); set tokenizer to a folder with tokenizer.json"
             ) from None
-        self._check_server()
+        try:
+            self.server.models()
+        except ValueError as error:
+            raise ValueError(f"{error}; start one with `bash scripts/serve.sh dataman`, or set url") from None
 
     def score(self, texts: Sequence[str]) -> list[float | None]:
         """Overall scores; None where a reply cannot be read (see `on_failure` for requests that fail)."""
@@ -234,13 +235,17 @@ class DataManScorer:
             "stop_token_ids": list(STOP_IDS),
             **({"logprobs": 5} if self.config.expected else {}),
         }
-        reply = self._post("completions", body)
-        if reply is None:
-            return [None] * len(texts)
-        choices = sorted(reply["choices"], key=lambda choice: choice["index"])
-        if len(choices) != len(texts):
-            raise RuntimeError(f"{self.config.url} gave {len(choices)} completions for {len(texts)} prompts")
-        return [self._read(choice) for choice in choices]
+        found = self.server.post("completions", body, lambda answer: self._read_all(answer, len(texts)))
+        if isinstance(found, Answer):
+            return found.value
+        problem = f"{self.config.url} failed {found.tries} times: {found.reason} {found.detail}".rstrip()
+        status = found.reason.removeprefix("http_")
+        if status.isdigit() and int(status) not in RETRIED:
+            raise ValueError(f"{self.config.url} refused: {status} {found.detail}")
+        if self.config.on_failure == "raise":
+            raise ConnectionError(problem)
+        log.warning("%s", problem)
+        return [None] * len(texts)
 
     def _read(self, choice: dict[str, Any]) -> float | None:
         rating = parse_rating(choice["text"])
@@ -252,40 +257,11 @@ class DataManScorer:
         turn = self.prompt.replace("{text}", text)
         return f"<|im_start|>system\n{SYSTEM}<|im_end|>\n<|im_start|>user\n{turn}<|im_end|>\n<|im_start|>assistant\n"
 
-    def _post(self, path: str, body: dict[str, Any]) -> dict[str, Any] | None:
-        import httpx
-
-        problem = ""
-        for attempt in range(self.config.retries + 1):
-            if attempt:
-                # threads that failed together should not come back together
-                time.sleep(min(2 ** (attempt - 1), 30) * (0.5 + (threading.get_ident() >> 12) % 64 / 128))
-            try:
-                response = self.client.post(f"{self.config.url.rstrip('/')}/{path}", json=body)
-            except httpx.TransportError as error:
-                problem = f"{type(error).__name__}: {error}"
-                continue
-            if response.status_code == 429 or response.status_code >= 500:
-                problem = f"status {response.status_code}"
-                continue
-            if response.status_code != 200:
-                raise ValueError(f"{self.config.url} refused: {response.status_code} {response.text[:200]}")
-            return response.json()
-        if self.config.on_failure == "raise":
-            raise ConnectionError(f"{self.config.url} failed {self.config.retries + 1} times: {problem}")
-        log.warning("%s failed %d times: %s", self.config.url, self.config.retries + 1, problem)
-        return None
-
-    def _check_server(self) -> None:
-        import httpx
-
-        try:
-            self.client.get(f"{self.config.url.rstrip('/')}/models")
-        except httpx.TransportError as error:
-            raise ValueError(
-                f"no server at {self.config.url} ({type(error).__name__}); "
-                "start one with `bash scripts/serve.sh dataman`, or set url"
-            ) from None
+    def _read_all(self, answer: dict[str, Any], wanted: int) -> list[float | None]:
+        choices = sorted(answer["choices"], key=lambda choice: choice["index"])
+        if len(choices) != wanted:
+            raise ValueError(f"{len(choices)} completions for {wanted} prompts")
+        return [self._read(choice) for choice in choices]
 
 
 def _mean(scores: list[float | None]) -> float | None:

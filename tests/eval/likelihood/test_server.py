@@ -128,5 +128,5 @@ def test_what_a_server_cannot_do_is_refused(server):
         opened(server).score([Trunk([1, 2], probe_rows=[0])])
     with pytest.raises(ValueError, match="temperature 1, not"):
         open_scorer(server.url, ScorerConfig(temperature=0.5))
-    with pytest.raises(ValueError, match="no list of models"):
+    with pytest.raises(ValueError, match="no server at"):
         open_scorer("http://127.0.0.1:9/v1")
