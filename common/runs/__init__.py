@@ -1,0 +1,1 @@
+"""One run of a command: its folder, its processes, its shards over them."""
