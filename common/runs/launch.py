@@ -2,16 +2,16 @@
 
 import contextlib
 import multiprocessing
+import os
+import shutil
+import subprocess
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Executor, ProcessPoolExecutor, ThreadPoolExecutor
 from contextvars import ContextVar
 from typing import Any, Literal
 
-from common.runs.folder import progress
 from common.pools.shards import Shard
-import os
-import shutil
-import subprocess
+from common.runs.folder import progress
 
 Cluster = Literal["local", "ray"]
 
@@ -110,5 +110,3 @@ def find_gpus() -> list[str]:
         return []
     listed = subprocess.run(["nvidia-smi", "-L"], capture_output=True, text=True, check=False, timeout=60)
     return [str(number) for number, line in enumerate(listed.stdout.splitlines()) if line.startswith("GPU")]
-
-
