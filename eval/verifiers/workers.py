@@ -45,7 +45,7 @@ def call(function: str, arguments: Mapping[str, Any], deadline_s: float) -> Outc
     """Run `module:function` of `eval.verifiers` in a worker.
 
     Args:
-        function: what to call, such as `eval.verifiers.mathematics.library:same`.
+        function: what to call, such as `eval.verifiers.mathematics.fallback:same`.
         arguments: keyword arguments that JSON can carry.
         deadline_s: wall seconds from the start of the work; it has half of that in processor time.
 

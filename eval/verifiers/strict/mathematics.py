@@ -6,7 +6,7 @@ from functools import lru_cache
 from typing import Any
 
 from eval.verifiers import workers
-from eval.verifiers.mathematics import library
+from eval.verifiers.mathematics import fallback
 from eval.verifiers.mathematics.cleaning import LONGEST, clean, plain
 from eval.verifiers.mathematics.comparing import hedges, same
 from eval.verifiers.mathematics.nodes import is_scalar
@@ -57,7 +57,7 @@ def _references(gold: Any) -> list[str]:
 
 @lru_cache
 def _version() -> str:
-    return library.versions()
+    return fallback.versions()
 
 
 def last_expression(answer: str) -> list[str]:
@@ -73,7 +73,7 @@ def compare(gold: str, answer: str) -> Result:
     found = _by_reading(gold, answer)
     if found is not None:
         return found
-    if library.readable(clean(gold)) and library.readable(clean(answer)):
+    if fallback.readable(clean(gold)) and fallback.readable(clean(answer)):
         return _by_library(gold, answer)
     return wrong("different", answer, by="text")
 
@@ -104,7 +104,7 @@ def _without_thousands(gold: str, answer: str) -> bool:
 
 
 def _by_library(gold: str, answer: str) -> Result:
-    name = f"{library.__name__}:same"
+    name = f"{fallback.__name__}:same"
     outcome = workers.call(name, {"gold": gold, "answer": answer}, DEADLINE_S)
     if outcome.failure in ("time_limit", "memory_limit"):
         alone = workers.call(name, {"gold": gold, "answer": "0"}, DEADLINE_S)
