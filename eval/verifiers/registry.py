@@ -54,6 +54,9 @@ class Verifier:
     limit_s: float = 5.0
     """Processor seconds in a worker."""
 
+    judges_empty: bool = False
+    """An empty answer is judged too: it follows no instruction, which is `wrong` and not `unparseable`."""
+
     function: str = field(default="")
     """The function's name in both modules; that of the verifier if empty."""
 
@@ -73,11 +76,11 @@ _TABLE = (
     Verifier("graph", "logic", ("logic__graph*",), text_gold=True),
     Verifier("table", "tables", ("table__*",), "after_last", text_gold=True),
     Verifier("choice", "stem", ("stem__gpqa*", "stem__supergpqa*"), text_gold=True),
-    Verifier("judge", "stem", ("stem_web*", "stem__web*"), text_gold=True),
-    Verifier("ifeval", "ood", ("ood__ifeval",), "between"),
-    Verifier("ifbench", "ood", ("ood__ifbench",), "after_first"),
-    Verifier("livebench", "ood", ("ood__livebench",), text_gold=True),
-    Verifier("reasoning_gym", "ood", ("reasoning_gym*",)),
+    Verifier("judge", "judged", ("stem_web*", "stem__web*"), text_gold=True),
+    Verifier("ifeval", "ood", ("ood__ifeval",), "between", place="worker", limit_s=2, judges_empty=True),
+    Verifier("ifbench", "ood", ("ood__ifbench",), "after_first", place="worker", limit_s=2, judges_empty=True),
+    Verifier("livebench", "livebench", ("ood__livebench",), text_gold=True),
+    Verifier("reasoning_gym", "gym", ("reasoning_gym*",), place="worker"),
 )
 
 VERIFIERS: dict[str, Verifier] = {verifier.name: verifier for verifier in _TABLE}
@@ -168,7 +171,7 @@ def _judged(verifier: Verifier, row: Row, completion: str, mode: Mode, options: 
         part = answer_part(completion, bool(row.get("think_open") or info.get("think_open")))
         if part is None:
             return Result("truncated", 0.0, "not_closed")
-        if not part.strip():
+        if not part.strip() and not verifier.judges_empty:
             return unparseable("empty")
         text = part
     return call(verifier, mode, text, gold, info, options)

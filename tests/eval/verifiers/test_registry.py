@@ -57,5 +57,6 @@ def test_thinking_that_never_closes_is_truncated_for_every_verifier():
         row = {"verifier": name, "ground_truth": "1"}
         assert score(row, "<think>\\boxed{1}").reason == "not_closed"
         assert score({**row, "think_open": True}, "\\boxed{1}").status == "truncated"
-        assert score(row, "<think>1</think> \n").reason == "empty"
-        assert score(row, None).status == "unparseable"
+        if not VERIFIERS[name].judges_empty:
+            assert score(row, "<think>1</think> \n").reason == "empty"
+            assert score(row, None).status == "unparseable"
