@@ -41,20 +41,21 @@ class Outcome(NamedTuple):
     message: str = ""
 
 
-def call(function: str, arguments: Mapping[str, Any], deadline_s: float) -> Outcome:
+def call(function: str, arguments: Mapping[str, Any], deadline_s: float, cpu_s: float | None = None) -> Outcome:
     """Run `module:function` of `eval.verifiers` in a worker.
 
     Args:
         function: what to call, such as `eval.verifiers.mathematics.fallback:same`.
         arguments: keyword arguments that JSON can carry.
-        deadline_s: wall seconds from the start of the work; it has half of that in processor time.
+        deadline_s: wall seconds from the start of the work.
+        cpu_s: processor seconds that the work has; half of the deadline if not given.
 
     Raises:
         ValueError: the function is not one of ours.
     """
     if not function.startswith(_PREFIX):
         raise ValueError(f"workers run functions of {_PREFIX}* only, not {function!r}")
-    return _pool(function.partition(":")[0]).call(function, arguments, deadline_s)
+    return _pool(function.partition(":")[0]).call(function, arguments, deadline_s, cpu_s)
 
 
 _pools: dict[tuple[int, str], "Pool"] = {}
@@ -81,13 +82,15 @@ class Pool:
         for _ in range(size):
             self.free.put(None)
 
-    def call(self, function: str, arguments: Mapping[str, Any], deadline_s: float) -> Outcome:
+    def call(
+        self, function: str, arguments: Mapping[str, Any], deadline_s: float, cpu_s: float | None = None
+    ) -> Outcome:
         """See `call` of this module."""
         worker = self.free.get()
         try:
             if worker is None or not worker.alive():
                 worker = Worker(self.module)
-            return worker.call(function, arguments, deadline_s)
+            return worker.call(function, arguments, deadline_s, cpu_s)
         finally:
             self.free.put(worker)
 
@@ -133,9 +136,11 @@ class Worker:
             os.killpg(self.process.pid, signal.SIGKILL)
         self.process.wait()
 
-    def call(self, function: str, arguments: Mapping[str, Any], deadline_s: float) -> Outcome:
+    def call(
+        self, function: str, arguments: Mapping[str, Any], deadline_s: float, cpu_s: float | None = None
+    ) -> Outcome:
         """Do one piece of work; whatever happens, the worker is ready for the next one or not `alive`."""
-        request = {"function": function, "arguments": arguments, "limit_s": deadline_s / 2}
+        request = {"function": function, "arguments": arguments, "limit_s": cpu_s or deadline_s / 2}
         try:
             if self.starting:
                 # A keeper may need seconds to import; the work's time begins when it is ready.

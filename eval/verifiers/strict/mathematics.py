@@ -14,8 +14,11 @@ from eval.verifiers.mathematics.reading import read
 from eval.verifiers.result import Result, correct, infra_error, skipped, unparseable, wrong
 from eval.verifiers.segments import joint_boxes, last_box
 
-DEADLINE_S = 4.0
-"""Wall seconds for the library; half of that in processor time."""
+DEADLINE_S = 10.0
+"""Wall seconds for the library."""
+
+PROCESSOR_S = 2.0
+"""Processor seconds for the library: a warm answer takes milliseconds."""
 
 
 def math(answer: str, gold: Any, info: Mapping[str, Any], options: Mapping[str, Any]) -> Result:
@@ -105,9 +108,9 @@ def _without_thousands(gold: str, answer: str) -> bool:
 
 def _by_library(gold: str, answer: str) -> Result:
     name = f"{fallback.__name__}:same"
-    outcome = workers.call(name, {"gold": gold, "answer": answer}, DEADLINE_S)
+    outcome = workers.call(name, {"gold": gold, "answer": answer}, DEADLINE_S, PROCESSOR_S)
     if outcome.failure in ("time_limit", "memory_limit"):
-        alone = workers.call(name, {"gold": gold, "answer": "0"}, DEADLINE_S)
+        alone = workers.call(name, {"gold": gold, "answer": "0"}, DEADLINE_S, PROCESSOR_S)
         if alone.failure in ("time_limit", "memory_limit"):
             return skipped("bad_gold", message=f"the reference alone exceeds the {alone.failure}")
         return wrong(outcome.failure, answer, by="library")

@@ -27,11 +27,9 @@ def test_only_functions_of_the_verifiers_are_run():
 def test_work_that_spins_is_ended_by_its_processor_time_and_the_next_one_runs_at_once():
     workers.call(NAME, {"action": "echo", "amount": 0}, 4)
     start = time.monotonic()
-    assert workers.call(NAME, {"action": "spin", "amount": 60}, 1).failure == "time_limit"
-    assert time.monotonic() - start < 3
-    start = time.monotonic()
+    assert workers.call(NAME, {"action": "spin", "amount": 60}, 30, 0.5).failure == "time_limit"
     assert workers.call(NAME, {"action": "echo", "amount": 1}, 4).value == 1
-    assert time.monotonic() - start < 1
+    assert time.monotonic() - start < 10
 
 
 def test_work_that_sleeps_is_ended_at_the_wall_deadline_and_is_not_the_answers_fault():
