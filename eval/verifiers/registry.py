@@ -13,19 +13,22 @@ are the run's settings by name (`partial`, `sandbox`, `judge`); a missing one me
 
 It returns a `Result` made by `result.correct`, `wrong`, `unparseable`, `infra_error` or `skipped`, without `seconds`,
 `verifier` and `mode`, which are filled in here. Where the row lacks what a verifier needs: `skipped("bad_gold")`.
-It raises nothing for any text, prints nothing, writes no file, and evaluates nothing of a completion. `place` says
-where it runs: `here` for bounded work and for what has its own process or server (a sandbox, a judge), `worker` for
-work that may hang, which is then killed after `limit_s` of processor time.
+It raises nothing for any text, prints nothing, writes no file, and evaluates nothing of a completion. Work that may
+hang is given to `workers.call`, programs to the sandbox.
+
+A row may have several verifiers: `info.verifiers` as `{"math": 1, "ifeval": 0.2}`, `["math", "ifeval:0.2"]` or
+`"math+ifeval:0.2"`; `info.ground_truths` then holds the ground truth of each whose own differs from the row's.
 """
 
 import importlib
 import json
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Any
 
-from eval.verifiers.result import Mode, Result, infra_error, skipped, unparseable
+from eval.verifiers.result import Mode, Result, infra_error, of_score, skipped, unparseable
 from eval.verifiers.segments import Habit, answer_part, by_habit
 
 Row = Mapping[str, Any]
@@ -48,12 +51,6 @@ class Verifier:
     text_gold: bool = False
     """Its ground truth is text: a bare `[1, 2]` or `1.50` stays as written, only JSON strings and objects are read."""
 
-    place: Literal["here", "worker"] = "here"
-    """Where it runs."""
-
-    limit_s: float = 5.0
-    """Processor seconds in a worker."""
-
     judges_empty: bool = False
     """An empty answer is judged too: it follows no instruction, which is `wrong` and not `unparseable`."""
 
@@ -62,7 +59,7 @@ class Verifier:
 
 
 _TABLE = (
-    Verifier("math", "mathematics", ("math", "math__*"), "after_last", text_gold=True, place="worker", limit_s=10),
+    Verifier("math", "mathematics", ("math", "math__*"), "after_last", text_gold=True),
     Verifier("code", "programs", ("codegen__*",), "after_first"),
     Verifier("codeio", "simulation", ("simulation__codeio*",)),
     Verifier("cruxeval", "simulation", ("simulation__cruxeval*",), "between"),
@@ -77,10 +74,10 @@ _TABLE = (
     Verifier("table", "tables", ("table__*",), "after_last", text_gold=True),
     Verifier("choice", "stem", ("stem__gpqa*", "stem__supergpqa*"), text_gold=True),
     Verifier("judge", "judged", ("stem_web*", "stem__web*"), text_gold=True),
-    Verifier("ifeval", "ood", ("ood__ifeval",), "between", place="worker", limit_s=2, judges_empty=True),
-    Verifier("ifbench", "ood", ("ood__ifbench",), "after_first", place="worker", limit_s=2, judges_empty=True),
+    Verifier("ifeval", "ood", ("ood__ifeval",), "between", judges_empty=True),
+    Verifier("ifbench", "ood", ("ood__ifbench",), "after_first", judges_empty=True),
     Verifier("livebench", "livebench", ("ood__livebench",), text_gold=True),
-    Verifier("reasoning_gym", "gym", ("reasoning_gym*",), place="worker"),
+    Verifier("reasoning_gym", "gym", ("reasoning_gym*",)),
 )
 
 VERIFIERS: dict[str, Verifier] = {verifier.name: verifier for verifier in _TABLE}
@@ -155,12 +152,146 @@ def score(
     Raises:
         ValueError: the row names no verifier that exists.
     """
-    verifier = named(row["verifier"]) if row.get("verifier") else verifier_of(str(row.get("source", "")))
     begin = time.perf_counter()
+    several = weights_of(row)
+    if several:
+        found = _weighted(several, row, completion, mode, finish_reason, options)
+        return found.with_(seconds=time.perf_counter() - begin, verifier="+".join(several), mode=mode)
+    verifier = named(row["verifier"]) if row.get("verifier") else verifier_of(str(row.get("source", "")))
     found = _judged(verifier, row, completion or "", mode, options or {})
     if finish_reason == "length" and found.status == "unparseable" and mode == "strict":
         found = found.with_(status="truncated", reason="length_limit")
     return found.with_(seconds=time.perf_counter() - begin, verifier=verifier.name, mode=mode)
+
+
+def score_many(
+    rows: Sequence[Row],
+    completions: Sequence[str | None],
+    mode: Mode = "strict",
+    finish_reasons: Sequence[str | None] = (),
+    options: Mapping[str, Any] | None = None,
+    threads: int = 8,
+) -> list[Result]:
+    """Judge one completion of each row; a slow one delays none of the others beyond its own limit.
+
+    Args:
+        rows: [B] see `score`.
+        completions: [B] what the model wrote.
+        mode: see `score`.
+        finish_reasons: [B], or empty if not known.
+        options: see `score`.
+        threads: verdicts at once; what waits for a sandbox, a worker or a judge waits beside the others.
+
+    Raises:
+        ValueError: a row names no verifier that exists, or there are not as many completions as rows.
+    """
+    reasons = finish_reasons or [None] * len(rows)
+    jobs = list(zip(rows, completions, reasons, strict=True))
+
+    def judge(job: tuple[Row, str | None, str | None]) -> Result:
+        return score(job[0], job[1], mode, job[2], options)
+
+    if threads < 2 or len(jobs) < 2:
+        return [judge(job) for job in jobs]
+    with ThreadPoolExecutor(min(threads, len(jobs))) as pool:
+        return list(pool.map(judge, jobs))
+
+
+def compute_score(
+    data_source: str,
+    solution_str: str,
+    ground_truth: Any,
+    extra_info: Mapping[str, Any] | None = None,
+    mode: Mode = "strict",
+    retries: int = 2,
+    **options: Any,
+) -> dict[str, Any]:
+    """verl's entry (`custom_reward_function.path` and `.name`): `{score, acc, status, reason, infra_error}`.
+
+    verl needs a number, so what could not be judged is tried again and then scores 0 with `infra_error` 1; leave such
+    samples out of the loss. Our own trainer does (`rl/rewards/verifiable.py`).
+
+    Args:
+        data_source: a Guru data source, or a verifier's name.
+        solution_str: the completion.
+        ground_truth: as in the row's column, or as in Guru's own files.
+        extra_info: the row's `info`; a `payload` in it is read as JSON.
+        mode: `strict`, or `guru` for the published scores.
+        retries: how often an `infra_error` is tried again.
+        options: the run's settings by name, see the module's docstring.
+    """
+    info = dict(extra_info or {})
+    if isinstance(info.get("payload"), str):
+        info |= json.loads(info.pop("payload"))
+    row = {"verifier": data_source if data_source in VERIFIERS else "", "source": data_source}
+    row |= {"ground_truth": ground_truth, "info": info}
+    for _ in range(retries + 1):
+        found = score(row, solution_str, mode, options=options)
+        if found.failure != "infra":
+            break
+    value = found.score or 0.0
+    return {
+        "score": value,
+        "acc": float(value == 1.0),
+        "status": found.status,
+        "reason": found.reason,
+        "infra_error": float(found.mask),
+    }
+
+
+def weights_of(row: Row) -> dict[str, float]:
+    """The weights of a row's verifiers; empty if it has one.
+
+    Raises:
+        ValueError: a weight is not a number above 0, or a verifier is not known.
+    """
+    listed = info_of(row).get("verifiers")
+    if isinstance(listed, str):
+        listed = listed.split("+")
+    if isinstance(listed, list | tuple):
+        pairs = [str(one).partition(":") for one in listed]
+        listed = {name.strip(): weight or 1 for name, _, weight in pairs}
+    if not isinstance(listed, Mapping):
+        return {}
+    weights = {named(str(name)).name: float(weight) for name, weight in listed.items()}
+    if any(not weight > 0 for weight in weights.values()):
+        raise ValueError(f"the weights of a row's verifiers have to be above 0: {weights}")
+    return weights
+
+
+def _weighted(
+    weights: Mapping[str, float],
+    row: Row,
+    completion: str | None,
+    mode: Mode,
+    finish_reason: str | None,
+    options: Mapping[str, Any] | None,
+) -> Result:
+    """The weighted mean of several verdicts; what one verifier could not judge, all could not."""
+    info = info_of(row)
+    golds = info.pop("ground_truths", None) or {}
+    info.pop("verifiers")
+    parts = {
+        name: score(
+            {**row, "verifier": name, "info": info, "ground_truth": golds.get(name, row.get("ground_truth"))},
+            completion,
+            mode,
+            finish_reason,
+            options,
+        )
+        for name in weights
+    }
+    detail = {name: {"score": part.score, "status": part.status, "reason": part.reason} for name, part in parts.items()}
+    first_failed = next((part for part in parts.values() if part.mask), None)
+    if first_failed is not None:
+        return first_failed.with_(detail={"parts": detail, **first_failed.detail})
+    total = sum(weight * (parts[name].score or 0.0) for name, weight in weights.items()) / sum(weights.values())
+    extracted = next((part.extracted for part in parts.values() if part.extracted), "")
+    if not total:
+        worst = next(iter(parts.values()))
+        return worst.with_(detail={"parts": detail})
+    full = all(part.status == "correct" for part in parts.values())
+    return of_score(1.0 if full else min(total, 1 - 1e-9), extracted, "partial", parts=detail)
 
 
 def _judged(verifier: Verifier, row: Row, completion: str, mode: Mode, options: Mapping[str, Any]) -> Result:

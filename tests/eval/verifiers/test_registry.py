@@ -2,7 +2,7 @@
 
 import pytest
 
-from eval.verifiers.registry import VERIFIERS, gold_of, named, score, verifier_of
+from eval.verifiers.registry import VERIFIERS, compute_score, gold_of, named, score, score_many, verifier_of
 
 
 @pytest.mark.parametrize(
@@ -60,3 +60,41 @@ def test_thinking_that_never_closes_is_truncated_for_every_verifier():
         if not VERIFIERS[name].judges_empty:
             assert score(row, "<think>1</think> \n").reason == "empty"
             assert score(row, None).status == "unparseable"
+
+
+def test_several_verifiers_are_weighed_and_a_full_score_needs_all():
+    row = {"ground_truth": "4", "info": {"verifiers": {"math": 3, "choice": 1}, "ground_truths": {"choice": "B"}}}
+    full = score(row, "\\boxed{4} Answer: C")
+    assert (full.status, full.score, full.verifier) == ("wrong", 0.75, "math+choice")
+    for spelled in ("math+graph:0.5", ["math", "graph:0.5"]):
+        found = score({"ground_truth": "4", "info": {"verifiers": spelled}}, "\\boxed{4} <answer>5</answer>")
+        assert found.score == pytest.approx(2 / 3)
+        assert found.reason == "partial"
+    assert (
+        score({"ground_truth": "4", "info": {"verifiers": "math+graph"}}, "\\boxed{4}<answer>4</answer>").score == 1.0
+    )
+    with pytest.raises(ValueError, match="above 0"):
+        score({"ground_truth": "4", "info": {"verifiers": "math:0"}}, "\\boxed{4}")
+
+
+def test_what_one_of_several_verifiers_cannot_judge_is_not_judged():
+    row = {"ground_truth": "4", "info": {"verifiers": "math+choice"}}
+    assert (score(row, "\\boxed{4}").score, score(row, "\\boxed{4}").reason) == (None, "bad_gold")
+
+
+def test_many_rows_keep_their_order():
+    rows = [{"verifier": "math", "ground_truth": str(number % 3)} for number in range(50)]
+    found = score_many(rows, ["\\boxed{1}"] * 50)
+    assert [one.score for one in found] == [float(number % 3 == 1) for number in range(50)]
+    assert [one.score for one in found] == [one.score for one in score_many(rows, ["\\boxed{1}"] * 50, threads=1)]
+
+
+def test_verls_entry_gives_a_number_and_says_when_nobody_judged():
+    found = compute_score("math__deepscaler_preview", "\\boxed{0.5}", "1/2", {"index": 3, "split": "train"})
+    assert found == {"score": 1.0, "acc": 1.0, "status": "correct", "reason": "ok", "infra_error": 0.0}
+    assert compute_score("choice", "\\boxed{A}", "B")["score"] == 0.0
+    payload = {"index": 0, "payload": '{"options": ["x", "y"]}'}
+    assert compute_score("stem__gpqa", "\\boxed{y}", '"B"', payload)["acc"] == 1.0
+    assert compute_score("math", "\\boxed{1}", None)["infra_error"] == 1.0
+    with pytest.raises(ValueError, match="no verifier judges"):
+        compute_score("gsm8k", "\\boxed{1}", "1")
