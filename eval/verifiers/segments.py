@@ -23,6 +23,7 @@ _FENCE = re.compile(
     re.MULTILINE,
 )
 
+_ONLY_BOX = re.compile(r"\\(?:boxed|fbox)\s*\{(.{0,2000})\}", re.DOTALL)
 _BARE = re.compile(r"-?[^\s{}$\\,;.]+(?:\.\d+)?")
 _TAG = re.compile(r"</?answer>", re.IGNORECASE)
 _JOINT = re.compile(r"(?:[\s.,;:&$|]|\\(?:quad|qquad|text|mathrm|[,;:!() \[\]])|[{}]|\bor\b|\band\b)*", re.IGNORECASE)
@@ -71,7 +72,8 @@ def by_habit(text: str, habit: Habit) -> str:
 def boxes(text: str) -> list[Box]:
     """Every closed `\\boxed{...}` or `\\fbox{...}` in order, braces matched, and `\\boxed 5` without braces.
 
-    A box inside a box counts as part of the outer one. Escaped braces do not open or close.
+    A box inside a box counts as part of the outer one, and one that holds only a box is that box. Escaped braces do not
+    open or close.
 
     >>> [box.text for box in boxes(r"\\boxed{1} or \\boxed{\\frac{1}{2}} or \\boxed{2")]
     ['1', '\\\\frac{1}{2}']
@@ -84,10 +86,22 @@ def boxes(text: str) -> list[Box]:
         start = mark.end()
         if text[start : start + 1] == "{":
             if start in closing:
-                found.append(Box(text[start + 1 : closing[start]].strip(), mark.start(), closing[start] + 1))
+                content = text[start + 1 : closing[start]].strip()
+                while (inner := _ONLY_BOX.fullmatch(content)) and _balanced(inner[1]):
+                    content = inner[1].strip()
+                found.append(Box(content, mark.start(), closing[start] + 1))
         elif bare := _BARE.match(text, start):
             found.append(Box(bare[0], mark.start(), bare.end()))
     return found
+
+
+def _balanced(text: str) -> bool:
+    depth = 0
+    for mark in re.finditer(r"\\.|[{}]", text, re.DOTALL):
+        depth += {"{": 1, "}": -1}.get(mark[0], 0)
+        if depth < 0:
+            return False
+    return not depth
 
 
 def _closing_braces(text: str) -> dict[int, int]:

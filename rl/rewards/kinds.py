@@ -20,6 +20,7 @@ AnyRewardConfig = Annotated[
     | general.RepetitionConfig
     | general.OverlongConfig
     | general.LanguageConfig
+    | verifiable.VerifiableConfig
     | verifiable.ExactAnswerConfig
     | reference.ReferenceProbabilityConfig
     | completion.CompletionGainConfig

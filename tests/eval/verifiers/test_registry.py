@@ -70,9 +70,8 @@ def test_several_verifiers_are_weighed_and_a_full_score_needs_all():
         found = score({"ground_truth": "4", "info": {"verifiers": spelled}}, "\\boxed{4} <answer>5</answer>")
         assert found.score == pytest.approx(2 / 3)
         assert found.reason == "partial"
-    assert (
-        score({"ground_truth": "4", "info": {"verifiers": "math+graph"}}, "\\boxed{4}<answer>4</answer>").score == 1.0
-    )
+    both = {"ground_truth": "4", "info": {"verifiers": "math+graph", "ground_truths": {"graph": "sik"}}}
+    assert score(both, "\\boxed{4}<answer>sik</answer>").score == 1.0
     with pytest.raises(ValueError, match="above 0"):
         score({"ground_truth": "4", "info": {"verifiers": "math:0"}}, "\\boxed{4}")
 

@@ -2,8 +2,10 @@
 
 import pytest
 
+from eval.verifiers.result import infra_error
+from rl.rewards.base import NOT_APPLICABLE, Stopped
 from rl.rewards.kinds import open_rewards
-from rl.rewards.verifiable import ExactAnswerConfig, final_answer
+from rl.rewards.verifiable import ExactAnswerConfig, VerifiableConfig, final_answer
 
 
 def values(completions, references, **fields):
@@ -53,3 +55,64 @@ def test_one_of_several_references_is_enough_and_none_is_skipped():
 
 def test_text_only_does_not_calculate():
     assert values(["\\boxed{0.5}"], ["\\frac{1}{2}"], mathematics=False) == [0]
+
+
+def verdicts(completions, config=None, **columns):
+    (reward,) = open_rewards([VerifiableConfig(**(config or {}))])
+    found = reward(["?"] * len(completions), completions, **columns)
+    return found, reward
+
+
+def test_each_row_is_judged_by_its_own_verifier():
+    found, reward = verdicts(
+        ["\\boxed{0.5}", "\\boxed{C}", "<answer>ab</answer>", "\\boxed{1}", "x"],
+        verifier=["math", "", "graph", "", ""],
+        source=["", "stem__gpqa", "", "math__dapo_or1", ""],
+        ground_truth=["1/2", "B", "ab", "1", "1"],
+    )
+    assert found == [1.0, 0.0, 1.0, 1.0, None]
+    assert reward.last.reasons == ["", "", "", "", NOT_APPLICABLE]
+    assert reward.last.parts["stem__gpqa/score"] == [None, 0.0, None, None, None]
+    assert reward.last.parts["status"][:2] == ["correct", "wrong"]
+
+
+def test_what_cannot_be_judged_is_none_and_says_why():
+    found, reward = verdicts(["\\boxed{1}", "\\boxed{1}"], verifier=["math", "math"], ground_truth=[None, "1"])
+    assert (found, reward.last.reasons) == ([None, 1.0], ["bad_gold", ""])
+
+
+def test_a_reference_serves_as_ground_truth_and_the_config_names_a_verifier():
+    assert verdicts(["\\boxed{2}"], {"verifier": "math"}, reference=["2"])[0] == [1.0]
+    with pytest.raises(ValueError, match="no verifier is called 'maths'"):
+        open_rewards([VerifiableConfig(verifier="maths")])
+
+
+@pytest.mark.parametrize(("truncated", "value"), [("zero", 0.0), ("none", None), ("score", 1.0)])
+def test_a_completion_that_hit_the_limit(truncated, value):
+    columns = {"verifier": ["math"], "ground_truth": ["2"], "finish_reason": ["length"]}
+    assert verdicts(["\\boxed{2}"], {"truncated": truncated}, **columns)[0] == [value]
+
+
+def test_parts_count_only_where_asked():
+    row = {"verifier": [""], "ground_truth": ["4"], "info": [{"verifiers": "math+graph"}]}
+    assert verdicts(["\\boxed{4}"], {}, **row)[0] == [0.0]
+    assert verdicts(["\\boxed{4}"], {"partial": "fraction"}, **row)[0] == [0.5]
+
+
+def test_verdicts_that_began_beside_generation_are_picked_up():
+    (reward,) = open_rewards([VerifiableConfig()])
+    reward.begin({"verifier": "math", "ground_truth": "2", "text": "not read"}, "\\boxed{2}", "stop")
+    (begun,) = reward.begun.values()
+    assert reward(["?"], ["\\boxed{2}"], verifier=["math"], ground_truth=["2"], text=["not read"]) == [1.0]
+    assert begun.done()
+    assert not reward.begun
+
+
+def test_infrastructure_that_fails_too_often_stops_the_run_with_the_reason():
+    (reward,) = open_rewards([VerifiableConfig(retries=0, infra_steps=2)])
+
+    reward.judge = lambda row, text, finish_reason: infra_error("sandbox_down")
+    columns = {"verifier": ["code"] * 3, "ground_truth": ["{}"] * 3}
+    assert reward(["?"] * 3, ["a", "b", "c"], **columns) == [None] * 3
+    with pytest.raises(Stopped, match="6 of 6 verdicts in 2 batches failed in infrastructure, mostly sandbox_down"):
+        reward(["?"] * 3, ["a", "b", "c"], **columns)
