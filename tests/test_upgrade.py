@@ -1,0 +1,70 @@
+"""Works that earlier versions began, in `tests/fixtures/v*`: finished ones are found, half-finished ones continued.
+
+What a later version must not do is refuse them, begin them again, or come to other bytes or figures.
+"""
+
+import json
+import tarfile
+from pathlib import Path
+
+import pytest
+
+from tests.fixtures.works import Work, differences, door, matching, outcome, set_times, written_again
+
+FIXTURES = Path(__file__).parent / "fixtures"
+KEPT = [
+    (folder.name, Work(**work))
+    for folder in sorted(FIXTURES.glob("v*"))
+    for work in json.loads((folder / "works.json").read_text(encoding="utf-8"))
+]
+NAMES = [f"{version}-{work.name}" for version, work in KEPT]
+
+pytestmark = pytest.mark.integration
+
+
+def unpacked(archive, folder, member, name):
+    """One folder of an archive under another name, every file with the time that kept works bear."""
+    with tarfile.open(archive) as source:
+        source.extractall(folder, filter="data")
+    (folder / member).rename(folder / name)
+
+
+@pytest.fixture
+def begun(tmp_path, monkeypatch):
+    """A function that lays out a kept work beside its inputs and goes there."""
+
+    def lay_out(version, work, state):
+        kept = FIXTURES / version
+        unpacked(kept / "inputs.tar.gz", tmp_path, "inputs", "room")
+        unpacked(kept / f"{work.name}.tar.gz", tmp_path, state, "taken")
+        (tmp_path / "room" / "work").mkdir()
+        folder = (tmp_path / "taken").rename(tmp_path / "room" / "work" / work.name)
+        set_times(tmp_path / "room")
+        monkeypatch.chdir(tmp_path / "room")
+        return folder
+
+    return lay_out
+
+
+def expected(version, work):
+    return json.loads((FIXTURES / version / "expected.json").read_text(encoding="utf-8"))[work.name]
+
+
+@pytest.mark.parametrize(("version", "work"), KEPT, ids=NAMES)
+def test_a_finished_work_is_found_finished(version, work, begun):
+    folder = begun(version, work, "finished")
+    done = matching(folder, work.untouched)
+    assert done
+    door(work.module)([*work.arguments, *work.going_on])
+    assert written_again(folder, done) == []
+    assert differences(outcome(work, folder), expected(version, work)) == []
+
+
+@pytest.mark.parametrize(("version", "work"), KEPT, ids=NAMES)
+def test_a_half_finished_work_goes_on_to_the_same_end(version, work, begun):
+    folder = begun(version, work, "half")
+    done = matching(folder, work.kept)
+    assert done or not work.kept
+    door(work.module)([*work.arguments, *work.going_on])
+    assert written_again(folder, done) == []
+    assert differences(outcome(work, folder), expected(version, work)) == []
