@@ -18,6 +18,7 @@ from typing import Annotated, Any, TypeVar
 
 import yaml
 from pydantic import BaseModel, BeforeValidator, ConfigDict, ValidationError
+from pydantic.fields import FieldInfo
 
 Values = dict[str, Any]
 
@@ -41,6 +42,25 @@ class NotHashed:
 
 HOW = NotHashed()
 """`workers: Annotated[int, HOW] = 1` keeps a field out of `config_hash`."""
+
+
+class Added:
+    """Marks a field that shapes the output and came after people had work of this config on their disks.
+
+    It enters `config_hash` only where it differs from the value that gives the bytes of before, so that a newer version
+    still finds the work of an older one finished.
+
+    Args:
+        before: that value, where it is another one than the field's default.
+    """
+
+    def __init__(self, *before: Any) -> None:
+        self.before = before
+
+
+ADDED = Added()
+"""`smoothing: Annotated[float, ADDED] = 0` leaves the hash of every config as it was that does not set the field.
+`Annotated[float, Added(0.0)] = 0.1` does so where the default is a new behaviour and 0 is the old one."""
 
 
 def _split_commas(value: Any) -> Any:
@@ -115,7 +135,10 @@ def to_yaml(config: RunConfig) -> str:
 
 
 def config_hash(config: RunConfig) -> str:
-    """16 hex digits that change when, and only when, a field changes that shapes the output (see `HOW`)."""
+    """16 hex digits that change when, and only when, a field changes that shapes the output.
+
+    Fields marked `HOW` do not count, and those marked `ADDED` only where they are not as before.
+    """
     text = json.dumps(_hashed(config), sort_keys=True, ensure_ascii=False, default=str)
     return hashlib.sha256(text.encode()).hexdigest()[:16]
 
@@ -129,17 +152,27 @@ def models_in(annotation: Any) -> list[type[BaseModel]]:
 
 def _hashed(value: Any) -> Any:
     if isinstance(value, BaseModel):
-        fields = type(value).model_fields
         return {
             name: _hashed(getattr(value, name))
-            for name, field in fields.items()
-            if not any(isinstance(mark, NotHashed) for mark in field.metadata)
+            for name, field in type(value).model_fields.items()
+            if _counts(field, getattr(value, name))
         }
     if isinstance(value, Mapping):
         return {key: _hashed(item) for key, item in value.items()}
     if isinstance(value, list | tuple):
         return [_hashed(item) for item in value]
     return value
+
+
+def _counts(field: FieldInfo, value: Any) -> bool:
+    """Whether a field's value enters the hash."""
+    for mark in field.metadata:
+        if isinstance(mark, NotHashed):
+            return False
+        if isinstance(mark, Added):
+            before = mark.before[0] if mark.before else field.get_default(call_default_factory=True)
+            return _hashed(value) != _hashed(before)
+    return True
 
 
 def spelled_key(key: str) -> str:

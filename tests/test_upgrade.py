@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from common.config import Added
+from tests.fixtures.fields import configs, hashed_fields
 from tests.fixtures.works import Work, differences, door, matching, outcome, set_times, written_again
 
 FIXTURES = Path(__file__).parent / "fixtures"
@@ -17,6 +19,9 @@ KEPT = [
     for folder in sorted(FIXTURES.glob("v*"))
     for work in json.loads((folder / "works.json").read_text(encoding="utf-8"))
 ]
+VERSIONS = sorted(folder.name for folder in FIXTURES.glob("v*"))
+GONE = {"BuildConfig"}
+"""Configs that are no more, and whose hash no mark of finished work holds."""
 NAMES = [f"{version}-{work.name}" for version, work in KEPT]
 
 pytestmark = pytest.mark.integration
@@ -68,3 +73,22 @@ def test_a_half_finished_work_goes_on_to_the_same_end(version, work, begun):
     door(work.module)([*work.arguments, *work.going_on])
     assert written_again(folder, done) == []
     assert differences(outcome(work, folder), expected(version, work)) == []
+
+
+@pytest.mark.parametrize("version", VERSIONS)
+def test_a_field_that_came_later_is_marked_so_that_the_hashes_of_before_still_hold(version):
+    kept = json.loads((FIXTURES / version / "hashed_fields.json").read_text(encoding="utf-8"))
+    found = {}
+    for config in configs():
+        fields = config.model_fields.items()
+        marked = {name for name, field in fields if any(isinstance(mark, Added) for mark in field.metadata)}
+        found.setdefault(config.__name__, []).append((config.__module__, set(hashed_fields(config)) - marked))
+    everywhere = [fields for entries in found.values() for _, fields in entries]
+    for name, lists in kept.items():
+        for before in [] if name in found or name in GONE else lists:
+            assert set(before) in everywhere, f"{name} has another name now, and other fields"
+        for module, fields in found.get(name, []):
+            nearest = min((set(one) for one in lists), key=lambda one: len(one ^ fields))
+            new, gone = ", ".join(sorted(fields - nearest)), ", ".join(sorted(nearest - fields))
+            assert not new, f"{module}.{name}: mark {new} as ADDED (or HOW), or finished work is refused"
+            assert not gone, f"{module}.{name}: {gone} entered the hash of finished work, which is refused now"

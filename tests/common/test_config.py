@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from pydantic import Field, model_validator
 
 from common.command import parse
-from common.config import HOW, CommaList, ConfigError, RunConfig, config_hash, load, read_yaml, to_yaml
+from common.config import ADDED, HOW, Added, CommaList, ConfigError, RunConfig, config_hash, load, read_yaml, to_yaml
 
 
 class Length(RunConfig):
@@ -158,3 +158,50 @@ def test_a_file_that_is_no_mapping_is_refused(tmp_path):
     (tmp_path / "list.yaml").write_text("- 1\n")
     with pytest.raises(ConfigError, match="holds no mapping"):
         load(Training, [tmp_path / "list.yaml"])
+
+
+class Smoothing(RunConfig):
+    """A part that a later version brings."""
+
+    width: int = 3
+
+    workers: Annotated[int, HOW] = 1
+
+
+class LaterLength(Length):
+    """`Length` as a later version has it."""
+
+    min_ratio: Annotated[float, ADDED] = 0.0
+
+    words: Annotated[bool, Added(False)] = True
+    """The default is the new behaviour."""
+
+    smoothing: Annotated[Smoothing, ADDED] = Smoothing()
+
+
+@given(st.floats(0.1, 4), st.floats(0, 1), st.booleans(), st.integers(1, 9), st.integers(1, 4))
+def test_an_added_field_enters_the_hash_only_where_it_is_not_as_before(ratio, least, words, width, workers):
+    earlier = config_hash(Length(max_ratio=ratio))
+    smoothing = Smoothing(width=width, workers=workers)
+    later = LaterLength(max_ratio=ratio, min_ratio=least, words=words, smoothing=smoothing)
+    as_before = least == 0 and not words and width == 3
+    assert (config_hash(later) == earlier) == as_before
+    assert config_hash(LaterLength(max_ratio=ratio, words=False)) == earlier
+    assert config_hash(LaterLength(max_ratio=ratio + 1, words=False)) != earlier
+
+
+def test_two_values_of_an_added_field_have_two_hashes():
+    hashes = {config_hash(LaterLength(min_ratio=least, words=False)) for least in (0, 0.25, 0.5)}
+    assert len(hashes) == 3
+
+
+def test_an_added_field_counts_the_same_inside_another_config():
+    class Holder(RunConfig):
+        length: LaterLength
+
+    class EarlierHolder(RunConfig):
+        length: Length
+
+    earlier = config_hash(EarlierHolder(length=Length()))
+    assert config_hash(Holder(length=LaterLength(words=False))) == earlier
+    assert config_hash(Holder(length=LaterLength(words=True))) != earlier
