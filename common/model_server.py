@@ -126,7 +126,8 @@ class ModelServer:
     """A client for one server or several that serve the same; its connections close with a `with`, or its end.
 
     Of several addresses each request goes to the one with the fewest requests in work. One that cannot be reached
-    rests, longer each time (at most a minute), and is asked again after that; the request goes on to another.
+    rests, longer each time (at most a minute), and is asked again after that; the request goes on to another. One that
+    answers with errors or not in time is asked last until it answers well again.
 
     Args:
         urls: base addresses, such as `http://127.0.0.1:8001/v1`; a text holds several with commas between.
@@ -262,6 +263,8 @@ class ModelServer:
                 address.failures += 1
                 rest_s = min(self.backoff_s * 2**address.failures, LONGEST_WAIT_S)
                 address.rests_until = time.monotonic() + rest_s
+            elif isinstance(outcome, Failure) and outcome.reason not in ("http_400", "http_404", "http_422"):
+                address.failures += 1  # it answers, but badly: the next try goes to one that has not failed
             elif isinstance(outcome, Answer):
                 address.failures, address.rests_until = 0, 0.0
         return outcome, asked_s
