@@ -7,7 +7,7 @@ import pytest
 from eval.verifiers.audit.vectors import Vector, read_vectors, written_out
 from eval.verifiers.registry import score
 
-OURS = ("ordering", "zebra", "grid", "graph", "table", "ifeval", "ifbench", "livebench", "reasoning_gym")
+OURS = ("ordering", "zebra", "grid", "graph", "table", "ifeval", "ifbench", "livebench", "reasoning_gym", "judge")
 VECTORS = [vector for vector in read_vectors() if vector.verifier in OURS]
 
 
