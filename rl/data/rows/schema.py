@@ -7,12 +7,11 @@ text column: `ground_truth` in the form that the row's verifier asks for, `info`
 import hashlib
 import itertools
 import json
-import math
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, TypedDict
 
-from common.storage import atomic_write, open_read
+from common.pools.storage import atomic_write, open_read
 from rl.data.rows.names import domain_of, verifier_of
 
 if TYPE_CHECKING:
@@ -269,7 +268,7 @@ def count_of(rate: float, samples: int = 16) -> int | None:
     >>> count_of(0.1875), count_of(0.2)
     (3, None)
     """
-    if not math.isfinite(rate):
+    if not -1 <= rate <= 2:  # NaN and infinities too
         return None
     count = round(rate * samples)
     return count if 0 <= count <= samples and abs(rate - count / samples) <= 1e-6 else None
