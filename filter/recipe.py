@@ -36,8 +36,15 @@ from filter.selection.cut import Columns, Cut, passes, solve, solved
 from filter.selection.records import load_columns, records_path
 from filter.selection.rules import All, Budget
 from filter.selection.scoring_step import ScoreJob, score_shard
-from filter.selection.selecting_step import SelectJob, score_figures, select_shard, selection_figures
-from filter.steps import Stats, check_hash
+from filter.selection.selecting_step import (
+    SelectJob,
+    first_select_hash,
+    score_figures,
+    select_hash,
+    select_shard,
+    selection_figures,
+)
+from filter.steps import Stats, check_hash, stands
 
 if TYPE_CHECKING:
     from filter.config import FilterConfig, SourceRule
@@ -53,6 +60,8 @@ class Recipe:
     def __init__(self, config: "FilterConfig") -> None:
         self.config = config
         self.work = config.work_folder()
+        self.hash = ""
+        self.inputs: dict[str, list[Shard]] = {}
         self.steps: list[Stats] = []
         self.reports: list[dict[str, Any]] = []
         self.contamination: dict[str, dict[str, int]] | None = None
@@ -98,11 +107,13 @@ class Recipe:
         }
 
     def run(self) -> dict[str, Any]:
-        """Run all steps and return the content of `dataset.json`.
+        """Run all steps, after `check` if it was not called, and return the content of `dataset.json`.
 
         Raises:
-            ValueError: a budget cannot be met, or a folder holds another recipe's output.
+            ValueError: what `check` raises; or a budget cannot be met.
         """
+        if not self.inputs:
+            self.check()
         record = join(self.config.output_dir, "dataset.json")
         if exists(record):
             return json.loads(read_bytes(record))
@@ -167,8 +178,7 @@ class Recipe:
         job = select or self._select_job(rule, score, cut)
         stats = self._step("select", rule.name, shards, partial(select_shard, job=job))
         if rule.rephrase:
-            target = join(self.config.output_dir, f"to_rephrase/{rule.name}")
-            routed = replace(job, folder=target, hash=step_hash(job.hash, "to_rephrase"), routed=True)
+            routed = replace(job, folder=self._routed(rule), hash=step_hash(job.hash, "to_rephrase"), routed=True)
             self._run_shards(partial(select_shard, job=routed), shards, f"route {rule.name}")
         figures = {
             "name": rule.name,
@@ -197,10 +207,20 @@ class Recipe:
 
     def _select_job(self, rule: "SourceRule", scored: ScoreJob, cut: Cut) -> SelectJob:
         field = self.config.score_field(rule)
-        hash_ = step_hash("select", scored.hash, rule.name, field, repr(cut), rule.rephrase)
+        identity = (scored.hash, rule.name, field, cut, rule.rephrase)
+        hash_, first = select_hash(*identity), first_select_hash(*identity)
+        before = self._folder("select", first, rule.name)
+        found = {stands(before, first), stands(self._routed(rule), step_hash(first, "to_rephrase"))}
+        if True in found and False not in found:
+            log.warning("%s was selected by an earlier version and is unchanged: it stands", before)
+            hash_ = first
         folder = self._folder("select", hash_, rule.name)
         ties = isinstance(rule.select, Budget)
         return SelectJob(folder, scored.folder, hash_, rule.name, field, cut, rule.rephrase, ties=ties)
+
+    def _routed(self, rule: "SourceRule") -> str:
+        """Where a source's documents go that are to be rephrased."""
+        return join(self.config.output_dir, f"to_rephrase/{rule.name}")
 
     def _dedup(self, pools: Sequence[Pool], number: int, config: "ExactDedup | MinHashDedup") -> list[Pool]:
         """Exact or near duplicates: sign, decide, rewrite."""

@@ -10,11 +10,11 @@ import time
 from collections.abc import Callable, Iterable, Iterator
 from typing import IO, Any
 
-from common.pools.documents import Document, encode, open_lines, read_documents
+from common.pools.documents import Document, encode, open_lines, read_documents, read_lines
 from common.pools.exactly_once import Result
 from common.pools.shards import Shard
 from common.pools.stats import count_into
-from common.pools.storage import atomic_write, exists, join, read_bytes
+from common.pools.storage import atomic_write, exists, is_folder, join, list_files, read_bytes
 
 Stats = dict[str, Any]
 Work = Callable[[Iterator[Document]], Iterable[Result]]
@@ -74,6 +74,23 @@ def finished(shard: Shard, output: str, config_hash: str) -> Stats | None:
     stats = json.loads(read_bytes(path))
     check_hash(output, stats["config_hash"], config_hash)
     return stats
+
+
+def stands(folder: str, config_hash: str) -> bool | None:
+    """Whether shards that a step finished under a hash are as their marks say; None where nothing is marked.
+
+    On this ground the work of a version is believed that worked the hash out otherwise: each mark bears that hash, and
+    beside it lie as many documents as it counts.
+    """
+    marks = [path for path in list_files(folder) if path.endswith(".stats.json")] if is_folder(folder) else []
+    for path in marks:
+        stats = json.loads(read_bytes(path))
+        rows = path.removesuffix(".stats.json") + STEP_FORM
+        if stats["config_hash"] != config_hash or not exists(rows):
+            return False
+        if sum(1 for _ in read_lines(rows)) != stats["docs_out"]:
+            return False
+    return True if marks else None
 
 
 def rewrite_shard(shard: Shard, output: str, work: Work, config_hash: str) -> Stats:

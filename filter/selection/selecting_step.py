@@ -3,12 +3,13 @@
 import contextlib
 import itertools
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import IO, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from common.hashing import step_hash
 from common.pools.documents import Document, open_lines
 from common.pools.exactly_once import Result
 from common.pools.shards import Shard
@@ -17,6 +18,9 @@ from filter.selection.histogram import Histogram, linear_bins
 from filter.selection.records import columns_of, load_columns, read_records, records_path
 from filter.selection.rules import All, Budget, Fraction, Threshold
 from filter.steps import Draft, Stats, finished, rewrite_shard
+
+Range = tuple[float, float]
+"""From a score up to below another."""
 
 
 @dataclass(frozen=True)
@@ -30,11 +34,25 @@ class SelectJob:
     source: str
     field: str | None
     cut: Cut
-    rephrase: tuple[float, float] | None
+    rephrase: Range | None
     routed: bool = False
     """Write the documents that go to rephrasing, in place of those that are kept."""
     ties: bool = False
     """Whether the cut chooses among equal scores by hash of id."""
+
+
+def select_hash(scored: str, source: str, field: str | None, cut: Cut, rephrase: Range | None) -> str:
+    """What a selection's pool depends on: the scores, the source and its score, the cut by the names of its fields."""
+    return step_hash("select", scored, source, field, asdict(cut), rephrase)
+
+
+def first_select_hash(scored: str, source: str, field: str | None, cut: Cut, rephrase: Range | None) -> str:
+    """The same as the first version worked it out, over the text that Python showed for a `Cut` of then."""
+    text = (
+        f"Cut(threshold={cut.threshold!r}, tie_hash={cut.tie_hash!r}, tie_quota={cut.tie_quota!r}, "
+        f"asked={cut.asked!r}, reached={cut.reached!r})"
+    )
+    return step_hash("select", scored, source, field, text, rephrase)
 
 
 def select_shard(shard: Shard, job: SelectJob) -> Stats:
