@@ -19,17 +19,14 @@ which to keep is what rewards can teach it in a few steps:
 """
 
 from common.command import parse, usage_errors
-from common.pools.documents import write_documents
-from common.pools.storage import join
-from rl.data.generators.arithmetic import ArithmeticConfig, rows
+from rl.data.generators.arithmetic import ArithmeticConfig, write
 
 
 def main(argv: list[str] | None = None) -> None:
     """Read the command line, write the files."""
     config = parse(ArithmeticConfig, __doc__, argv, plan=lambda config: {"writes": f"{config.out}/*.jsonl"})
     with usage_errors():
-        for name, found in rows(config).items():
-            count = write_documents(join(config.out, f"{name}.jsonl"), found)
+        for name, count in write(config).items():
             print(f"{count} rows in {config.out}/{name}.jsonl")  # noqa: T201
 
 

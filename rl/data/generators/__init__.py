@@ -1,1 +1,1 @@
-"""Puzzles."""
+"""Puzzles without end, each a pure function of seed, index and config."""

@@ -6,6 +6,8 @@ from typing import Annotated, Any, Literal
 from pydantic import Field, model_validator
 
 from common.config import HOW, RunConfig
+from common.pools.documents import write_documents
+from common.pools.storage import join
 
 Row = dict[str, Any]
 
@@ -126,6 +128,11 @@ def rows(config: ArithmeticConfig) -> dict[str, list[Row]]:
         for terms in found[ends[0] :]
     ]
     return {"sft": worked, "train": asked[: config.rows], "eval": asked[config.rows :]}
+
+
+def write(config: ArithmeticConfig) -> dict[str, int]:
+    """Write the files `sft.jsonl`, `train.jsonl` and `eval.jsonl` into the config's folder; rows by file's name."""
+    return {name: write_documents(join(config.out, f"{name}.jsonl"), found) for name, found in rows(config).items()}
 
 
 def _id(terms: tuple[int, ...]) -> str:

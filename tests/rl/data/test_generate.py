@@ -1,0 +1,43 @@
+"""The command that writes puzzles."""
+
+import json
+
+import pytest
+
+from rl.data import arithmetic, generate
+
+
+def test_it_writes_rows(tmp_path, capsys):
+    generate.main(["zebra", "n=3", "seed=1", f"out={tmp_path}/z.jsonl", "sizes=2x4:12*,3x3:6*"])
+    found = [json.loads(line) for line in (tmp_path / "z.jsonl").read_text().splitlines()]
+    assert [json.loads(row["info"])["difficulty"]["attributes"] for row in found] == [2, 3, 2]
+    assert "3 rows in" in capsys.readouterr().out
+
+
+def test_arithmetic_is_the_same_command_as_before(tmp_path):
+    generate.main(["arithmetic", "n=20", "seed=3", f"out={tmp_path}/new", "sft_rows=10", "eval_rows=5"])
+    arithmetic.main(["rows=20", "seed=3", f"out={tmp_path}/old", "sft_rows=10", "eval_rows=5"])
+    for name in ("sft", "train", "eval"):
+        assert (tmp_path / "new" / f"{name}.jsonl").read_bytes() == (tmp_path / "old" / f"{name}.jsonl").read_bytes()
+
+
+@pytest.mark.parametrize(
+    ("words", "says"),
+    [
+        ([], "say first which family"),
+        (["sudoku", "n=3"], "not 'sudoku'"),
+        (["zebra", "n=3"], "out is required"),
+        (["zebra", "n=3", "out=x.jsonl", "levels=3"], "unknown key 'levels'"),
+        (["ordering", "n=3", "out=x.csv"], "should end in .parquet or .jsonl"),
+    ],
+)
+def test_a_mistake_is_one_line(words, says, capsys):
+    with pytest.raises(SystemExit) as end:
+        generate.main(words)
+    assert end.value.code == 2
+    assert says in capsys.readouterr().err
+
+
+def test_help_names_the_families(capsys):
+    generate.main(["--help"])
+    assert "ordering" in capsys.readouterr().out
