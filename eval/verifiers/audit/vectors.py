@@ -74,3 +74,38 @@ def read_vectors(files: Iterable[Path] = ()) -> Iterator[Vector]:
                 )
             except (ValueError, KeyError, TypeError, IndexError) as failure:
                 raise ValueError(f"{path}, line {number}: no vector ({failure})") from failure
+
+
+def read_truth(name: str) -> Iterator[Vector]:
+    """Vectors of a file in either form: vectors, or rows of a reference with right and wrong answers.
+
+    A row of the second form has `gold` (or `ground_truth`), and answers, or lists of them, in `right` and `wrong` (or
+    in HardVerify's `correct_answer_rules_miss` and `wrong_answer`). They are put in a box.
+
+    Raises:
+        ValueError: a line is in neither form.
+    """
+    path = Path(name)
+    lines = [line for line in path.read_text(encoding="utf-8").splitlines() if line.strip()]
+    rows = [json.loads(line) for line in lines]
+    if all(isinstance(row, dict) and "completion" in row for row in rows):
+        yield from read_vectors([path])
+        return
+    for number, row in enumerate(rows, 1):
+        gold = row.get("gold", row.get("ground_truth"))
+        answers = {
+            1.0: row.get("right", row.get("correct_answer_rules_miss")),
+            0.0: row.get("wrong", row.get("wrong_answer")),
+        }
+        if gold is None or not any(answers.values()):
+            raise ValueError(f"{name}, line {number}: neither a vector nor gold with right or wrong answers")
+        for score, given in answers.items():
+            for at, answer in enumerate(given if isinstance(given, list) else [given] if given else []):
+                yield Vector(
+                    id=f"{path.stem}-{row.get('id', number)}-{'right' if score else 'wrong'}{at or ''}",
+                    verifier=str(row.get("verifier", "math")),
+                    ground_truth=gold,
+                    completion=f"\\boxed{{{answer}}}",
+                    score=score,
+                    why="a right answer" if score else "a wrong answer",
+                )
