@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from eval.verifiers.audit.targets import left_behind
+from eval.verifiers.audit.targets import left_behind, module_of
 from eval.verifiers.audit.vectors import Vector
 from eval.verifiers.workers import Outcome, Pool
 
@@ -84,7 +84,7 @@ class Audit:
     def __init__(self, target: str, limit_s: float = 5.0) -> None:
         self.target = target
         self.limit_s = limit_s
-        self.pool = Pool("eval.verifiers.audit.targets", 1)
+        self.pool = Pool(module_of(target), 1)
 
     def __enter__(self) -> "Audit":
         """The audit itself."""
@@ -128,6 +128,10 @@ class Audit:
         """
         arguments = {"target": self.target, "home": str(Path.cwd())}
         found = self.pool.call("eval.verifiers.audit.targets:load", arguments, 300, 120)
+        if found.failure == "worker_died":  # it ended while importing: once more where the reason can be told
+            plain = Pool("eval.verifiers.audit.targets", 1)
+            found = plain.call("eval.verifiers.audit.targets:load", arguments, 300, 120)
+            plain.close()
         if found.failure:
             raise ValueError(f"cannot load the target {self.target!r}: {found.message or found.failure}")
 

@@ -20,6 +20,13 @@ NAMES: dict[str, str] = {
 }
 """Public verifiers of mathematics by a short name."""
 
+_LIBRARIES = {
+    "math-verify": "math_verify",
+    "trl": "trl.rewards.accuracy_rewards",
+    "lm-eval-hendrycks": "lm_eval.tasks.hendrycks_math.utils",
+    "lm-eval-minerva": "lm_eval.tasks.minerva_math.utils",
+}
+
 _GOLD = ("ground_truth", "gold", "reference", "solution", "target", "answer_key", "expected", "label", "correct_answer")
 _ANSWER = ("completion", "solution_str", "response", "answer", "prediction", "pred", "candidate", "output", "text")
 
@@ -43,6 +50,14 @@ def judge(target: str, row: Mapping[str, Any], completion: str, place: str, home
         return {"score": number(call(row, completion))}
     finally:
         os.chdir(home)
+
+
+def module_of(target: str) -> str:
+    """The module that a target's process imports once, before any verdict's time runs."""
+    if target in _LIBRARIES:
+        return _LIBRARIES[target]
+    ours = target.split(":")[0] in ("ours", "guru", "http", "https") or ":" not in target
+    return "eval.verifiers.registry" if ours else target.partition(":")[0]
 
 
 @functools.lru_cache(maxsize=16)
