@@ -7,7 +7,7 @@ Differs from transformers' `generate`, which TRL would call:
        neither the number of processes nor the batch it is in decides what is sampled.
 """
 
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager
 from hashlib import blake2b
 from typing import Any
@@ -101,6 +101,7 @@ def sample(
     end_tokens: Collection[int],
     temperature: float = 1.0,
     top_p: float = 1.0,
+    finished: Callable[[int, list[int]], None] | None = None,
 ) -> list[list[int]]:
     """Continue each prompt until an end token or for T tokens.
 
@@ -111,6 +112,7 @@ def sample(
         end_tokens: ids that end a completion.
         temperature: of the softmax.
         top_p: see `choose`.
+        finished: told the number and the token ids of each completion when its end token is drawn.
 
     Returns:
         B completions as token ids, the end token included where there is one.
@@ -132,7 +134,11 @@ def sample(
     for step in range(numbers.size(1)):
         tokens = choose(logits, numbers[rows, step], temperature, top_p)
         drawn[rows[~ended], step] = tokens[~ended]
-        ended = ended | torch.isin(tokens, ends)
+        ending = torch.isin(tokens, ends) & ~ended
+        ended = ended | ending
+        if finished and ending.any():
+            for row in rows[ending].tolist():
+                finished(row, [token for token in drawn[row].tolist() if token >= 0])
         if ended.all() or step + 1 == numbers.size(1):
             break
         if ended.float().mean() >= DROPPED_SHARE:

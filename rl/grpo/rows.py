@@ -16,7 +16,21 @@ if TYPE_CHECKING:
 
 Row = dict[str, Any]
 
-CARRIED = ("id", "text", "clean_text", "reference", "messages", "data_source", "ability", "domain", "source")
+CARRIED = (
+    "id",
+    "text",
+    "clean_text",
+    "reference",
+    "messages",
+    "data_source",
+    "ability",
+    "domain",
+    "source",
+    "verifier",
+    "ground_truth",
+    "info",
+    "think_open",
+)
 """Columns that rewards may read, beside the score field of recycled rows."""
 
 

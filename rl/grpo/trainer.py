@@ -10,6 +10,8 @@ What this subclass adds to TRL 1.16's `GRPOTrainer`:
        `samples.jsonl`.
     4. Completions are sampled by `rl.grpo.rollout`: the same ones on any number of processes, and in every evaluation.
     5. Prompts whose completions hardly differ are left out and others sampled in their place (`rl.grpo.refill`).
+    6. `verifiable` judges a completion as soon as it has ended, beside the others' generation and the passes for
+       log-probabilities.
 """
 
 import json
@@ -29,6 +31,7 @@ from rl.grpo.refill import Refill, Rollouts
 from rl.grpo.rollout import sample, uniforms, whole_weights
 from rl.rewards.base import Reward, SkipLimit, combine, failure, message_text, parts
 from rl.rewards.process import ProcessReward
+from rl.rewards.verifiable import VerifiableReward
 from rl.scoring.baselines import BaselineStore
 from rl.scoring.live import TrainerModels
 from rl.scoring.models import bind, likelihood_rewards
@@ -61,6 +64,8 @@ class RewardTrainer(GRPOTrainer):
         self.models: TrainerModels | None = None
         self.scored_with: dict[str, str] | None = None
         self.prompt_ids: list[list[int]] = []
+        self.early = [reward for reward in rewards if isinstance(reward, VerifiableReward)]
+        self.inputs: list[dict[str, Any]] = []
         self.values = torch.empty(0)
         self.rows: list[dict[str, Any]] = []
 
@@ -68,7 +73,17 @@ class RewardTrainer(GRPOTrainer):
         """As TRL does; the prompts' token ids are kept for the rewards."""
         generated = super()._generate(prompts)
         self.prompt_ids = generated[0]
+        for row, ids in enumerate(generated[1] if self.early else []):
+            self._begin(row, ids)
         return generated
+
+    def _begin(self, row: int, completion_ids: list[int]) -> None:
+        """Let the rewards that can begin with a completion of this process; told twice, they begin once."""
+        ended = {*self.eos_token_ids, self._tokenizer.pad_token_id}
+        text = self._tokenizer.decode(completion_ids, skip_special_tokens=True)
+        reason = "stop" if completion_ids and completion_ids[-1] in ended else "length"
+        for reward in self.early:
+            reward.begin(self.inputs[row], text, reason)
 
     def _calculate_rewards(
         self, inputs: list[Any], prompts: list[Any], completions: list[Any], completion_ids_list: list[list[int]]
@@ -171,6 +186,7 @@ class RewardTrainer(GRPOTrainer):
 
     def rollouts(self, inputs: list[Any]) -> Rollouts:
         """Completions of this process's prompts, TRL's batch of them, and what they earned."""
+        self.inputs = inputs
         output = super()._generate_and_score_completions(inputs)
         first = self.accelerator.process_index * len(inputs)
         local = slice(first, first + len(inputs))
@@ -243,6 +259,7 @@ class RewardTrainer(GRPOTrainer):
                 self.eos_token_ids,
                 temperature,
                 top_p,
+                self._begin if self.early else None,
             )
             model.train(training)
         return completion_ids, None

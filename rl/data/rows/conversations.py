@@ -6,7 +6,8 @@ Reads, from JSONL or Parquet:
     3. `{messages}` whose last turn is the assistant's gold text.
 
 Writes `train.jsonl` and `eval.jsonl`: `id`, `prompt`, `reference` (a text, or several that count alike), `messages`
-(the conversation before the gold, without the request that `prompt` adds), `data_source`, `ability`, `extra_info`.
+(the conversation before the gold, without the request that `prompt` adds), `data_source`, `ability`, `extra_info`,
+and where a row has them `verifier`, `source`, `ground_truth`, `info` for the reward `verifiable`.
 `rl.train` builds the same folder for the `data` of its config. A row left out is counted by reason; nothing is cut.
 """
 
@@ -26,6 +27,9 @@ from common.runs.folder import write_json
 
 Row = dict[str, Any]
 Message = dict[str, str]
+
+JUDGED = ("verifier", "source", "ground_truth", "info")
+"""Columns that `eval.verifiers` judges a completion by; they ride along as text."""
 Count = Callable[[str], int]
 
 R1_SYSTEM = (
@@ -190,8 +194,10 @@ def normalise(raw: Row, style: PromptStyle = "as_is") -> tuple[Row, str]:
         reference = reference or _references(context[-1]["content"])
         context = context[:-1]
         prompt = context
+    judged = {name: _canonical(raw[name]) for name in JUDGED if raw.get(name) not in (None, "")}
     if not any(message["role"] == "user" for message in prompt):
         return {}, "no_prompt"
+    reference = reference or _references(judged.get("ground_truth"))
     if not reference:
         return {}, "no_reference"
     asked = ask(prompt, style)
@@ -203,8 +209,14 @@ def normalise(raw: Row, style: PromptStyle = "as_is") -> tuple[Row, str]:
         "data_source": str(raw.get("data_source") or ""),
         "ability": str(raw.get("ability") or ""),
         "extra_info": raw.get("extra_info") or {},
+        **judged,
     }
     return row, ""
+
+
+def _canonical(value: Any) -> str:
+    """A column as text: a column holds values of one type, and ground truths are of many."""
+    return value if isinstance(value, str) else json.dumps(value, sort_keys=True, ensure_ascii=False)
 
 
 def to_verl(row: Row) -> Row:

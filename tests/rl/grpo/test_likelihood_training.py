@@ -46,6 +46,10 @@ RECIPES = {
         "reward_weights": [1, 0],
         "loss_type": "dapo",
     },
+    "verifiable": {
+        "rewards": [{"kind": "verifiable", "verifier": "math"}, {"kind": "exact_answer"}],
+        "reward_weights": [1, 1],
+    },
     "mixed": {
         "rewards": [
             {"kind": "exact_answer"},
@@ -61,6 +65,7 @@ PARTS = {
     "reference_probability": ("r", "baseline", "gain", "shaped", "format", "repetition"),
     "completion_gain": ("gain", "j_base", "j_plan"),
     "process": ("points", "r_mean", "r_std", "j_b", "j_end", "s_magn", "s_stab", "share"),
+    "verifiable": ("status/truncated", "math/score"),
     "mixed": (),
 }
 VOLATILE = ("time", "step_time", "runtime", "per_second")
@@ -92,7 +97,7 @@ def test_two_steps_end_with_a_finite_loss_and_all_parts_logged(name, answering_p
     assert any(row["grad_norm"] > 0 for row in training)
     for part in PARTS[name]:
         assert f"{name}/{part}" in training[0], sorted(training[0])
-    assert (tmp_path / "run" / "baselines.parquet").is_file() == (name != "process")
+    assert (tmp_path / "run" / "baselines.parquet").is_file() == (name not in ("process", "verifiable"))
     assert json.loads((tmp_path / "run" / "done.json").read_text())["steps"] == 2
 
 

@@ -90,3 +90,11 @@ def test_the_likeliest_tokens_are_those_of_generate(policy):
 def test_streams_belong_to_their_keys():
     torch.testing.assert_close(uniforms(["a", "b"], 3)[1], uniforms(["b"], 3)[0])
     assert not torch.equal(uniforms(["a"], 3), uniforms(["b"], 3))
+
+
+def test_each_completion_is_told_once_when_it_ends(policy):
+    ends = set(range(100, 200))
+    told = []
+    whole = sample(policy, PROMPTS, uniforms(KEYS, 12), ends, finished=lambda row, ids: told.append((row, ids)))
+    assert sorted(told) == [(row, ids) for row, ids in enumerate(whole) if ids[-1] in ends]
+    assert [len(ids) for _, ids in told] == sorted(len(ids) for _, ids in told)
