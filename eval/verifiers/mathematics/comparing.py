@@ -7,11 +7,11 @@ import itertools
 from collections.abc import Iterator
 from typing import NamedTuple
 
+from eval.verifiers.mathematics.equations import is_equation, same_equation
 from eval.verifiers.mathematics.nodes import Node, has, is_scalar, number, renamed, variables
 from eval.verifiers.mathematics.regions import ORDERS, is_region, region, same_region
 from eval.verifiers.mathematics.scalars import periodic, same_value, whole_letter
 from eval.verifiers.mathematics.units import ratio
-from eval.verifiers.mathematics.values import Uncomputed, points, to_float
 
 MOST_ITEMS = 64
 """Items of a list that are compared."""
@@ -240,9 +240,9 @@ def _same_item(gold: Node | Item, answer: Node | Item) -> bool | None:
             return found
         if _is_bare_unit(first.node, node):
             return _same_node(first.node, node[1])
-        if not (_is_equation(gold) and _is_equation(answer)):
+        if not (is_equation(gold) and is_equation(answer)):
             return found
-    return _same_equation(gold, answer)
+    return same_equation(gold, answer)
 
 
 def _names_fit(first: Item, second: Item) -> bool:
@@ -260,29 +260,6 @@ def _is_bare_unit(gold: Node, answer: Node) -> bool:
     return unit and is_scalar(gold) and not variables(gold)
 
 
-def _is_equation(node: object) -> bool:
-    return isinstance(node, tuple) and node[:1] == ("rel",) and len(node) == 4 and node[2] == "="
-
-
-def _same_equation(gold: Node | Item, answer: Node | Item) -> bool | None:
-    """Whether two equations have the same solutions because one is a multiple of the other.
-
-    `(l1 - r1) / (l2 - r2)` is one number, not 0, at every sample point.
-    """
-    if not (_is_equation(gold) and _is_equation(answer)):
-        return False if _is_equation(gold) or _is_equation(answer) else None
-    first, second = (("add", one[1], ("neg", one[3])) for one in (gold, answer))
-    if not (is_scalar(first) and is_scalar(second)):
-        return None
-    if variables(first) != variables(second):
-        return False
-    try:
-        found = [to_float(first, point) / to_float(second, point) for point in points(first, second)]
-    except (Uncomputed, ZeroDivisionError):
-        return None
-    return bool(found[0]) and all(abs(one - found[0]) <= 1e-9 * abs(found[0]) for one in found)
-
-
 def _same_node(gold: Node, answer: Node) -> bool | None:
     """Whether two values without name and unit are the same."""
     if gold == answer:
@@ -291,7 +268,7 @@ def _same_node(gold: Node, answer: Node) -> bool | None:
         return same_value(gold, answer)
     kinds = {gold[0], answer[0]}
     if "based" in kinds:
-        return gold[0] == "based" and answer[0] == "num" and answer[1] == int(gold[1]) if len(kinds) == 2 else False
+        return _same_based(gold, answer)
     if "matrix" in kinds and kinds <= {"matrix", "tuple"}:
         return _same_matrix(gold, answer)
     if kinds == {"tuple"}:
@@ -305,6 +282,13 @@ def _same_node(gold: Node, answer: Node) -> bool | None:
     if len(kinds) == 2 and "fn" not in kinds:
         return False
     return None
+
+
+def _same_based(gold: Node, answer: Node) -> bool:
+    """Digits and base; a reference's base may be left out, and base ten may be named."""
+    if gold[0] == "based" and answer[0] == "num":
+        return answer[1] == int(gold[1])
+    return answer[0] == "based" and answer[2] == 10 and gold[0] == "num" and gold[1] == int(answer[1])
 
 
 def _same_ratio(gold: tuple[Node, ...], answer: tuple[Node, ...]) -> bool | None:

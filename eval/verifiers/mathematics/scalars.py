@@ -20,8 +20,13 @@ GOLD_DIGITS = 3
 
 
 @lru_cache(20_000)
-def same_value(gold: Node, answer: Node) -> bool | None:
+def same_value(gold: Node, answer: Node, rounding: bool = True) -> bool | None:
     """Whether two scalars are equal; None where neither way of computing them comes to an end.
+
+    Args:
+        gold: the reference.
+        answer: what is compared with it.
+        rounding: allow what the module's docstring says.
 
     A percent sign or a degree sign on one side only allows both readings: 50% is 50 and 1/2, 45 degrees 45 and pi/4.
     """
@@ -34,8 +39,8 @@ def same_value(gold: Node, answer: Node) -> bool | None:
     found: list[bool | None] = []
     for kind in ("percent", "deg"):
         if _marked(gold, kind) != _marked(answer, kind):
-            found.append(_same(_unmarked(gold, kind), _unmarked(answer, kind)))
-    found.append(_same(gold, answer))
+            found.append(_same(_unmarked(gold, kind), _unmarked(answer, kind), rounding))
+    found.append(_same(gold, answer, rounding))
     return True if True in found else None if None in found else False
 
 
@@ -56,14 +61,14 @@ def _unmarked(node: Node, kind: str) -> Node:
     return ("neg", node[1][1]) if _marked(node, kind) else node
 
 
-def _same(gold: Node, answer: Node) -> bool | None:
+def _same(gold: Node, answer: Node, rounding: bool) -> bool | None:
     left, right = _exact(gold), _exact(answer)
     if left is not None and right is not None:
-        return left == right or _rounds(gold, answer, left, right)
+        return left == right or (rounding and _rounds(gold, answer, left, right))
     try:
         if has(gold, "var", "call") or has(answer, "var", "call"):
             return _same_function(gold, answer)
-        return _same_number(gold, answer, left, right)
+        return _same_number(gold, answer, left, right, rounding)
     except Uncomputed:
         return None
 
@@ -102,12 +107,12 @@ def _rounds(gold: Node, answer: Node, left: Fraction, right: Fraction) -> bool:
     return (value * 10**decimals).denominator != 1 and abs(value - literal) * 10**decimals <= Fraction(1, 2)
 
 
-def _same_number(gold: Node, answer: Node, left: Fraction | None, right: Fraction | None) -> bool:
+def _same_number(gold: Node, answer: Node, left: Fraction | None, right: Fraction | None, rounding: bool) -> bool:
     if left is None and right is None:
         return _equal_at(gold, answer, {})
     if _equal_at(gold, answer, {}):
         return True
-    if (decimals_of(gold) is None) == (decimals_of(answer) is None):
+    if not rounding or (decimals_of(gold) is None) == (decimals_of(answer) is None):
         return False
     # One side is irrational: to 38 digits it is a fraction that can be rounded.
     try:

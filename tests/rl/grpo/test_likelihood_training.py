@@ -47,7 +47,7 @@ RECIPES = {
         "loss_type": "dapo",
     },
     "verifiable": {
-        "rewards": [{"kind": "verifiable", "verifier": "math"}, {"kind": "exact_answer"}],
+        "rewards": [{"kind": "verifiable", "verifier": "math"}, {"kind": "repetition", "words": 1, "times": 2}],
         "reward_weights": [1, 1],
     },
     "mixed": {
