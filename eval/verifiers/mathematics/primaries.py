@@ -33,24 +33,37 @@ class Primaries:
         self.bars = 0
 
     def peek(self, ahead: int = 0) -> Token:
+        """The token so many places ahead; `END` after the last one."""
         return self.tokens[self.at + ahead] if self.at + ahead < len(self.tokens) else END
 
     def next(self) -> Token:
+        """The next token, taken."""
         token = self.peek()
         self.at += 1
         return token
 
     def take(self, *texts: str) -> bool:
+        """Take the next token if it is one of these signs or commands."""
         if self.peek().kind in ("sign", "cmd") and self.peek().text in texts:
             self.at += 1
             return True
         return False
 
     def need(self, *texts: str) -> None:
+        """Take one of these signs or commands.
+
+        Raises:
+            Unread: the next token is another one.
+        """
         if not self.take(*texts):
             raise Unread
 
     def deeper(self) -> None:
+        """Count one level of nesting.
+
+        Raises:
+            Unread: there are too many.
+        """
         self.depth += 1
         if self.depth > DEEPEST:
             raise Unread
@@ -92,6 +105,7 @@ class Primaries:
         return number(int(token.text[0]))
 
     def primary(self) -> Node:
+        """One part that stands alone."""
         token = self.next()
         if token.kind == "num":
             return self.number(token)
@@ -107,6 +121,7 @@ class Primaries:
         return make(self)
 
     def number(self, token: Token) -> Node:
+        """A number, with its base (`12_{7}`) or as a mixed number (`1\\frac{1}{2}`)."""
         node = ("num", token.value, token.decimals)
         if self.take("_"):
             base = self.argument()
@@ -134,6 +149,7 @@ class Primaries:
         return node
 
     def name(self, text: str) -> Node:
+        """A variable with its subscript and primes, a constant, or a function of variables: `f(x)`."""
         if text == "i" and self.peek().text != "_":
             return ("const", "i")
         if text == "e" and self.peek().text != "_":
@@ -154,6 +170,7 @@ class Primaries:
         return ("var", text)
 
     def subscript(self) -> str:
+        """The text of what follows an underscore or stands in braces."""
         if not self.take("{"):
             return self.next().text
         found, depth = [], 1
@@ -204,6 +221,7 @@ class Primaries:
         return node if exponent is None else ("pow", node, exponent)
 
     def bracket(self, opening: str, closings: tuple[str, ...]) -> Node:
+        """What stands in brackets: a tuple or interval of several items, or one item."""
         bars, self.bars = self.bars, 0
         inside = self.items()
         self.bars = bars
@@ -218,6 +236,7 @@ class Primaries:
         raise Unread
 
     def group(self) -> Node:
+        """What stands in braces."""
         inside = self.items()
         self.need("}")
         return inside
@@ -237,6 +256,7 @@ class Primaries:
         return ("set", *(first[1:] if first[0] == "list" else (first,)))
 
     def absolute(self) -> Node:
+        """What stands between two bars."""
         self.bars += 1
         inside = self.sum()
         self.need("|")
@@ -244,10 +264,12 @@ class Primaries:
         return ("fn", "abs", inside)
 
     def fraction(self) -> Node:
+        """The two arguments of `\\frac`."""
         top = self.argument()
         return ("div", top, self.argument())
 
     def root(self) -> Node:
+        """A square root, or one of another degree in brackets."""
         index = None
         if self.take("["):
             index = self.sum()
@@ -256,27 +278,32 @@ class Primaries:
         return ("fn", "sqrt", radicand) if index is None else ("fn", "root", radicand, index)
 
     def root_argument(self) -> Node:
+        """What a root is taken of."""
         # `\sqrt12` in LaTeX is the root of 1 beside a 2; `√12`, which was `\sqrt 12` after cleaning, is the root of 12.
         if self.peek().kind == "num" and self.peek().gap:
             return self.number(self.next())
         return self.argument()
 
     def binomial(self) -> Node:
+        """The two arguments of `\\binom`."""
         top = self.argument()
         return ("fn", "binom", top, self.argument())
 
     def rounded(self, name: str, closing: str) -> Node:
+        """What stands between floor or ceiling signs."""
         inside = self.sum()
         self.need(closing)
         return ("fn", name, inside)
 
     def field(self) -> Node:
+        """The real numbers, or another set named by `\\mathbb`."""
         inside = self.argument()
         if inside == ("var", "R"):
             return ("reals",)
         return ("var", f"mathbb {inside[1]}")
 
     def dollar(self) -> Node:
+        """An amount after a currency sign."""
         return ("unit", self.with_unit(self.product()), "$")
 
     def matrix(self) -> Node:
@@ -300,6 +327,7 @@ class Primaries:
             return ("fn", "det", ("matrix", *rows)) if name == "vmatrix" else ("matrix", *rows)
 
     def subscript_group(self) -> str:
+        """The text in braces."""
         if self.peek().text != "{":
             raise Unread
         return self.subscript()

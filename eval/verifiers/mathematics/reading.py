@@ -36,6 +36,11 @@ class Reader(Primaries):
     """Recursive descent over tokens, from a list of items down to a part with its exponent."""
 
     def answer(self) -> Node:
+        """The whole answer.
+
+        Raises:
+            Unread: something is left over.
+        """
         node = self.items()
         if self.peek() is not END:
             raise Unread
@@ -78,12 +83,14 @@ class Reader(Primaries):
         return self.with_unit(node)
 
     def words(self) -> list[str]:
+        """The words that come next."""
         found = []
         while self.peek().kind == "word":
             found.append(self.next().text)
         return found
 
     def ends(self) -> bool:
+        """Whether the item ends here."""
         return (
             self.peek() is END
             or (self.peek().kind == "sign" and self.peek().text in _STOPS)
@@ -121,6 +128,7 @@ class Reader(Primaries):
         return ("rel", *parts)
 
     def ratio(self) -> Node:
+        """Parts with colons between them: `1:2:3`."""
         parts = [self.union()]
         while self.take(":"):
             parts.append(self.union())
@@ -129,6 +137,7 @@ class Reader(Primaries):
         return ("div", *parts) if len(parts) == 2 else ("ratio", *parts)
 
     def union(self) -> Node:
+        """Sets with signs of union, meet and difference between them."""
         node = self.sum()
         kinds = {"\\cup": "union", "\\cap": "meet", "\\setminus": "minus", "\\backslash": "minus"}
         while self.peek().kind == "cmd" and self.peek().text in kinds:
@@ -137,6 +146,7 @@ class Reader(Primaries):
         return node
 
     def sum(self) -> Node:
+        """Terms with signs between them."""
         node = self.product()
         while self.peek().kind in ("sign", "cmd") and self.peek().text in ("+", "-", "\\pm", "\\mp"):
             sign = self.next().text
@@ -150,6 +160,7 @@ class Reader(Primaries):
         return node
 
     def product(self, until_function: bool = False) -> Node:
+        """Factors, with or without a sign between them; up to the next function if asked."""
         node = self.signed()
         while True:
             token = self.peek()
@@ -170,6 +181,7 @@ class Reader(Primaries):
         return token.kind == "sign" and (token.text in ("(", "[", "{") or (token.text == "|" and not self.bars))
 
     def signed(self) -> Node:
+        """A part with the signs before it."""
         if self.take("-"):
             return ("neg", self.signed())
         if self.take("+"):
@@ -179,6 +191,7 @@ class Reader(Primaries):
         return self.power()
 
     def power(self) -> Node:
+        """A part with its exponent."""
         self.deeper()
         node = self.postfix(self.primary())
         if self.take("^"):
@@ -188,6 +201,7 @@ class Reader(Primaries):
         return node
 
     def postfix(self, node: Node) -> Node:
+        """A part with factorial, percent and degree signs behind it."""
         while True:
             if self.take("!"):
                 node = ("fn", "factorial2" if self.take("!") else "factorial", node)
