@@ -1,24 +1,26 @@
 """One typed config per run: field defaults < YAML files left to right < `key=value` on the command line.
 
-A config is a pydantic class below `RunConfig`; the field's docstring is its help text. `parse` is the whole command
-line of an entry point: `--help`, `--dry-run`, YAML files, positional values, `key=value`, `--key value` and bare
-`--flag`. A dotted key reaches inside, a number in it indexes a list, `-` is `_`. A mistake is one line on standard
-error and exit code 2.
+A config is a pydantic class below `RunConfig`; the field's docstring is its help text. A dotted key reaches inside, a
+number in it indexes a list, `-` is `_`. The command line itself is `common.command`.
 """
 
 import difflib
 import hashlib
 import json
+import os
 import re
 import types
 import typing
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, TypeVar
 
 import yaml
 from pydantic import BaseModel, BeforeValidator, ConfigDict, ValidationError
 from pydantic.fields import FieldInfo
+
+from common.redaction import redacted
 
 Values = dict[str, Any]
 
@@ -72,6 +74,72 @@ def _split_commas(value: Any) -> Any:
 CommaList = Annotated[list[str], BeforeValidator(_split_commas)]
 """A list that the command line may give as `a,b,c`."""
 
+
+class Out:
+    """Marks a field that names a file to write, or a folder: looked at before any work.
+
+    Args:
+        endings: what the file's name may end in; any ending if none is given.
+        folder: it is a folder.
+    """
+
+    def __init__(self, *endings: str, folder: bool = False) -> None:
+        self.endings = endings
+        self.folder = folder
+
+
+@dataclass(frozen=True)
+class OutPlace:
+    """The place of an output, as a config's field names it."""
+
+    field: str
+    path: str
+    endings: tuple[str, ...]
+    folder: bool
+
+    def check_name(self) -> None:
+        """Raises:
+        ValueError: the ending is none that this output can have, or a folder stands where the file would.
+        """
+        if self.endings and not self.path.endswith(self.endings):
+            raise ConfigError(f"{self.field}={self.path}: the name must end in {' or '.join(self.endings)}")
+        path = Path(self.path)
+        if self.folder and path.exists() and not path.is_dir():
+            raise ConfigError(f"{self.field}={self.path} is a file; name a folder")
+        if not self.folder and path.is_dir():
+            raise ConfigError(f"{self.field}={self.path} is a folder; name a file")
+
+    def make_place(self) -> None:
+        """Make the file's folder, and see that the file can be written.
+
+        Raises:
+            ValueError: it cannot.
+        """
+        if "://" in self.path:
+            return  # an object store has no folders; its own errors come with the first write
+        place = Path(self.path) if self.folder else Path(self.path).parent
+        try:
+            if not self.folder:  # a stage makes its own folder, when it has something to put there
+                place.mkdir(parents=True, exist_ok=True)
+            while not place.exists():
+                place = place.parent
+        except OSError as error:
+            raise ConfigError(f"{self.field}={self.path}: {place} cannot be made ({error.strerror})") from None
+        if not place.is_dir():
+            raise ConfigError(f"{self.field}={self.path}: {place} is a file, not a folder")
+        if not os.access(place, os.W_OK):
+            raise ConfigError(f"{self.field}={self.path}: no permission to write into {place}")
+
+
+def out_files(config: "RunConfig") -> Iterator[OutPlace]:
+    """The outputs that a config names in fields marked `Out`; an empty name is none."""
+    for name, described in type(config).model_fields.items():
+        value = getattr(config, name)
+        for mark in described.metadata:
+            if isinstance(mark, Out) and isinstance(value, str) and value:
+                yield OutPlace(name, value, mark.endings, mark.folder)
+
+
 C = TypeVar("C", bound=RunConfig)
 
 
@@ -104,8 +172,19 @@ def read_yaml(text: str) -> Any:
     return yaml.load(text, _Loader)
 
 
-def load(config_class: type[C], files: Sequence[str | Path] = (), overrides: Mapping[str, Any] | None = None) -> C:
+def load(
+    config_class: type[C],
+    files: Sequence[str | Path] = (),
+    overrides: Mapping[str, Any] | None = None,
+    passes_over: type[RunConfig] | None = None,
+) -> C:
     """Build a config from YAML files, the later over the earlier, and dotted overrides over both.
+
+    Args:
+        config_class: what to build.
+        files: YAML files.
+        overrides: values by dotted key.
+        passes_over: another run's config: its keys may stand in the files, and those not known here are left out.
 
     Raises:
         ConfigError: a file is missing or no mapping, a key is unknown, a value does not fit.
@@ -121,6 +200,9 @@ def load(config_class: type[C], files: Sequence[str | Path] = (), overrides: Map
         if document is not None and not isinstance(document, dict):
             raise ConfigError(f"{file} holds no mapping of keys to values")
         values = _merge(values, document or {})
+    if passes_over is not None:
+        foreign = set(passes_over.model_fields) - set(config_class.model_fields)
+        values = {key: value for key, value in values.items() if key not in foreign}
     for key, value in (overrides or {}).items():
         _set(values, spelled_key(key), value)
     try:
@@ -130,8 +212,8 @@ def load(config_class: type[C], files: Sequence[str | Path] = (), overrides: Map
 
 
 def to_yaml(config: RunConfig) -> str:
-    """The resolved config as YAML that loads back to an equal config."""
-    return yaml.safe_dump(config.model_dump(mode="json"), sort_keys=False, allow_unicode=True, width=120)
+    """The resolved config as YAML that loads back to an equal config, but for secrets, which are hidden."""
+    return yaml.safe_dump(redacted(config.model_dump(mode="json")), sort_keys=False, allow_unicode=True, width=120)
 
 
 def config_hash(config: RunConfig) -> str:

@@ -16,11 +16,12 @@ import re
 from collections.abc import Iterator
 from importlib import metadata
 from pathlib import Path
+from typing import Annotated
 
 from pydantic import Field
 
-from common.command import parse, usage_errors
-from common.config import RunConfig
+from common.command import entry_point, parse, usage_errors
+from common.config import Out, RunConfig
 from common.pools.documents import Document, write_documents
 from common.runs.folder import write_json
 
@@ -32,7 +33,7 @@ FENCE = re.compile(r"^\s*(```|~~~)")
 class LocalPoolConfig(RunConfig):
     """Where the pool goes and how large it gets."""
 
-    out: str
+    out: Annotated[str, Out(folder=True)]
     """Folder for the shards; files of the same names are replaced."""
 
     limit: int | None = Field(None, ge=1)
@@ -48,6 +49,7 @@ class LocalPoolConfig(RunConfig):
     """Longer pages are cut at headings; a section that is longer by itself stays whole."""
 
 
+@entry_point
 def main(argv: list[str] | None = None) -> None:
     """Read the command line, then write the pool."""
     config = parse(LocalPoolConfig, __doc__, argv, positional=("out",))

@@ -7,11 +7,12 @@ Usage:
 
 from collections.abc import Iterator
 from itertools import islice
+from typing import Annotated
 
 from pydantic import Field
 
-from common.command import parse, usage_errors
-from common.config import RunConfig
+from common.command import entry_point, parse, usage_errors
+from common.config import Out, RunConfig
 from common.pools.documents import Document, write_documents
 from common.pools.shards import list_shards, read_pool
 from common.pools.storage import join
@@ -23,7 +24,7 @@ class SamplePoolConfig(RunConfig):
     pool: str
     """The large pool; it is read only as far as needed."""
 
-    out: str
+    out: Annotated[str, Out(folder=True)]
     """Folder for the shards; files of the same names are replaced."""
 
     limit: int = Field(300, ge=1)
@@ -61,6 +62,7 @@ def _fitting(config: SamplePoolConfig) -> Iterator[Document]:
             yield document
 
 
+@entry_point
 def main(argv: list[str] | None = None) -> None:
     """Read the command line, then write the pool."""
     config = parse(SamplePoolConfig, __doc__, argv, positional=("pool", "out"))

@@ -19,7 +19,7 @@ from typing import Annotated, Any
 
 from pydantic import Field
 
-from common.command import fail, parse
+from common.command import entry_point, fail, parse
 from common.config import HOW, RunConfig
 from common.model_server import healthy
 
@@ -130,6 +130,7 @@ def plan(config: ServeConfig) -> dict[str, Any]:
     return {"runs": " ".join(config.words()), "url": config.url, "gpus": config.gpus or "as given"}
 
 
+@entry_point
 def main(argv: list[str] | None = None) -> None:
     """Read the command line, then serve or wait."""
     config = parse(ServeConfig, __doc__, argv, plan=plan)

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 
 from pydantic import Field
 
-from common.command import parse, usage_errors
+from common.command import entry_point, parse, usage_errors
 from common.config import RunConfig
 
 if TYPE_CHECKING:
@@ -48,6 +48,7 @@ def left_out(lengths: Sequence[int], max_tokens: int) -> tuple[float, float]:
     return len(over) / len(lengths), sum(over) / sum(lengths)
 
 
+@entry_point
 def main(argv: list[str] | None = None) -> None:
     """Read the command line, count tokens, print what the limit leaves out."""
     config = parse(TruncationConfig, __doc__, argv, positional=("pool",))

@@ -14,8 +14,8 @@ from typing import Annotated, Any
 
 from pydantic import Field
 
-from common.command import parse, usage_errors
-from common.config import HOW, RunConfig
+from common.command import entry_point, parse, usage_errors
+from common.config import HOW, Out, RunConfig
 from common.engines.config import EngineConfig, TransformersEngineConfig
 from common.engines.open import open_engine
 from common.engines.requests import Request
@@ -42,7 +42,7 @@ class CleaningConfig(RunConfig):
     max_rows: int = Field(100_000, gt=0)
     """At most so many pages, from the first."""
 
-    out: Annotated[str | None, HOW] = None
+    out: Annotated[str | None, HOW, Out(".json")] = None
     """Where the figures go as JSON; the answers go beside them, as `.jsonl`."""
 
 
@@ -69,6 +69,7 @@ def clean_pages(config: CleaningConfig) -> list[dict[str, Any]]:
     return rows
 
 
+@entry_point
 def main(argv: list[str] | None = None) -> None:
     """Read the command line, generate, print and write the figures."""
     config = parse(CleaningConfig, __doc__, argv, plan=lambda config: {"reads": config.rows, "writes": config.out})

@@ -19,8 +19,8 @@ from typing import Annotated
 
 from pydantic import Field
 
-from common.command import parse, usage_errors
-from common.config import HOW, RunConfig
+from common.command import entry_point, parse, usage_errors
+from common.config import HOW, Out, RunConfig
 from eval.faithfulness.key_points import judge_pairs, summarize
 from eval.faithfulness.pairs import read_pairs
 from eval.judges.judge import Judge, JudgeConfig
@@ -44,10 +44,11 @@ class KeyPointsConfig(RunConfig):
     limit: int | None = Field(100, ge=1)
     """Stop after this many pairs (the paper tagged 100 rewrites)."""
 
-    out: Annotated[str, HOW] = ""
+    out: Annotated[str, HOW, Out()] = ""
     """JSONL file for claims and labels by document; nothing is written if empty."""
 
 
+@entry_point
 def main(argv: list[str] | None = None) -> None:
     """Read the command line, ask the judge, print the rates."""
     config = parse(KeyPointsConfig, __doc__, argv, positional=("organic", "recycled"))

@@ -16,11 +16,12 @@ results/mine.json is DCLM's evaluation record; the folder results/mine beside it
 each score. The same command again scores only what is not there yet.
 """
 
-from common.command import parse, usage_errors
+from common.command import entry_point, parse, usage_errors
 from eval.runner.config import EvalConfig, check, plan
 from eval.runner.table import table
 
 
+@entry_point
 def main(argv: list[str] | None = None) -> None:
     """Read the command line, evaluate, print the table."""
     config = parse(EvalConfig, __doc__, argv, plan=plan)

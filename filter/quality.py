@@ -9,23 +9,24 @@ fields; a text that a scorer cannot score gets null there and is counted. At the
 each score are printed: a threshold is a number, not a rate, and what share it keeps differs from pool to pool.
 """
 
-import sys
 from collections.abc import Sequence
 from functools import partial
 from typing import Any
 
-from common.command import parse, usage_errors
+from common.command import Command, entry_point, parse_command, usage_errors
 from common.pools.shards import list_shards, read_pool
 from common.pools.stats import add_stats
 from common.runs.launch import run_shards
-from filter.scorers.batches import ScoreConfig, read_score, score_shard
+from filter.scorers.batches import ScorePoolConfig, read_score, score_shard
 from filter.scorers.kinds import open_scorer, scores_hash
 
 
+@entry_point
 def main(argv: list[str] | None = None) -> None:
     """Read the command line, score the pool, print what came out."""
-    arguments = [_into_scorer(argument) for argument in (sys.argv[1:] if argv is None else argv)]
-    config = parse(ScoreConfig, __doc__, arguments, positional=("command", "pool", "out"), plan=_plan)
+    _, config = parse_command(
+        {"score": Command(ScorePoolConfig, positional=("pool", "out"), plan=_plan, inside="scorer")}, __doc__, argv
+    )
     with usage_errors():
         shards = list_shards(config.pool)
         for scorer in config.all_scorers():
@@ -47,7 +48,7 @@ def main(argv: list[str] | None = None) -> None:
         print(text_histogram(field, histograms[field]))  # noqa: T201 - the command's output
 
 
-def _plan(config: ScoreConfig) -> dict[str, Any]:
+def _plan(config: ScorePoolConfig) -> dict[str, Any]:
     return {"reads": f"{len(list_shards(config.pool))} shards of {config.pool}", "writes": config.out}
 
 
@@ -56,15 +57,6 @@ def _sum(stats: Sequence[dict[str, Any]]) -> dict[str, Any]:
     for one in stats:
         total = add_stats(total, one) if total else dict(one)
     return total
-
-
-def _into_scorer(argument: str) -> str:
-    """`model=FILE` → `scorer.model=FILE`: a scorer's own keys may stand alone on the command line."""
-    key, equals, value = argument.removeprefix("--").partition("=")
-    own = key.replace("-", "_").partition(".")[0] in ScoreConfig.model_fields
-    if not equals or own or argument.endswith((".yaml", ".yml")):
-        return argument
-    return f"scorer.{key}={value}"
 
 
 if __name__ == "__main__":

@@ -22,10 +22,11 @@ Differs from the paper (arXiv:2510.10681):
 import json
 from typing import Any
 
-from common.command import parse, usage_errors
+from common.command import entry_point, parse, usage_errors
 from filter.config import FilterConfig
 
 
+@entry_point
 def main(argv: list[str] | None = None) -> None:
     """Read the command line, run the recipe, print what was kept."""
     config = parse(FilterConfig, __doc__, argv, plan=_plan)

@@ -17,8 +17,8 @@ from typing import Annotated, Any
 
 from pydantic import Field
 
-from common.command import parse, usage_errors
-from common.config import HOW
+from common.command import entry_point, parse, usage_errors
+from common.config import HOW, Out
 from common.runs.folder import write_json
 from filter.scorers.training import FastTextTraining, measure, read_label, read_rows, split, train_fasttext
 
@@ -29,13 +29,14 @@ class TrainQualityConfig(FastTextTraining):
     data: str
     """JSONL file of rows with `text` and `label`."""
 
-    out: Annotated[str, HOW]
+    out: Annotated[str, HOW, Out(".bin")]
     """The model file to write (`.bin`)."""
 
     train_frac: float = Field(0.7, gt=0, lt=1)
     """Share of each label's pages to train on; the others measure."""
 
 
+@entry_point
 def main(argv: list[str] | None = None) -> None:
     """Read the command line, train, measure, print."""
     config = parse(TrainQualityConfig, __doc__, argv, positional=("data",), plan=_plan)

@@ -13,7 +13,7 @@ CHECKPOINT is a run folder (its last checkpoint, or step=N) or a checkpoint fold
 
 from typing import Literal
 
-from common.command import fail, parse, usage_errors
+from common.command import entry_point, fail, parse, usage_errors
 from common.config import RunConfig
 
 PATHS = {"to-hf": 2, "from-hf": 2, "from-open-lm": (2, 3), "to-open-lm": 2, "tar-in": 2, "tar-out": 2}
@@ -53,6 +53,7 @@ class ExportConfig(RunConfig):
     """from-open-lm, for a file without rotary frequencies: a tokenised folder whose loss decides between the forms."""
 
 
+@entry_point
 def main(argv: list[str] | None = None) -> None:
     """Read the command line, then convert."""
     config = parse(ExportConfig, __doc__, argv, positional=("command", "paths"), plan=_plan)

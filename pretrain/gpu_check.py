@@ -15,8 +15,8 @@ from typing import Annotated
 
 from pydantic import Field
 
-from common.command import fail, parse
-from common.config import HOW, CommaList, RunConfig
+from common.command import entry_point, fail, parse
+from common.config import HOW, CommaList, Out, RunConfig
 from common.runs.folder import write_json
 from common.tokens.token_set import describe, id_dtype, shard_name, write_manifest
 from pretrain.model.config import load_model_config
@@ -30,7 +30,7 @@ TARGETS = {"411m_1x": 0.50, "1b_1x": 0.55}
 class GpuCheckConfig(RunConfig):
     """What to measure."""
 
-    out: Annotated[str, HOW] = "runs/gpu_check"
+    out: Annotated[str, HOW, Out(folder=True)] = "runs/gpu_check"
     """Folder for gpu_check.json and the made-up data."""
 
     scales: CommaList = ["411m_1x", "1b_1x"]
@@ -55,6 +55,7 @@ class GpuCheckConfig(RunConfig):
     """`cpu` only shows that the check runs."""
 
 
+@entry_point
 def main(argv: list[str] | None = None) -> None:
     """Read the command line, then measure."""
     config = parse(GpuCheckConfig, __doc__, argv)

@@ -13,7 +13,7 @@ from typing import Any
 
 from pydantic import Field
 
-from common.command import parse, usage_errors
+from common.command import entry_point, parse, usage_errors
 from common.config import RunConfig
 from common.runs.folder import read_metrics
 from pretrain.data.cursor import Cursor
@@ -61,6 +61,7 @@ class PlanConfig(RunConfig):
     """A run folder whose metrics.jsonl has the rate."""
 
 
+@entry_point
 def main(argv: list[str] | None = None) -> None:
     """Read the command line, then print the plan."""
     config = parse(PlanConfig, __doc__, argv, positional=("scale",))

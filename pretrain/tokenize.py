@@ -17,10 +17,11 @@ Differs from DCLM's tool:
 
 from typing import Any
 
-from common.command import parse, usage_errors
+from common.command import entry_point, parse, usage_errors
 from pretrain.tokenising.config import TokenizeConfig
 
 
+@entry_point
 def main(argv: list[str] | None = None) -> None:
     """Read the command line, then tokenise."""
     config = parse(TokenizeConfig, __doc__, argv, plan=plan_summary)

@@ -11,12 +11,12 @@ other model.
 import itertools
 from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated
 
 from pydantic import Field
 
-from common.command import parse, usage_errors
-from common.config import RunConfig
+from common.command import entry_point, parse, usage_errors
+from common.config import Out, RunConfig
 from common.pools.documents import read_documents
 from common.pools.shards import list_shards
 
@@ -44,7 +44,7 @@ class TokenizerConfig(RunConfig):
     pool: str = "runs/quickstart/pool"
     """Shards whose texts it learns from."""
 
-    out: str = "runs/tiny/tokenizer"
+    out: Annotated[str, Out(folder=True)] = "runs/tiny/tokenizer"
     """Folder for the Hugging Face tokenizer."""
 
     vocab_size: int = Field(4096, ge=300)
@@ -98,6 +98,7 @@ def pool_texts(pool: str, max_chars: int) -> Iterator[str]:
         yield document["text"]
 
 
+@entry_point
 def main(argv: list[str] | None = None) -> None:
     """Read the command line, then train and save the tokenizer."""
     config = parse(TokenizerConfig, __doc__, argv, plan=lambda config: {"reads": config.pool, "writes": config.out})

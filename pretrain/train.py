@@ -13,42 +13,25 @@ Differs from DCLM and open_lm (arXiv:2406.11794):
     3. Weights and optimizer states are fp32 in every precision; the rotary frequencies are exact.
 """
 
-import sys
-from pathlib import Path
-
-from common.command import parse, usage_errors
-from common.config import read_yaml
+from common.command import entry_point, parse, usage_errors
 from pretrain.training.config import PretrainConfig, scale_file
 from pretrain.training.course import run_job
 from pretrain.training.job import prepare
 
 
+@entry_point
 def main(argv: list[str] | None = None) -> None:
     """Read the command line, then train."""
-    with usage_errors():
-        arguments = with_scale_file(list(sys.argv[1:] if argv is None else argv))
-    config = parse(PretrainConfig, __doc__, arguments, plan=lambda config: prepare(config).summary(config))
+    config = parse(
+        PretrainConfig,
+        __doc__,
+        argv,
+        files={"scale": scale_file},
+        plan=lambda config: prepare(config).summary(config),
+    )
     with usage_errors():
         job = prepare(config)
     run_job(config, job)
-
-
-def with_scale_file(arguments: list[str]) -> list[str]:
-    """The arguments with the scale's YAML file put first, if one is named on the command line or in a file.
-
-    Raises:
-        ValueError: there is no such scale.
-    """
-    name = None
-    for position, argument in enumerate(arguments):
-        if argument.endswith((".yaml", ".yml")) and Path(argument).is_file():
-            values = read_yaml(Path(argument).read_text(encoding="utf-8"))
-            name = (values.get("scale") if isinstance(values, dict) else None) or name
-        elif argument.removeprefix("--").startswith("scale="):
-            name = argument.partition("=")[2]
-        elif argument == "--scale" and position + 1 < len(arguments):
-            name = arguments[position + 1]
-    return [str(scale_file(name)), *arguments] if name else arguments
 
 
 if __name__ == "__main__":

@@ -4,7 +4,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
-from common.config import HOW, RunConfig
+from common.config import HOW, Out, RunConfig
 from common.engines.config import EngineConfig, VLLMEngineConfig
 from common.runs.launch import Cluster
 from rephrase.health import HealthConfig
@@ -40,7 +40,7 @@ class RephraseConfig(RunConfig):
     input: str
     """The pool: folder, glob, file or fsspec URL."""
 
-    output: Annotated[str, HOW]
+    output: Annotated[str, HOW, Out(folder=True)]
     """Where the recycled pool goes."""
 
     model: str

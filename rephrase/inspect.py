@@ -15,7 +15,7 @@ from typing import Any
 
 from pydantic import Field
 
-from common.command import parse, usage_errors
+from common.command import entry_point, parse, usage_errors
 from common.config import RunConfig
 from common.pools.documents import Document, read_lines
 from common.pools.shards import list_shards, read_pool
@@ -117,6 +117,7 @@ def _wrap(text: str, column: int) -> list[str]:
     ]
 
 
+@entry_point
 def main(argv: list[str] | None = None) -> None:
     """Read the command line, then show."""
     config = parse(InspectConfig, __doc__, argv, positional=("pool",), plan=lambda config: {"reads": config.pool})

@@ -17,7 +17,7 @@ from typing import Any
 
 from pydantic import Field
 
-from common.command import parse, usage_errors
+from common.command import entry_point, parse, usage_errors
 from common.engines.config import ServerEngineConfig
 from common.engines.open import check_engine, open_engine
 from common.engines.requests import load_tokenizer
@@ -130,6 +130,7 @@ def table(config: PlanConfig, shards: list[Shard], first: Size, pool: Size, tok_
     return "\n".join("  ".join(f"{cell:>{width}}" for cell, width in zip(row, widths, strict=True)) for row in rows)
 
 
+@entry_point
 def main(argv: list[str] | None = None) -> None:
     """Read the command line, then estimate."""
     config = parse(PlanConfig, __doc__, argv, positional=("input",), plan=lambda config: {"reads": config.input})

@@ -19,7 +19,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from common.command import fail, parse, usage_errors
+from common.command import entry_point, fail, parse, usage_errors
 from common.engines.open import check_engine
 from common.pools.shards import Shard, list_shards
 from common.pools.stats import Stats, add_stats
@@ -68,6 +68,7 @@ def plan(config: RephraseConfig) -> dict[str, Any]:
     return {"reads": reads, "writes": config.output, "config_hash": run_hash(config)}
 
 
+@entry_point
 def main(argv: list[str] | None = None) -> None:
     """Read the command line, then rephrase."""
     config = parse(RephraseConfig, __doc__, argv, positional=("start", "end"), plan=plan)

@@ -16,18 +16,18 @@ from typing import Annotated
 
 from pydantic import Field
 
-from common.command import parse, usage_errors
+from common.command import entry_point, parse, usage_errors
 from common.config import HOW
 from eval.likelihood.spans import Unwritable
 from eval.likelihood.trunks import Trunk
-from rl.grpo.config import RLConfig
+from rl.grpo.config import RLConfig, RowsConfig
 from rl.rewards.base import Batch
 from rl.rewards.likelihood import UNWRITABLE
 from rl.scoring.baselines import BaselineStore
 
 
-class BaselinesConfig(RLConfig):
-    """A run's config, of which the data and the rewards with a baseline are used."""
+class BaselinesConfig(RowsConfig):
+    """The data of a run's config and its rewards with a baseline. A run's YAML file is read as it is."""
 
     batch_rows: Annotated[int, HOW] = Field(256, ge=1)
     """Rows scored, and written, together."""
@@ -72,9 +72,10 @@ def fill(config: BaselinesConfig) -> dict[str, int]:
     return {**counts, "computed": len(store.entries) - before}
 
 
+@entry_point
 def main(argv: list[str] | None = None) -> None:
     """Read the command line, fill the store, say what was done."""
-    config = parse(BaselinesConfig, __doc__, argv)
+    config = parse(BaselinesConfig, __doc__, argv, passes_over=RLConfig)
     with usage_errors():
         counts = fill(config)
     print(json.dumps(counts))  # noqa: T201 - the command's output

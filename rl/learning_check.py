@@ -23,10 +23,11 @@ from typing import Any
 
 from pydantic import Field
 
-from common.command import parse, usage_errors
+from common.command import entry_point, parse, usage_errors
 from common.runs.folder import read_metrics, write_json
 from rl.grpo.check import check, check_servers, plan, show_progress
-from rl.grpo.config import RLConfig, replace_text
+from rl.grpo.config import RLConfig
+from rl.scoring.config import replace_text
 
 Totals = Mapping[str, float]
 
@@ -164,6 +165,7 @@ def sentence(name: str, found: Mapping[str, Any]) -> str:
     )
 
 
+@entry_point
 def main(argv: list[str] | None = None) -> None:
     """Read the command line, train with every seed, print the verdict."""
     config = parse(LearningCheckConfig, __doc__, argv, plan=plan)

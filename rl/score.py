@@ -9,7 +9,6 @@ document: its `text` is taken for what the model wrote after the sentinel. Every
 `rewards: {name: value or null}`, `parts` and `total`; a table shows means, pass rates and what was skipped.
 """
 
-import sys
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from statistics import fmean, pstdev
@@ -18,24 +17,25 @@ from typing import Annotated, Any
 import orjson
 from pydantic import Field
 
-from common.command import parse, usage_errors
-from common.config import HOW
+from common.command import entry_point, parse, usage_errors
+from common.config import HOW, Out
 from common.pools.documents import read_lines, write_documents
 from rephrase.text.prompts import SENTINEL
 from rl.grpo.config import RLConfig
 from rl.rewards.base import Batch, Reward, combine, failure, message_text, parts
 from rl.rewards.kinds import open_rewards
+from rl.scoring.config import RewardsConfig
 
 Row = dict[str, Any]
 
 
-class ScoreConfig(RLConfig):
-    """A run's config, of which the rewards and their weights are used, and what to score."""
+class ScorePairsConfig(RewardsConfig):
+    """The rewards of a run's config, and what they score. A run's YAML file is read as it is."""
 
     pairs: str
     """JSONL file (or another shard form) of recorded rows."""
 
-    scores: Annotated[str, HOW] = ""
+    scores: Annotated[str, HOW, Out(".jsonl", ".jsonl.gz", ".jsonl.zst", ".parquet")] = ""
     """JSONL file to write, given as `out=FILE`; only the table is printed if empty."""
 
     batch_rows: Annotated[int, HOW] = Field(64, ge=1)
@@ -56,7 +56,7 @@ def score_rows(rows: Sequence[Row], rewards: Sequence[Reward], weights: Mapping[
         }
 
 
-def _bind(config: ScoreConfig, rewards: Sequence[Reward]) -> None:
+def _bind(config: ScorePairsConfig, rewards: Sequence[Reward]) -> None:
     """Models for the rewards that score with one; likelihoods without reasoning are looked up, and not written."""
     from rl.scoring.models import SavedModels, bind, likelihood_rewards
 
@@ -107,12 +107,13 @@ def table(rows: Sequence[Row], weights: Mapping[str, float]) -> str:
     return "\n".join([*lines, *(f"{name} {count}" for name, count in sorted(words.items()))])
 
 
+@entry_point
 def main(argv: list[str] | None = None) -> None:
     """Read the command line, score, write the rows, print the table."""
-    arguments = sys.argv[1:] if argv is None else argv
-    # `out` is this command's file, not the run folder that the config names.
-    arguments = [f"scores={word[4:]}" if word.startswith("out=") else word for word in arguments]
-    config = parse(ScoreConfig, __doc__, arguments, positional=("pairs",))
+    # `out` is this command's file, not the run folder that the config names
+    config = parse(
+        ScorePairsConfig, __doc__, argv, positional=("pairs",), rename={"out": "scores"}, passes_over=RLConfig
+    )
     with usage_errors():
         rows = [orjson.loads(line) for line in read_lines(config.pairs) if line.strip()]
         if not rows:

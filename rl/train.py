@@ -16,12 +16,13 @@ Differs from the paper (arXiv:2510.10681):
     4. A batch is given in prompts per step; accumulation follows from the number of processes.
 """
 
-from common.command import fail, parse, usage_errors
+from common.command import entry_point, fail, parse, usage_errors
 from rl.grpo.check import check, check_servers, plan, show_progress
 from rl.grpo.config import RLConfig
 from rl.rewards.base import Stopped
 
 
+@entry_point
 def main(argv: list[str] | None = None) -> None:
     """Read the command line, then train."""
     config = parse(RLConfig, __doc__, argv, plan=plan)

@@ -20,12 +20,20 @@ from typing import Any, TypeVar
 
 from common.config import RunConfig, config_hash, to_yaml
 from common.pools.storage import atomic_write, join
+from common.redaction import redacted
 
 T = TypeVar("T")
 
 VERSIONED = ("torch", "transformers", "trl", "vllm", "accelerate", "datasets", "tokenizers", "numpy", "pyarrow")
 
 log = logging.getLogger("repro")
+
+
+class _Redacting(logging.Formatter):
+    """Log lines without secrets."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        return str(redacted(super().format(record)))
 
 
 class Run:
@@ -45,7 +53,7 @@ class Run:
         write_json(self.folder / "run.json", describe_run(config, seed))
         self._metrics = (self.folder / "metrics.jsonl").open("a", encoding="utf-8")
         self._log_file = logging.FileHandler(self.folder / "log.txt", encoding="utf-8")
-        self._log_file.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
+        self._log_file.setFormatter(_Redacting("%(asctime)s %(levelname)s %(name)s: %(message)s"))
         logging.getLogger().addHandler(self._log_file)
 
     def log(self, metrics: Mapping[str, Any], step: int | None = None) -> None:
@@ -95,7 +103,7 @@ def read_metrics(folder: str | Path) -> list[dict[str, Any]]:
 def describe_run(config: RunConfig, seed: int | None = None) -> dict[str, Any]:
     """What is needed to tell one run from another: command, commit, versions, host, seed, config hash."""
     return {
-        "command": [Path(sys.argv[0]).name, *sys.argv[1:]],
+        "command": redacted(_command()),
         "commit": _commit(),
         "config_hash": config_hash(config),
         "seed": seed,
@@ -106,9 +114,17 @@ def describe_run(config: RunConfig, seed: int | None = None) -> dict[str, Any]:
 
 
 def write_json(path: str | Path, value: Any) -> None:
-    """Write JSON so that the file appears whole or not at all."""
+    """Write JSON so that the file appears whole or not at all.
+
+    Raises:
+        ValueError: a number in it is not finite, which JSON cannot say.
+    """
+    try:
+        text = json.dumps(value, indent=1, ensure_ascii=False, allow_nan=False)
+    except ValueError as error:
+        raise ValueError(f"{path} is not written: {error}") from None
     with atomic_write(str(path)) as target:
-        target.write((json.dumps(value, indent=1, ensure_ascii=False) + "\n").encode())
+        target.write((text + "\n").encode())
 
 
 def progress(iterable: Iterable[T], total: int | None = None, label: str = "", unit: str = "docs") -> Iterator[T]:
@@ -139,13 +155,24 @@ def run_folder(output: str | Path, name: str) -> str:
     return join(output, f"_{name}")
 
 
+def _command() -> list[str]:
+    """The words that started this process; a module run with `-m` under its own name, not as its file."""
+    words = sys.orig_argv[1:]
+    if "-m" in words:
+        return ["python", *words[words.index("-m") :]]
+    return [Path(sys.argv[0]).name, *sys.argv[1:]]
+
+
 def _commit() -> str | None:
-    command = ["git", "-C", str(Path(__file__).parent), "rev-parse", "HEAD"]
+    """The commit of the checkout that this code runs from; None where it was installed, whatever lies around it."""
+    root = Path(__file__).parents[2]
+    command = ["git", "-C", str(root), "rev-parse", "--show-toplevel", "HEAD"]
     try:
         done = subprocess.run(command, capture_output=True, text=True, timeout=10, check=False)
     except (OSError, subprocess.TimeoutExpired):
         return None
-    return done.stdout.strip() or None
+    top, _, commit = done.stdout.strip().partition("\n")
+    return commit if done.returncode == 0 and top and Path(top).resolve() == root.resolve() else None
 
 
 @cache

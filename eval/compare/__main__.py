@@ -9,12 +9,13 @@ a score, rows (documents, for bits per byte) that both scored are resampled toge
 both cancels. A difference whose interval holds 0 is called "not distinguishable". Without rows there is no interval.
 """
 
-from common.command import parse, usage_errors
+from common.command import entry_point, parse, usage_errors
 from eval.compare.differences import CompareConfig, read
 from eval.compare.published import PUBLISHED
 from eval.compare.table import render
 
 
+@entry_point
 def main(argv: list[str] | None = None) -> None:
     """Read the command line, then print the table."""
     config = parse(CompareConfig, __doc__, argv, positional=("runs",))

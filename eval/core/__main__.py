@@ -19,24 +19,23 @@ Differs from DCLM's evaluation:
     2. Missing tasks never shrink a mean; rows of every entry are kept, with 95 % intervals from resampling them.
 """
 
-import sys
+from common.command import Command, entry_point, parse_command
+from eval.core.commands import ItemsConfig, RecordsConfig, print_records, write_items
 
-from common.command import fail
+COMMANDS = {
+    "items": Command(ItemsConfig, positional=("model", "task")),
+    "records": Command(RecordsConfig, positional=("files",)),
+}
 
 
+@entry_point
 def main(argv: list[str] | None = None) -> None:
     """Run the command that the first argument names."""
-    from eval.core.commands import print_records, write_items
-
-    command, *rest = list(sys.argv[1:] if argv is None else argv) or ["--help"]
-    if command == "items":
-        write_items(rest, __doc__)
-    elif command == "records" and not {"-h", "--help"} & set(rest):
-        print_records(rest)
-    elif command in ("-h", "--help", "records"):
-        print((__doc__ or "").strip())  # noqa: T201 - the command's output
+    name, config = parse_command(COMMANDS, __doc__, argv)
+    if name == "items":
+        write_items(config)
     else:
-        fail(f"no command {command!r}; there are: items, records")
+        print_records(config)
 
 
 if __name__ == "__main__":

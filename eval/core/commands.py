@@ -1,14 +1,13 @@
 """The commands of `python -m eval.core`: one entry's rows, and the scores of stored records."""
 
 import json
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
 from pydantic import Field
 
-from common.command import parse, usage_errors
-from common.config import HOW, RunConfig
+from common.command import usage_errors
+from common.config import HOW, Out, RunConfig
 from common.pools.storage import atomic_write
 from eval.core.aggregate import aggregate
 from eval.core.entries import entries_of
@@ -30,7 +29,7 @@ class ItemsConfig(RunConfig):
     data: str
     """Folder with the task files."""
 
-    out: Annotated[str, HOW]
+    out: Annotated[str, HOW, Out()]
     """JSONL, a line per row."""
 
     limit: int | None = Field(None, ge=1)
@@ -52,9 +51,8 @@ class ItemsConfig(RunConfig):
     """`auto` is the GPU if there is one."""
 
 
-def write_items(argv: list[str], doc: str | None) -> None:
-    """The `items` command; `doc` is its help."""
-    config = parse(ItemsConfig, doc, argv, positional=("model", "task"))
+def write_items(config: ItemsConfig) -> None:
+    """The `items` command: score one entry and write its rows."""
     with usage_errors():
         (entry, *others) = entries_of([config.task])
         if others:
@@ -75,12 +73,17 @@ def write_items(argv: list[str], doc: str | None) -> None:
     )
 
 
-def print_records(paths: Sequence[str]) -> None:
+class RecordsConfig(RunConfig):
+    """Recompute the summary scores of stored records."""
+
+    files: list[str] = Field(min_length=1)
+    """DCLM evaluation records."""
+
+
+def print_records(config: RecordsConfig) -> None:
     """The `records` command: recompute the summary scores of stored records, a JSON line each."""
     with usage_errors():
-        if not paths:
-            raise ValueError("name the records: python -m eval.core records FILE...")
-        lines = [record_line(path) for path in paths]
+        lines = [record_line(path) for path in config.files]
     for line in lines:
         print(json.dumps(line, ensure_ascii=False))  # noqa: T201 - the command's output
 

@@ -17,8 +17,8 @@ from typing import Annotated, Any
 
 from pydantic import Field
 
-from common.command import parse, usage_errors
-from common.config import HOW, RunConfig
+from common.command import entry_point, parse, usage_errors
+from common.config import HOW, Out, RunConfig
 from eval.faithfulness.measures import opening_collisions, score_pair
 from eval.faithfulness.pairs import read_pairs, summarize, table
 
@@ -32,7 +32,7 @@ class FaithfulnessConfig(RunConfig):
     recycled: str = ""
     """Shard file or pool of the recycled documents."""
 
-    out: Annotated[str, HOW] = ""
+    out: Annotated[str, HOW, Out()] = ""
     """JSONL file to write, one row of measures per pair; nothing is written if empty."""
 
     semantic_model: str = ""
@@ -45,6 +45,7 @@ class FaithfulnessConfig(RunConfig):
     """Stop after this many pairs."""
 
 
+@entry_point
 def main(argv: list[str] | None = None) -> None:
     """Read the command line, score every pair, write the rows and print the table."""
     config = parse(FaithfulnessConfig, __doc__, argv, positional=("organic", "recycled"))

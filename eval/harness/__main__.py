@@ -14,8 +14,8 @@ import json
 from pathlib import Path
 from typing import Annotated
 
-from common.command import parse, usage_errors
-from common.config import HOW, RunConfig
+from common.command import entry_point, parse, usage_errors
+from common.config import HOW, Out, RunConfig
 from eval.core.entries import entries_of
 from eval.core.files import find_files
 from eval.harness.task_files import task_definition
@@ -27,10 +27,11 @@ class TasksConfig(RunConfig):
     data: str
     """Folder with CORE's task files."""
 
-    out: Annotated[str, HOW]
+    out: Annotated[str, HOW, Out(folder=True)]
     """Folder for the YAML files."""
 
 
+@entry_point
 def main(argv: list[str] | None = None) -> None:
     """Read the command line, then write the task files."""
     import yaml

@@ -20,8 +20,8 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
-from common.command import parse, usage_errors
-from common.config import HOW
+from common.command import entry_point, parse, usage_errors
+from common.config import HOW, Out
 from eval.likelihood.config import ScorerConfig
 from eval.likelihood.open import open_scorer
 from eval.likelihood.trunks import Branch, Trunk
@@ -41,10 +41,11 @@ class LikelihoodConfig(ScorerConfig):
     rows: str
     """JSONL of rows, see above."""
 
-    out: Annotated[str, HOW]
+    out: Annotated[str, HOW, Out()]
     """JSONL with the scores beside the rows."""
 
 
+@entry_point
 def main(argv: list[str] | None = None) -> None:
     """Read the command line, score the rows, write them with their scores."""
     config = parse(LikelihoodConfig, __doc__, argv, positional=("model", "rows"))

@@ -8,10 +8,12 @@ A RUN is a run folder, a pool, a tokenised set, an evaluation record, or a folde
 by its files, not by its name. The page needs no network and runs no script; page text is escaped.
 """
 
+from typing import Annotated
+
 from pydantic import Field
 
-from common.command import fail, parse, usage_errors
-from common.config import RunConfig
+from common.command import entry_point, fail, parse, usage_errors
+from common.config import Out, RunConfig
 from common.pools.storage import atomic_write
 from common.runs.folder import write_json
 from eval.report.stages import Stage, find_stages
@@ -23,7 +25,7 @@ class ReportConfig(RunConfig):
     runs: list[str]
     """Run folders, pools, tokenised sets, evaluation records, or folders of these."""
 
-    out: str = "report.html"
+    out: Annotated[str, Out()] = "report.html"
     """The HTML file."""
 
     summary: str | None = None
@@ -39,6 +41,7 @@ class ReportConfig(RunConfig):
     """Longest organic text among the pairs shown, in characters."""
 
 
+@entry_point
 def main(argv: list[str] | None = None) -> None:
     """Read the command line, then write the report."""
     config = parse(ReportConfig, __doc__, argv, positional=("runs",))

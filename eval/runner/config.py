@@ -6,7 +6,7 @@ from typing import Annotated, Any
 
 from pydantic import Field
 
-from common.config import HOW, CommaList, RunConfig
+from common.config import HOW, CommaList, Out, RunConfig
 from eval.core.baselines import CORE_SETS, Version
 from eval.core.entries import ENTRIES, entries_of
 from eval.core.files import find_files
@@ -44,7 +44,7 @@ class EvalConfig(RunConfig):
     held_out: Annotated[str, HOW] = ""
     """Held-out text for `bpb`: a pool of documents or a tokenised set."""
 
-    output_file: Annotated[str, HOW] = ""
+    output_file: Annotated[str, HOW, Out(".json")] = ""
     """The record, JSON; the folder of the same name without its ending is the run folder."""
 
     limit: int | None = Field(None, ge=1)

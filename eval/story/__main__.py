@@ -15,13 +15,12 @@ turns pairwise annotations (people's, or those of `judge`) into win percent and 
 """
 
 import json
-import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from statistics import fmean
-from typing import Annotated, Any, Literal, TypeVar
+from typing import Annotated, Any, Literal
 
-from common.command import fail, parse, usage_errors
-from common.config import HOW, RunConfig
+from common.command import Command, entry_point, parse_command, usage_errors
+from common.config import HOW, Out, RunConfig
 from common.runs.folder import write_json
 from eval.story.generate import ContinueConfig, ReasonConfig, continue_story, plan_of, read_limited, reason
 from eval.story.improvement import ImprovementConfig, improvement
@@ -29,8 +28,6 @@ from eval.story.judge import PairwiseConfig, judge_pairs
 from eval.story.lexical import rouge_l, unseen_trigrams
 from eval.story.pairwise import count, read_annotations, strengths, table
 from eval.story.prompts import TASK_HEADING
-
-C = TypeVar("C", bound=RunConfig)
 
 
 class MetricsConfig(RunConfig):
@@ -45,7 +42,7 @@ class MetricsConfig(RunConfig):
     of: Literal["completion", "plan"] = "completion"
     """Measure whole completions, or the plans they end in."""
 
-    out: Annotated[str, HOW] = ""
+    out: Annotated[str, HOW, Out()] = ""
     """JSON file of the means and of every completion's measures; only printed if empty."""
 
 
@@ -58,7 +55,7 @@ class WinrateConfig(RunConfig):
     genre: Literal["", "scifi", "fantasy", "romance", "historical"] = ""
     """Only stories of one genre."""
 
-    out: Annotated[str, HOW] = ""
+    out: Annotated[str, HOW, Out()] = ""
     """JSON file of the table; only printed if empty."""
 
 
@@ -116,35 +113,27 @@ def _print_winrate(found: dict[str, Any]) -> None:
         print(f"{row['aspect']}: {row['second']} over {row['first']}: BT {share} %, wins {win} % ({counts})")  # noqa: T201
 
 
-def _run(config_class: type[C], work: Callable[[C], Any], argv: Sequence[str], positional: Sequence[str] = ()) -> Any:
-    config = parse(config_class, __doc__, argv, positional=positional)
-    with usage_errors():
-        return work(config)
+COMMANDS = {
+    "reason": (Command(ReasonConfig, positional=("model",)), reason),
+    "continue": (Command(ContinueConfig, positional=("model",)), continue_story),
+    "improvement": (Command(ImprovementConfig, positional=("model",)), improvement),
+    "metrics": (Command(MetricsConfig), metrics),
+    "judge": (Command(PairwiseConfig), judge_pairs),
+    "winrate": (Command(WinrateConfig, positional=("file",)), winrate),
+}
 
 
+@entry_point
 def main(argv: Sequence[str] | None = None) -> None:
     """Hand the command line to a command."""
-    arguments = list(sys.argv[1:] if argv is None else argv)
-    command = arguments.pop(0) if arguments else ""
-    if command in ("-h", "--help"):
-        print(__doc__)  # noqa: T201 - the command's output
-        return
-    if command == "winrate":
-        _print_winrate(_run(WinrateConfig, winrate, arguments, ("file",)))
-        return
-    if command == "reason":
-        figures = _run(ReasonConfig, reason, arguments, ("model",))
-    elif command == "continue":
-        figures = _run(ContinueConfig, continue_story, arguments, ("model",))
-    elif command == "improvement":
-        figures = _run(ImprovementConfig, improvement, arguments, ("model",))
-    elif command == "metrics":
-        figures = _run(MetricsConfig, metrics, arguments)
-    elif command == "judge":
-        figures = _run(PairwiseConfig, judge_pairs, arguments)
+    name, config = parse_command({name: command for name, (command, _) in COMMANDS.items()}, __doc__, argv)
+    _, work = COMMANDS[name]
+    with usage_errors():
+        found = work(config)
+    if name == "winrate":
+        _print_winrate(found)
     else:
-        fail(f"no command {command!r}; there are: reason, continue, improvement, metrics, judge, winrate")
-    print(json.dumps(figures))  # noqa: T201 - the command's output
+        print(json.dumps(found))  # noqa: T201 - the command's output
 
 
 if __name__ == "__main__":

@@ -14,7 +14,7 @@ from typing import Annotated, Any
 
 from pydantic import Field
 
-from common.config import HOW, RunConfig
+from common.config import HOW, Out, RunConfig
 from common.engines.config import EngineConfig, TransformersEngineConfig
 from common.engines.open import check_engine, open_engine
 from common.engines.requests import Engine, Request
@@ -34,7 +34,7 @@ class ReasonConfig(RunConfig):
     rows: str
     """Rows with `prompt`."""
 
-    out: Annotated[str, HOW]
+    out: Annotated[str, HOW, Out(".jsonl")]
     """JSONL of completions."""
 
     completions: int = Field(1, ge=1)

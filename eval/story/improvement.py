@@ -6,7 +6,7 @@ The builder of prompts and the scorer are those of the reward `completion_gain`,
 from statistics import fmean
 from typing import Annotated, Any, Literal
 
-from common.config import HOW, RunConfig
+from common.config import HOW, Out, RunConfig
 from common.pools.documents import write_documents
 from eval.likelihood.config import ScorerConfig
 from eval.likelihood.open import open_scorer
@@ -32,7 +32,7 @@ class ImprovementConfig(RunConfig):
     completions: str
     """Output of `reason`, or any JSONL of `id` and `completion`."""
 
-    out: Annotated[str, HOW]
+    out: Annotated[str, HOW, Out(".jsonl")]
     """JSONL: the completions' ids and numbers with `baseline_ppl`, `with_reasoning_ppl`, `percent_improvement`."""
 
     baseline: Literal["neutral", "no_plan"] = "no_plan"

@@ -9,7 +9,7 @@ import re
 from pathlib import Path
 from typing import Annotated, Any
 
-from common.config import HOW, RunConfig
+from common.config import HOW, Out, RunConfig
 from eval.judges.judge import Judge, JudgeConfig
 from eval.story.generate import read_limited
 from eval.story.pairwise import ASPECTS, TIE
@@ -42,7 +42,7 @@ class PairwiseConfig(RunConfig):
     second: str
     """Chapters of the other."""
 
-    out: Annotated[str, HOW]
+    out: Annotated[str, HOW, Out()]
     """Annotation CSV, for `winrate`."""
 
     judge: JudgeConfig

@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, model_validator
 
-from common.config import HOW, RunConfig
+from common.config import HOW, Out, RunConfig
 from common.pools.documents import Document
 from common.pools.exactly_once import Result, process_shard
 from common.pools.shards import Shard
@@ -61,7 +61,7 @@ def score_documents(documents: Iterable[Document], scorers: Sequence[Scorer]) ->
             yield Result(document | {field: scores[row] for field, scores in columns.items()}, counts=counts)
 
 
-class ScoreConfig(RunConfig):
+class ScorePoolConfig(RunConfig):
     """Score a pool."""
 
     command: Literal["score"] = "score"
@@ -69,7 +69,7 @@ class ScoreConfig(RunConfig):
     pool: str
     """Folder, glob, file or fsspec URL of shards."""
 
-    out: Annotated[str, HOW]
+    out: Annotated[str, HOW, Out(folder=True)]
     """Folder for the scored pool."""
 
     scorer: AnyScorerConfig | None = None
@@ -85,7 +85,7 @@ class ScoreConfig(RunConfig):
     """Where the shards are worked on."""
 
     @model_validator(mode="after")
-    def _has_scorers(self) -> "ScoreConfig":
+    def _has_scorers(self) -> "ScorePoolConfig":
         fields = [scorer.field for scorer in self.all_scorers()]
         if not fields:
             raise ValueError("no scorer given; add kind=fasttext model=FILE, or list scorers in a YAML file")
@@ -98,7 +98,7 @@ class ScoreConfig(RunConfig):
         return ([self.scorer] if self.scorer else []) + self.scorers
 
 
-def score_shard(shard: Shard, config: ScoreConfig, identity: str) -> dict[str, Any]:
+def score_shard(shard: Shard, config: ScorePoolConfig, identity: str) -> dict[str, Any]:
     """Score one shard of a pool; what a worker process runs."""
 
     def transform(documents: Iterator[Document]) -> Iterator[Result]:

@@ -4,7 +4,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
-from common.config import HOW, CommaList, RunConfig
+from common.config import HOW, CommaList, Out, RunConfig
 
 
 class TokenizeConfig(RunConfig):
@@ -14,7 +14,7 @@ class TokenizeConfig(RunConfig):
     input: Annotated[CommaList, HOW]
     """Pools: folders, globs, files or fsspec URLs of `.jsonl[.gz|.zst|.zstd]` and `.parquet` shards."""
 
-    output: Annotated[str, HOW]
+    output: Annotated[str, HOW, Out(folder=True)]
     """Folder for the tokenised set; local, since it is memory-mapped."""
 
     tokenizer: Annotated[str, HOW]

@@ -13,23 +13,22 @@ folder made by this command is made anew from its original template, so that twi
 thinking by itself is left alone.
 """
 
-import sys
 from collections.abc import Sequence
 
-from common.command import parse, usage_errors
+from common.command import entry_point, parse, usage_errors
 from rl.chat_template.convert import ChatTemplateConfig, convert
 
-SHORT = {"-i": "--input", "-o": "--output", "--copy": "--copy-weights"}
+SHORT = {"-i": "--input", "-o": "--output", "--copy": "--copy-weights", "--no-open-think": "--open-think=false"}
 
 
+@entry_point
 def main(argv: Sequence[str] | None = None) -> None:
     """Read the command line, write the folder, print what changed."""
-    arguments = [SHORT.get(word, word) for word in (sys.argv[1:] if argv is None else argv)]
-    arguments = ["--open-think=false" if word == "--no-open-think" else word for word in arguments]
     config = parse(
         ChatTemplateConfig,
         __doc__,
-        arguments,
+        argv,
+        short=SHORT,
         plan=lambda config: {"reads": config.input, "writes": config.output or f"{config.input}-think"},
     )
     with usage_errors():

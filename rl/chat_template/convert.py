@@ -4,7 +4,7 @@ import difflib
 from pathlib import Path
 from typing import Annotated, Any
 
-from common.config import HOW, RunConfig
+from common.config import HOW, Out, RunConfig
 from rl.chat_template.files import (
     copy_folder,
     set_end,
@@ -55,7 +55,7 @@ class ChatTemplateConfig(RunConfig):
     input: Annotated[str, HOW]
     """Model folder (`-i`)."""
 
-    output: Annotated[str, HOW] = ""
+    output: Annotated[str, HOW, Out(folder=True)] = ""
     """Folder to write (`-o`); the input's name with `-think` if empty."""
 
     system: str | None = SYSTEM

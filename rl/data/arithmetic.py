@@ -18,10 +18,11 @@ which to keep is what rewards can teach it in a few steps:
     Add 3 + 8 + 4      <think>It may be 6.</think> <answer> 6 </answer>
 """
 
-from common.command import parse, usage_errors
+from common.command import entry_point, parse, usage_errors
 from rl.data.generators.arithmetic import ArithmeticConfig, write
 
 
+@entry_point
 def main(argv: list[str] | None = None) -> None:
     """Read the command line, write the files."""
     config = parse(ArithmeticConfig, __doc__, argv, plan=lambda config: {"writes": f"{config.out}/*.jsonl"})

@@ -10,9 +10,10 @@ Usage:
 import sys
 from collections.abc import Sequence
 
-from common.command import fail
+from common.command import entry_point, fail
 
 
+@entry_point
 def main(argv: Sequence[str] | None = None) -> None:
     """Hand the command line to the data set's own module."""
     arguments = list(sys.argv[1:] if argv is None else argv)

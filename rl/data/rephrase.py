@@ -9,13 +9,14 @@ rephrasing request and its answer); with `form=text` only `id` and `text`, for p
 document are all in `train` or all in `held_out`.
 """
 
-from common.command import parse, usage_errors
+from common.command import entry_point, parse, usage_errors
 from common.pools.documents import write_documents
 from common.pools.shards import list_shards
 from common.tokens.counting import token_counter
 from rl.data.recycling.clean_rows import RephraseDataConfig, build_rows
 
 
+@entry_point
 def main(argv: list[str] | None = None) -> None:
     """Read the command line, then write the rows."""
     config = parse(RephraseDataConfig, __doc__, argv, plan=lambda config: {"reads": config.pool, "writes": config.out})

@@ -15,11 +15,12 @@ Reads rows of `rl.data.story.datapoints` whose synopsis is words of the chapter;
 
 import random
 
-from common.command import parse, usage_errors
+from common.command import entry_point, parse, usage_errors
 from common.pools.documents import read_rows, write_documents
 from rl.data.story.lessons import StoryPlansConfig, chats
 
 
+@entry_point
 def main(argv: list[str] | None = None) -> None:
     """Read the command line, write the chats."""
     config = parse(StoryPlansConfig, __doc__, argv, plan=lambda config: {"reads": config.source, "writes": config.out})

@@ -4,68 +4,46 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, model_validator
 
-from common.config import HOW, RunConfig
-from eval.likelihood.config import ScorerConfig
-from rephrase.text.prompts import PromptName, SystemName
+from common.config import HOW, Out
 from rl.data.recycling.build import RecyclingDataConfig
 from rl.data.rows.conversations import ConversationsConfig
 from rl.grpo.algorithms import Algorithm, with_preset
 from rl.grpo.std_filter import StdFilterConfig
 from rl.rewards.base import RewardConfig
-from rl.rewards.kinds import AnyRewardConfig, reward_name
 from rl.rewards.likelihood import LikelihoodConfig
 from rl.rewards.process import ProcessConfig
+from rl.scoring.config import RewardsConfig
 
 DataConfig = Annotated[RecyclingDataConfig | ConversationsConfig, Field(discriminator="kind")]
 """Where a run's rows come from."""
 
 
-class PromptConfig(RunConfig):
-    """What the policy is asked."""
-
-    name: PromptName = "repro"
-    """The request's wording."""
-
-    system: SystemName = "assistant"
-    """The request's system line."""
-
-    no_think: bool = False
-    """Qwen3's ` /no_think` at the end of the system line."""
-
-    prompt_file: str = ""
-    """File with `{text}` where the document goes; used in place of the named prompt."""
-
-
-class RLConfig(RunConfig):
-    """One GRPO run."""
-
-    model: str
-    """Policy: Hugging Face folder or name."""
-
-    out: Annotated[str, HOW]
-    """Run folder. `{out}` in any other value stands for it."""
+class RowsConfig(RewardsConfig):
+    """The rows of a run, and the rewards that read them."""
 
     data: DataConfig = RecyclingDataConfig()
     """Training and held-out rows, of kind `recycling` if none is given; built into `{out}/data`."""
 
-    prompt: PromptConfig = PromptConfig()
-    """What the policy is asked about each row's text; rows of conversations bring their prompts."""
+    max_prompt_length: int = Field(2048, ge=1)
+    """Longest prompt in tokens; rows above it are left out and counted, never cut."""
 
-    rewards: list[AnyRewardConfig] = Field(min_length=1)
-    """What a completion earns."""
+    @model_validator(mode="before")
+    @classmethod
+    def _default_kind(cls, values: Any) -> Any:
+        if isinstance(values, dict) and isinstance(values.get("data"), dict):
+            values = {**values, "data": {"kind": "recycling", **values["data"]}}
+        return values
 
-    reward_weights: list[float]
-    """One weight per reward; 0 logs a reward without training on its value (`process` pays by token, so 0)."""
+
+class RLConfig(RowsConfig):
+    """One GRPO run."""
+
+    out: Annotated[str, HOW, Out(folder=True)]
+    """Run folder. `{out}` in any other value stands for it."""
 
     combine: Literal["sum_then_normalize", "normalize_then_sum", "center_second"] = "sum_then_normalize"
     """Several rewards as one advantage: of their sum; or the sum of their own, all divided by their deviations, or the
     first so and the others only centred (arXiv:2506.18254, a rule verifier first)."""
-
-    scorer: ScorerConfig = ScorerConfig()
-    """How rewards that score with a model get their likelihoods."""
-
-    baselines: Annotated[str, HOW] = ""
-    """Parquet file of likelihoods without reasoning (`rl.baselines`); `{out}/baselines.parquet` if empty."""
 
     algorithm: Algorithm | None = None
     """A name from `rl.grpo.algorithms`; it stands for values of the fields below, each of which may be given over
@@ -155,9 +133,6 @@ class RLConfig(RunConfig):
     eval_top_p: float | None = Field(None, gt=0, le=1)
     """Likewise; `top_p` if null."""
 
-    max_prompt_length: int = Field(2048, ge=1)
-    """Longest prompt in tokens; rows above it are left out and counted, never cut."""
-
     max_completion_length: int = Field(2048, ge=1)
     """Longest completion in tokens (arXiv:2510.10681: 2,048)."""
 
@@ -215,23 +190,10 @@ class RLConfig(RunConfig):
     @model_validator(mode="before")
     @classmethod
     def _fill_in(cls, values: Any) -> Any:
-        if not isinstance(values, dict):
-            return values
-        values = with_preset(values)
-        if isinstance(values.get("data"), dict):
-            values["data"] = {"kind": "recycling", **values["data"]}
-        out = values.get("out")
-        return replace_text(values, "{out}", out) if isinstance(out, str) else values
+        return with_preset(values) if isinstance(values, dict) else values
 
     @model_validator(mode="after")
     def _check(self) -> "RLConfig":
-        rewards, weights = len(self.rewards), len(self.reward_weights)
-        if weights != rewards:
-            raise ValueError(f"{weights} reward_weights for {rewards} rewards; give one each")
-        names = [reward_name(reward) for reward in self.rewards]
-        twice = next((name for name in names if names.count(name) > 1), None)
-        if twice:
-            raise ValueError(f"two rewards are called {twice!r}; give one a name")
         if self.save_steps % self.eval_steps:
             raise ValueError(f"save_steps {self.save_steps} is no multiple of eval_steps {self.eval_steps}")
         if self.data.eval_rows * self.num_generations_eval % self.per_device_eval_batch_size:
@@ -284,11 +246,6 @@ class RLConfig(RunConfig):
         return self
 
     @property
-    def baselines_file(self) -> str:
-        """Where likelihoods without reasoning are kept."""
-        return self.baselines or f"{self.out}/baselines.parquet"
-
-    @property
     def completions_per_step(self) -> int:
         """Prompts times completions each."""
         return self.prompts_per_step * self.num_generations
@@ -318,14 +275,3 @@ class RLConfig(RunConfig):
 def by_token(reward: RewardConfig) -> bool:
     """Whether a reward pays tokens of a completion, not the completion."""
     return isinstance(reward, ProcessConfig)
-
-
-def replace_text(value: Any, mark: str, text: str) -> Any:
-    """A value with every string inside it, at any depth, rewritten."""
-    if isinstance(value, str):
-        return value.replace(mark, text)
-    if isinstance(value, dict):
-        return {key: replace_text(item, mark, text) for key, item in value.items()}
-    if isinstance(value, list):
-        return [replace_text(item, mark, text) for item in value]
-    return value

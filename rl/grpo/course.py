@@ -16,13 +16,13 @@ from trl import GRPOConfig
 
 from common.config import config_hash
 from common.runs.folder import Run, write_json
-from rl.grpo.config import replace_text
 from rl.grpo.journal import Journal, forget_after
 from rl.grpo.rows import build_data, dataset
 from rl.grpo.trainer import RewardTrainer
 from rl.grpo.trl_options import trainer_options
 from rl.rewards.base import Stopped
 from rl.rewards.kinds import open_rewards
+from rl.scoring.config import replace_text
 
 if TYPE_CHECKING:
     from rl.grpo.config import RLConfig

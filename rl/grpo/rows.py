@@ -12,7 +12,7 @@ from rl.data.rows import conversations
 if TYPE_CHECKING:
     from datasets import Dataset
 
-    from rl.grpo.config import RLConfig
+    from rl.grpo.config import RowsConfig
 
 Row = dict[str, Any]
 
@@ -34,7 +34,7 @@ CARRIED = (
 """Columns that rewards may read, beside the score field of recycled rows."""
 
 
-def build_data(config: "RLConfig", folder: Path, tokenizer: Any) -> dict[str, Any]:
+def build_data(config: "RowsConfig", folder: Path, tokenizer: Any) -> dict[str, Any]:
     """Write `train.jsonl` and `eval.jsonl` for a run's `data`, unless they are there; what was kept and left out."""
 
     def count(text: str) -> int:
@@ -45,7 +45,7 @@ def build_data(config: "RLConfig", folder: Path, tokenizer: Any) -> dict[str, An
     return recycling.build(config.data, folder, count)
 
 
-def read_rows(path: Path, config: "RLConfig") -> Iterator[Row]:
+def read_rows(path: Path, config: "RowsConfig") -> Iterator[Row]:
     """Rows of a file with their prompts: their own, or the request of the config about their text."""
     prompt = read_prompt_file(config.prompt.prompt_file) if config.prompt.prompt_file else None
     score = config.data.field if isinstance(config.data, recycling.RecyclingDataConfig) else ""
@@ -56,7 +56,7 @@ def read_rows(path: Path, config: "RLConfig") -> Iterator[Row]:
         yield {"prompt": chat, **{name: row[name] for name in (*CARRIED, score) if name in row}}
 
 
-def dataset(path: Path, config: "RLConfig", tokenizer: Any) -> "tuple[Dataset, int]":
+def dataset(path: Path, config: "RowsConfig", tokenizer: Any) -> "tuple[Dataset, int]":
     """Rows with their prompts, numbered (`row_index`), those with too long a prompt left out, and how many those are.
 
     Raises:

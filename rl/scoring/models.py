@@ -18,7 +18,7 @@ from rl.rewards.likelihood import LikelihoodReward, Role, ScoredNow
 from rl.scoring.baselines import BaselineStore, RefreshedBaselines, StoredBaselines
 
 if TYPE_CHECKING:
-    from rl.grpo.config import RLConfig
+    from rl.scoring.config import RewardsConfig
 
 
 @dataclass(frozen=True)
@@ -84,7 +84,7 @@ def bind(
 class SavedModels:
     """Models as they lie in folders, for scoring without training: policy and initial weights are the same."""
 
-    def __init__(self, config: "RLConfig") -> None:
+    def __init__(self, config: "RewardsConfig") -> None:
         self.config = config
         self._open: dict[str, Scoring] = {}
 

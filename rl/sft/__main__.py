@@ -9,10 +9,11 @@ throughout. With `stages`, training is a curriculum: each stage has rows, a numb
 and a batch holds rows of about the same length. The trained model is a Hugging Face folder, `OUT/export`.
 """
 
-from common.command import parse, usage_errors
+from common.command import entry_point, parse, usage_errors
 from rl.sft.config import SFTRunConfig, check_files
 
 
+@entry_point
 def main(argv: list[str] | None = None) -> None:
     """Read the command line, then train and export."""
     config = parse(SFTRunConfig, __doc__, argv, plan=check_files)

@@ -4,7 +4,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, model_validator
 
-from common.config import HOW, CommaList, RunConfig
+from common.config import HOW, CommaList, Out, RunConfig
 
 
 class Stage(RunConfig):
@@ -32,7 +32,7 @@ class SFTRunConfig(RunConfig):
     tokenizer: str | None = None
     """Hugging Face folder or name of the tokenizer; the model's if not given."""
 
-    out: Annotated[str, HOW] = "runs/sft"
+    out: Annotated[str, HOW, Out(folder=True)] = "runs/sft"
     """Run folder."""
 
     data: CommaList = []

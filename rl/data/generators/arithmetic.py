@@ -5,7 +5,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, model_validator
 
-from common.config import HOW, RunConfig
+from common.config import HOW, Out, RunConfig
 from common.pools.documents import write_documents
 from common.pools.storage import join
 
@@ -18,7 +18,7 @@ Form = Literal["tags", "boxed"]
 class ArithmeticConfig(RunConfig):
     """How many sums, of what size, and how their solutions are written."""
 
-    out: Annotated[str, HOW] = "runs/arithmetic"
+    out: Annotated[str, HOW, Out(folder=True)] = "runs/arithmetic"
     """Folder of the three files."""
 
     terms: int = Field(4, ge=2)

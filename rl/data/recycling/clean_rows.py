@@ -4,11 +4,11 @@ import itertools
 import random
 import re
 from collections.abc import Iterator
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import Field, model_validator
 
-from common.config import RunConfig
+from common.config import Out, RunConfig
 from common.pools.documents import read_documents
 from common.pools.shards import Shard, list_shards
 from rephrase.text.prompts import PromptName, SystemName, answer, messages
@@ -28,7 +28,7 @@ class RephraseDataConfig(RunConfig):
     pool: str = "runs/quickstart/pool"
     """Shards of real pages."""
 
-    out: str = "runs/tiny/data/pairs.jsonl"
+    out: Annotated[str, Out()] = "runs/tiny/data/pairs.jsonl"
     """File of rows (`.jsonl`, `.jsonl.gz`, `.jsonl.zst` or `.parquet`)."""
 
     tokenizer: str = "rephrase/tiny"

@@ -18,7 +18,7 @@ from typing import Annotated, Any
 from pydantic import Field
 
 from common.command import parse, usage_errors
-from common.config import HOW, RunConfig
+from common.config import HOW, Out, RunConfig
 from common.pools.documents import form_of, write_documents
 from rl.data.rows.conversations import ConversationsConfig, PromptStyle, rows, same_form, to_verl
 
@@ -32,7 +32,7 @@ class RLPRConfig(RunConfig):
     revision: str = "main"
     """Commit or tag of a data set on the hub."""
 
-    out: Annotated[str, HOW]
+    out: Annotated[str, HOW, Out()]
     """File to write, `.parquet` or `.jsonl`."""
 
     prompt: PromptStyle = "as_is"

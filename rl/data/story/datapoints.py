@@ -29,7 +29,7 @@ from typing import Annotated, Any
 from pydantic import Field, model_validator
 
 from common.command import parse, usage_errors
-from common.config import HOW, CommaList, RunConfig
+from common.config import HOW, CommaList, Out, RunConfig
 from common.engines.config import EngineConfig
 from common.pools.documents import read_rows, write_documents
 from common.runs.folder import write_json
@@ -59,7 +59,7 @@ class StoryConfig(RunConfig):
     source: str
     """Folder of books (`.txt`), or of datapoints (`{dataset_name}_{split}.jsonl`)."""
 
-    out: Annotated[str, HOW] = "rl_data"
+    out: Annotated[str, HOW, Out(folder=True)] = "rl_data"
     """Folder to write."""
 
     dataset_name: str = "story_dataset"

@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 from pydantic import Field
 
-from common.config import HOW, RunConfig
+from common.config import HOW, Out, RunConfig
 from eval.story.plans import with_plan_block
 
 Row = dict[str, Any]
@@ -28,7 +28,7 @@ class StoryPlansConfig(RunConfig):
     source: str
     """Rows of `rl.data.story.datapoints`."""
 
-    out: Annotated[str, HOW]
+    out: Annotated[str, HOW, Out()]
     """File of chats."""
 
     words: int = Field(8, ge=1)

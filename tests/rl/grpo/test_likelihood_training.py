@@ -9,7 +9,7 @@ import pytest
 from common.config import load, to_yaml
 from common.runs.folder import read_metrics
 from rl.grpo.config import RLConfig
-from rl.score import ScoreConfig
+from rl.score import ScorePairsConfig
 from rl.train import main
 
 pytestmark = pytest.mark.integration
@@ -151,4 +151,4 @@ def test_a_run_with_the_std_filter_goes_on_as_if_never_stopped(answering_policy,
 
 def test_a_scored_config_needs_no_run(answering_policy, questions):
     config = config_of(RECIPES["process"], answering_policy, questions, "runs/x")
-    assert load(ScoreConfig, [], {**config.model_dump(mode="json"), "pairs": "x"}).rewards == config.rewards
+    assert load(ScorePairsConfig, [], {**config.model_dump(mode="json"), "pairs": "x"}).rewards == config.rewards
