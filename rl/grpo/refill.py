@@ -6,21 +6,16 @@ is used twice.
 """
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import torch
-from accelerate.utils import gather_object
 from torch import Tensor
 from torch.nn.functional import pad
 
-from rl.grpo.advantages import total
-from rl.grpo.std_filter import StdFilter, StdFilterConfig, deviations
+from rl.grpo.std_filter import StdFilter, StdFilterConfig
 from rl.rewards.process import TokenRewards
-
-if TYPE_CHECKING:
-    from rl.grpo.trainer import RewardTrainer
 
 
 @dataclass
@@ -33,6 +28,18 @@ class Rollouts:
     """[B, R] rewards."""
     segments: list[TokenRewards]
     """[B] what a process reward pays by token."""
+    groups: list[tuple[int, float]] = field(default_factory=list)
+    """Of all processes' prompts, in order: the row in the data, and the deviation of its completions' rewards."""
+
+
+@dataclass(frozen=True)
+class Share:
+    """Which part of a batch is this process's."""
+
+    rank: int
+    world: int
+    group: int
+    """Completions of a prompt."""
 
 
 @dataclass(frozen=True)
@@ -75,64 +82,64 @@ class Refill:
 
     Args:
         config: the rule.
-        rows: training rows there are.
+        data: training rows.
         seed: of the stream they are drawn from.
+        share: what is this process's.
+        pad_id: fills up token ids.
     """
 
-    def __init__(self, config: StdFilterConfig, rows: int, seed: int) -> None:
-        self.rule = StdFilter(config, rows, seed)
+    def __init__(self, config: StdFilterConfig, data: Sequence[Any], seed: int, share: Share, pad_id: int) -> None:
+        self.rule = StdFilter(config, len(data), seed)
+        self.data, self.share, self.pad_id = data, share, pad_id
 
-    def batch(self, trainer: "RewardTrainer", inputs: list[Any]) -> Rollouts:
-        """Completions of kept prompts, as many as `inputs` asks for; some of them of other prompts."""
-        group = trainer.num_generations
-        world, rank = trainer.accelerator.num_processes, trainer.accelerator.process_index
-        needed = len(inputs) // group
+    def batch(self, inputs: list[Any], roll: Callable[[list[Any], int], Rollouts]) -> tuple[Rollouts, dict[str, float]]:
+        """Completions of kept prompts, as many as `inputs` asks for, some of them of other prompts; and figures.
+
+        Args:
+            inputs: rows of this process, each as often as a prompt has completions.
+            roll: samples and scores completions of such rows in the round of the given number.
+        """
+        share, rule = self.share, self.rule
+        needed = len(inputs) // share.group
         rounds: list[Rollouts] = []
-        groups: list[list[Group]] = [[] for _ in range(world)]
-        for trainer.round in range(self.rule.config.max_rounds):
-            rounds.append(trainer.rollouts(inputs))
-            rows = gather_object([row["row_index"] for row in inputs[::group]])
-            spread = deviations(total(trainer.values, trainer.reward_weights).cpu().numpy(), group)
-            for number, (row, deviation) in enumerate(zip(rows, spread.tolist(), strict=True)):
-                owner, place = divmod(number, needed)
-                kept = self.rule.keeps(deviation)
-                groups[owner].append(Group(trainer.round, place, row, deviation, kept))
+        groups: list[list[Group]] = [[] for _ in range(share.world)]
+        for number in range(rule.config.max_rounds):
+            rounds.append(roll(inputs, number))
+            for place, (row, deviation) in enumerate(rounds[-1].groups):
+                owner, own_place = divmod(place, needed)
+                groups[owner].append(Group(number, own_place, row, deviation, rule.keeps(deviation)))
             if all(sum(one.kept for one in own) >= needed for own in groups):
                 break
-            if trainer.round + 1 < self.rule.config.max_rounds:
-                drawn = self.rule.draw(world * needed)[rank * needed : (rank + 1) * needed]
-                inputs = [trainer.train_dataset[row] for row in drawn for _ in range(group)]
-        trainer.round = 0
+            if number + 1 < rule.config.max_rounds:
+                drawn = rule.draw(share.world * needed)[share.rank * needed : (share.rank + 1) * needed]
+                inputs = [self.data[row] for row in drawn for _ in range(share.group)]
         choices = [choose(own, needed) for own in groups]
-        self._log(trainer, groups, choices, len(rounds))
-        self.rule.finish([one.deviation for own in groups for one in own])
-        self.rule.queue += [one.row for choice in choices for one in choice.surplus]
-        return self._joined(trainer, rounds, choices[rank].taken, group)
+        figures = self._figures(groups, choices, len(rounds))
+        rule.finish([one.deviation for own in groups for one in own])
+        rule.queue += [one.row for choice in choices for one in choice.surplus]
+        return self._joined(rounds, choices[share.rank].taken), figures
 
-    def _log(self, trainer: "RewardTrainer", groups: list[list[Group]], choices: list[Choice], rounds: int) -> None:
+    def _figures(self, groups: list[list[Group]], choices: list[Choice], rounds: int) -> dict[str, float]:
         every = [one for own in groups for one in own]
         known = [one.deviation for one in every if math.isfinite(one.deviation)]
-        figures = {
+        return {
             "kept": sum(one.kept for one in every) / len(every),
-            "rounds": rounds,
+            "rounds": float(rounds),
             "std": math.fsum(known) / len(known) if known else math.nan,
-            "threshold": self.rule.threshold,
-            "ema": self.rule.ema if self.rule.ema is not None else math.nan,
-            "forced": sum(choice.forced for choice in choices),
-            "queue": len(self.rule.queue),
+            "threshold": float(self.rule.threshold),
+            "ema": float(self.rule.ema) if self.rule.ema is not None else math.nan,
+            "forced": float(sum(choice.forced for choice in choices)),
+            "queue": float(len(self.rule.queue)),
         }
-        for name, value in figures.items():
-            trainer._metrics["train"][f"filter/{name}"].append(float(value))
 
-    def _joined(self, trainer: "RewardTrainer", rounds: list[Rollouts], taken: Sequence[Group], group: int) -> Rollouts:
+    def _joined(self, rounds: list[Rollouts], taken: Sequence[Group]) -> Rollouts:
+        size = self.share.group
         places = [
-            [(one.place * group) + member for one in taken if one.round == number for member in range(group)]
+            [(one.place * size) + member for one in taken if one.round == number for member in range(size)]
             for number in range(len(rounds))
         ]
         used = [(found, rows) for found, rows in zip(rounds, places, strict=True) if rows]
-        output = join([(found.output, rows) for found, rows in used], trainer._tokenizer.pad_token_id)
-        mask = output["completion_mask"] * output.get("tool_mask", 1)
-        output["num_items_in_batch"] = trainer.accelerator.gather(mask.sum()).sum()
+        output = join([(found.output, rows) for found, rows in used], self.pad_id)
         values = torch.cat([found.values[rows] for found, rows in used])
         return Rollouts(output, values, [found.segments[row] for found, rows in used for row in rows])
 

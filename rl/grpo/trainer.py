@@ -3,8 +3,7 @@
 What this subclass adds to TRL 1.16's `GRPOTrainer`:
     1. A completion that one reward could not judge is left out as a whole, not scored 0 in that part.
     2. Advantages by `rl.grpo.advantages`: exactly 0 in groups of equal rewards, several forms, by token where a
-    reward pays
-       tokens. TRL takes [B] or [B, T].
+       reward pays tokens. TRL takes [B] or [B, T].
     3. Rewards know how each completion ended and the prompt's token ids; those that score with a model get the
        live policy or frozen weights (`rl.scoring.models`). Every part of every reward goes to `metrics.jsonl` and
        `samples.jsonl`.
@@ -25,10 +24,11 @@ from trl import GRPOTrainer
 from trl.models.utils import unwrap_model_for_generation
 
 from common.runs.folder import write_json
-from rl.grpo.advantages import advantages, process_advantages, segment_mode
+from rl.grpo.advantages import advantages, process_advantages, segment_mode, total
 from rl.grpo.journal import batch_metrics
-from rl.grpo.refill import Refill, Rollouts
+from rl.grpo.refill import Refill, Rollouts, Share
 from rl.grpo.rollout import sample, uniforms, whole_weights
+from rl.grpo.std_filter import deviations
 from rl.rewards.base import Reward, SkipLimit, combine, failure, message_text, parts
 from rl.rewards.process import ProcessReward
 from rl.rewards.verifiable import VerifiableReward
@@ -59,7 +59,12 @@ class RewardTrainer(GRPOTrainer):
         self.process = next((reward for reward in rewards if isinstance(reward, ProcessReward)), None)
         self.samples = run_folder / "samples.jsonl"
         self.skip_limit = SkipLimit(config.max_skipped)
-        self.refill = Refill(config.std_filter, len(self.train_dataset), config.seed) if config.std_filter else None
+        share = Share(self.accelerator.process_index, self.accelerator.num_processes, self.num_generations)
+        self.refill = (
+            Refill(config.std_filter, self.train_dataset, config.seed, share, self._tokenizer.pad_token_id)
+            if config.std_filter
+            else None
+        )
         self.round = 0
         self.models: TrainerModels | None = None
         self.scored_with: dict[str, str] | None = None
@@ -193,10 +198,29 @@ class RewardTrainer(GRPOTrainer):
         segments = [row.get("segments", []) for row in self.rows[local]]
         return Rollouts(output, self.values[local], segments)
 
+    def _round(self, inputs: list[Any], number: int) -> Rollouts:
+        """One round of sampling for the std filter, with what all processes' groups earned."""
+        self.round = number
+        found = self.rollouts(inputs)
+        group = self.num_generations
+        rows = gather_object([row["row_index"] for row in inputs[::group]])
+        spread = deviations(total(self.values, self.reward_weights).cpu().numpy(), group)
+        self.round = 0
+        found.groups = list(zip(rows, spread.tolist(), strict=True))
+        return found
+
+    def _refilled(self, inputs: list[Any], refill: Refill) -> Rollouts:
+        found, figures = refill.batch(inputs, self._round)
+        mask = found.output["completion_mask"] * found.output.get("tool_mask", 1)
+        found.output["num_items_in_batch"] = self.accelerator.gather(mask.sum()).sum()
+        for name, value in figures.items():
+            self._metrics["train"][f"filter/{name}"].append(value)
+        return found
+
     def _generate_and_score_completions(self, inputs: list[Any]) -> dict[str, Any]:
         """TRL's batch with our advantages, of prompts that the std filter keeps."""
         training = self.model.training
-        found = self.refill.batch(self, inputs) if self.refill and training else self.rollouts(inputs)
+        found = self._refilled(inputs, self.refill) if self.refill and training else self.rollouts(inputs)
         group = self.num_generations if training else self.num_generations_eval
         output = found.output
         output["advantages"] = self._advantages(found, group).to(output["advantages"].dtype)

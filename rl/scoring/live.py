@@ -1,6 +1,6 @@
 """The models of a trainer: the policy as it is now, frozen ones in the form the trainer gives its reference."""
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, Protocol
 
 from eval.likelihood.open import open_scorer
 from rl.rewards.likelihood import Role
@@ -9,13 +9,26 @@ from rl.scoring.models import Scoring, check_vocabulary, identity
 if TYPE_CHECKING:
     from torch import nn
 
-    from rl.grpo.trainer import RewardTrainer
+    from rl.scoring.config import RewardsConfig
+
+
+class Trainer(Protocol):
+    """What is asked of a trainer: its models, and how it spreads them over devices."""
+
+    config: "RewardsConfig"
+    """With `precision` beside the rewards."""
+
+    model: Any
+    ref_model: Any
+    accelerator: Any
+    is_deepspeed_enabled: bool
+    is_fsdp_enabled: bool
 
 
 class TrainerModels:
     """The models of a trainer: the policy as it is now, and others in the form the trainer gives its reference."""
 
-    def __init__(self, trainer: "RewardTrainer") -> None:
+    def __init__(self, trainer: Trainer) -> None:
         self.trainer, self.config = trainer, trainer.config
         self.sharded = sharded(trainer)
         self._open: dict[tuple[Role, str], Scoring] = {}
@@ -63,7 +76,7 @@ class TrainerModels:
         return model
 
 
-def sharded(trainer: "RewardTrainer") -> bool:
+def sharded(trainer: Trainer) -> bool:
     """Whether weights are gathered inside forward passes, so that all processes must run the same number of them."""
     if trainer.is_deepspeed_enabled:
         plugin = trainer.accelerator.state.deepspeed_plugin
