@@ -1,6 +1,8 @@
-"""What holds for the whole tree: the import arrows, what a package file holds, how folders are laid out."""
+"""What holds for the whole tree: arrows, circles, rooms, doors, homes, sizes, names, and what a package file holds."""
 
 import ast
+import collections
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -14,11 +16,15 @@ MAY_IMPORT = {
     "eval": {"common", "eval"},
     "filter": {"common", "filter", "eval.faithfulness"},
     "rephrase": {"common", "rephrase", "eval.faithfulness"},
-    "pretrain": {"common", "pretrain", "eval.core", "eval.core.entries"},  # scores while a model trains
+    # scores while a model trains
+    "pretrain": {"common", "pretrain", "eval.core.entries", "eval.core.files", "eval.core.evaluate"},
     "rl": set(PACKAGES),
 }
 VISIBLE = {
     "README.md",
+    "LICENSE",
+    "CITATION.cff",
+    "CHANGELOG.md",
     "requirements.txt",
     "requirements-vllm.txt",
     "setup.py",
@@ -28,6 +34,9 @@ VISIBLE = {
     *PACKAGES,
 }
 MODULES = sorted(path for package in PACKAGES for path in (ROOT / package).rglob("*.py"))
+TESTS = sorted((ROOT / "tests").rglob("*.py"))
+MOST_MODULES = 12
+LONGEST_MODULE, LONGEST_FUNCTION, LONGEST_DOOR, MOST_PARAMETERS = 400, 60, 200, 8
 HEAVY = ("torch", "transformers", "trl", "datasets", "vllm", "lm_eval", "pyarrow", "fasttext")
 
 
@@ -60,6 +69,169 @@ def test_no_import_rebinds_a_builtin(path):
     for line, module, name in imports(path):
         rebinds = name is None and module.split(".")[0] in ("eval", "filter")
         assert not rebinds, f"{path}:{line}: write `from {module} import ...`"
+
+
+def graph():
+    """Module → modules of ours that it imports, at any depth of its code."""
+    names = {module_name(path) for path in MODULES if path.name != "__init__.py"}
+    found = {}
+    for path in MODULES:
+        if path.name == "__init__.py":
+            continue
+        found[module_name(path)] = set()
+        for _, module, name in imports(path):
+            target = f"{module}.{name}" if f"{module}.{name}" in names else module
+            if target in names:
+                found[module_name(path)].add(target)
+    return found
+
+
+GRAPH = graph()
+
+
+def circles(edges):
+    """Strongly connected groups of more than one node (Tarjan)."""
+    index, low, stack, on, groups = {}, {}, [], set(), []
+
+    def visit(node):
+        index[node] = low[node] = len(index)
+        stack.append(node)
+        on.add(node)
+        for other in edges.get(node, ()):
+            if other not in index:
+                visit(other)
+                low[node] = min(low[node], low[other])
+            elif other in on:
+                low[node] = min(low[node], index[other])
+        if low[node] == index[node]:
+            group = []
+            while not group or group[-1] != node:
+                group.append(stack.pop())
+                on.discard(group[-1])
+            groups.append(sorted(group))
+
+    for node in edges:
+        if node not in index:
+            visit(node)
+    return [group for group in groups if len(group) > 1]
+
+
+def test_no_modules_import_each_other_in_a_circle():
+    assert circles(GRAPH) == []
+
+
+def room(module):
+    return module.rpartition(".")[0]
+
+
+def test_no_folders_import_each_other_in_a_circle():
+    # a door stands outside its room: it may import what lies in the folders of its package
+    doors = {module_name(path) for path in entry_points()}
+    edges = collections.defaultdict(set)
+    for module, others in GRAPH.items():
+        if module in doors:
+            continue
+        edges[room(module)] |= {room(other) for other in others if room(other) != room(module)}
+    assert circles(edges) == []
+
+
+def test_the_circle_finder_finds_circles():
+    assert circles({"a": {"b"}, "b": {"c"}, "c": {"a"}, "d": {"a"}}) == [["a", "b", "c"]]
+
+
+def test_a_folder_can_be_taken_in_at_a_glance():
+    sizes = collections.Counter(room(module) for module in GRAPH)
+    assert {name: count for name, count in sizes.items() if count > MOST_MODULES} == {}
+
+
+def test_no_module_imports_a_door():
+    doors = {module_name(path) for path in entry_points()}
+    found = {(module, other) for module, others in GRAPH.items() for other in others if other in doors}
+    assert found == set()
+
+
+def test_modules_functions_and_doors_are_of_a_readable_size():
+    doors = entry_points()
+    found = []
+    for path in MODULES:
+        text = path.read_text(encoding="utf-8")
+        lines = text.count("\n")
+        if lines > LONGEST_MODULE or (path in doors and lines > LONGEST_DOOR):
+            found.append(f"{path.relative_to(ROOT)}: {lines} lines")
+        for node in ast.walk(ast.parse(text)):
+            if not isinstance(node, ast.FunctionDef):
+                continue
+            length = node.end_lineno - node.lineno + 1
+            parameters = len(node.args.args) + len(node.args.kwonlyargs)
+            parameters -= bool(node.args.args) and node.args.args[0].arg in ("self", "cls")
+            if length > LONGEST_FUNCTION or parameters > MOST_PARAMETERS:
+                found.append(f"{path.relative_to(ROOT)}:{node.lineno} {node.name}: {length} lines, {parameters} given")
+    assert found == []
+
+
+HOMES = {
+    r"\bimport fcntl\b": {"common.pools.lock"},
+    r"\bimport httpx\b": {"common.model_server"},
+    r"\bimport aiohttp\b": {"common.engines.server_engine"},
+    r"\bsys\.argv\b|\bsys\.orig_argv\b": {"common.command", "common.runs.folder"},
+    r"\"[^\"]*\.stats\.json\"|another configuration": {"common.pools"},
+    r"\"WORLD_SIZE\"|\"RANK\"": {"common.runs.processes"},
+    r"isinstance\([^)]*EngineConfig\b": {"common.engines"},
+    r"#[0-9a-fA-F]{6}\b": {"eval.report.style"},
+}
+
+
+@pytest.mark.parametrize("pattern", HOMES)
+def test_a_thing_has_one_home(pattern):
+    found = {module_name(path) for path in MODULES if re.search(pattern, path.read_text(encoding="utf-8"))}
+    astray = {name for name in found if not any(name == home or name.startswith(f"{home}.") for home in HOMES[pattern])}
+    assert astray == set()
+
+
+TWICE = {}
+"""Class names that stand for two things, each with the reason."""
+
+
+def test_a_public_class_name_means_one_thing():
+    where = collections.defaultdict(list)
+    for path in MODULES:
+        for node in ast.parse(path.read_text(encoding="utf-8")).body:
+            if isinstance(node, ast.ClassDef) and not node.name.startswith("_"):
+                where[node.name].append(module_name(path))
+    assert {name: places for name, places in where.items() if len(places) > 1 and name not in TWICE} == {}
+
+
+def defined(path):
+    """Names that a module's own statements bind, imports aside."""
+    found = set()
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.FunctionDef | ast.ClassDef):
+            found.add(node.name)
+        elif isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store):
+            found.add(node.id)
+    return found
+
+
+def test_a_name_is_imported_from_where_it_is_defined():
+    own = {module_name(path): defined(path) for path in MODULES}
+    relayed = [
+        f"{module_name(path)}:{line}: {name} of {module}"
+        for path in [*MODULES, *TESTS]
+        for line, module, name in imports(path)
+        if name and module in own and module in GRAPH and name not in own[module] and f"{module}.{name}" not in GRAPH
+    ]
+    assert relayed == []
+    assert [str(path) for path in MODULES if "__all__" in path.read_text(encoding="utf-8")] == []
+
+
+def test_private_names_stay_in_their_module():
+    found = [
+        f"{path.relative_to(ROOT)}:{line}: {name} of {module}"
+        for path in [*MODULES, *TESTS]
+        for line, module, name in imports(path)
+        if module.split(".")[0] in PACKAGES and name and name.startswith("_") and not name.startswith("__")
+    ]
+    assert found == []
 
 
 def test_only_the_engine_imports_vllm():

@@ -364,7 +364,7 @@ def test_items_command_names_mistakes_in_one_line(folder, tasks, tmp_path, capsy
         (["items", str(folder), "squad", f"data={tasks}", "out=o"], "none of the task files: looked for squad.jsonl"),
         (["items", str(tmp_path), "copa", f"data={tasks}", "out=o"], "no model at"),
         (["rows"], "no command 'rows'"),
-        (["records"], "name the records"),
+        (["records"], "files is required"),
         (["records", str(tmp_path / "none.json")], "cannot read"),
     ]:
         with pytest.raises(SystemExit) as ended:

@@ -149,6 +149,8 @@ def test_a_run_with_the_std_filter_goes_on_as_if_never_stopped(answering_policy,
         assert mine == pytest.approx(theirs, rel=1e-5, abs=1e-7, nan_ok=True), mine["step"]
 
 
-def test_a_scored_config_needs_no_run(answering_policy, questions):
+def test_a_scored_config_needs_no_run(answering_policy, questions, tmp_path):
     config = config_of(RECIPES["process"], answering_policy, questions, "runs/x")
-    assert load(ScorePairsConfig, [], {**config.model_dump(mode="json"), "pairs": "x"}).rewards == config.rewards
+    (tmp_path / "run.yaml").write_text(to_yaml(config))
+    scored = load(ScorePairsConfig, [tmp_path / "run.yaml"], {"pairs": "x"}, passes_over=RLConfig)
+    assert scored.rewards == config.rewards
