@@ -18,7 +18,7 @@ from common.pools.shards import list_shards, read_pool
 from common.pools.stats import add_stats
 from common.runs.launch import run_shards
 from filter.scorers.batches import ScorePoolConfig, read_score, score_shard
-from filter.scorers.kinds import open_scorer, scores_hash
+from filter.scorers.kinds import open_quality_scorer, scores_hash
 
 
 @entry_point
@@ -30,7 +30,7 @@ def main(argv: list[str] | None = None) -> None:
     with usage_errors():
         shards = list_shards(config.pool)
         for scorer in config.all_scorers():
-            open_scorer(scorer)  # a missing model ends here with one line, not in a worker
+            open_quality_scorer(scorer)  # a missing model ends here with one line, not in a worker
     from filter.selection.histogram import Histogram, text_histogram
 
     work = partial(score_shard, config=config, identity=scores_hash(config, config.all_scorers()))

@@ -30,7 +30,7 @@ from filter.notes import PassJob
 from filter.pool import Pool, resolve
 from filter.rules.kinds import check, heuristics_shard
 from filter.scorers.fast_text import FastTextConfig
-from filter.scorers.kinds import open_scorer, scores_hash
+from filter.scorers.kinds import open_quality_scorer, scores_hash
 from filter.scorers.simple import SimpleConfig
 from filter.selection.cut import Columns, Cut, passes, solve, solved
 from filter.selection.records import load_columns, records_path
@@ -81,7 +81,7 @@ class Recipe:
             for rule, path in zip(self.config.used(), self.config.source_ref_paths, strict=False)
         }
         for scorer in self.config.scorers:
-            open_scorer(scorer)
+            open_quality_scorer(scorer)
         open_counter(self.config.token_count())
         check(self.config.heuristics)
         if self.config.decontaminate:

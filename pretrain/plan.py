@@ -33,7 +33,7 @@ SAVED_BYTES = 12
 """Per parameter in a checkpoint: fp32 weight and two moments."""
 
 
-class PlanConfig(RunConfig):
+class ScalePlanConfig(RunConfig):
     """A scale, and what it would run on."""
 
     scale: str
@@ -64,7 +64,7 @@ class PlanConfig(RunConfig):
 @entry_point
 def main(argv: list[str] | None = None) -> None:
     """Read the command line, then print the plan."""
-    config = parse(PlanConfig, __doc__, argv, positional=("scale",))
+    config = parse(ScalePlanConfig, __doc__, argv, positional=("scale",))
     with usage_errors():
         values = plan(config)
     width = max(map(len, values))
@@ -72,7 +72,7 @@ def main(argv: list[str] | None = None) -> None:
         print(f"{name:<{width}}  {value}")  # noqa: T201 - the command's output
 
 
-def plan(config: PlanConfig) -> dict[str, Any]:
+def plan(config: ScalePlanConfig) -> dict[str, Any]:
     """The figures by name, as text.
 
     Raises:
@@ -119,7 +119,7 @@ def plan(config: PlanConfig) -> dict[str, Any]:
     return values
 
 
-def _rate(config: PlanConfig, scale: PretrainConfig) -> tuple[float | None, str]:
+def _rate(config: ScalePlanConfig, scale: PretrainConfig) -> tuple[float | None, str]:
     if config.run:
         rates = [row["tok_s_per_gpu"] for row in read_metrics(config.run) if row.get("tok_s_per_gpu")]
         if not rates:

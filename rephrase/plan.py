@@ -18,7 +18,6 @@ from typing import Any
 from pydantic import Field
 
 from common.command import entry_point, parse, usage_errors
-from common.engines.config import ServerEngineConfig
 from common.engines.open import check_engine, open_engine
 from common.engines.requests import load_tokenizer
 from common.pools.documents import read_documents
@@ -150,7 +149,7 @@ def main(argv: list[str] | None = None) -> None:
 
 
 def _chars_per_token(config: PlanConfig, shard: Shard) -> float:
-    folder = config.engine.tokenizer if isinstance(config.engine, ServerEngineConfig) else config.model
+    folder = config.engine.tokenizer_folder(config.model)
     if folder is None or not Path(folder).is_dir():
         return CHARS_PER_TOKEN  # the line above the table says what was used
     return measure_tokens(shard, load_tokenizer(folder))

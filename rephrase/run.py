@@ -27,7 +27,7 @@ from common.pools.storage import is_remote
 from common.runs.launch import find_gpus, run_shards
 from rephrase.config import RephraseConfig
 from rephrase.health import Unhealthy
-from rephrase.worker import OPEN, gpus_per_engine, logs_folder, open_run, run_hash, work
+from rephrase.worker import OPEN, logs_folder, open_run, run_hash, work
 
 RUNS_HERE = "configs/rephrase/rephrase_tiny_cpu.yaml"
 """What a machine without a GPU and without a model hub can run."""
@@ -75,7 +75,7 @@ def main(argv: list[str] | None = None) -> None:
     with usage_errors():
         shards = check(config)
         gpus = [] if config.engine.kind == "server" else find_gpus()
-        workers = config.workers or max(1, len(gpus) // gpus_per_engine(config))
+        workers = config.workers or max(1, len(gpus) // config.engine.devices_per_engine)
         try:
             with open_run(config):
                 function = partial(work, config=config, gpus=gpus)

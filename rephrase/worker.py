@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any
 
 from common.config import config_hash
-from common.engines.config import TransformersEngineConfig, VLLMEngineConfig
 from common.engines.open import open_engine
 from common.pools.documents import Document
 from common.pools.exactly_once import Result, process_shard
@@ -39,7 +38,7 @@ def work(shard: Shard, config: RephraseConfig, gpus: list[str]) -> Stats:
         transform,
         config_hash=run_hash(config),
         part_docs=config.part_docs,
-        restart_each_part=isinstance(config.engine, TransformersEngineConfig),
+        restart_each_part=config.engine.batches_shape_output,
     )
     meter.report()
     return stats
@@ -58,15 +57,10 @@ def _rephraser(config: RephraseConfig, gpus: list[str]) -> Rephraser:
         number = multiprocessing.current_process().name.rpartition("-")[2]
         if gpus and config.cluster == "local" and number.isdigit():
             # One process per GPU (group); a pool of processes numbers them from 1, and the main one has no number.
-            first = (int(number) - 1) * gpus_per_engine(config) % len(gpus)
-            os.environ["CUDA_VISIBLE_DEVICES"] = ",".join(gpus[first : first + gpus_per_engine(config)])
+            first = (int(number) - 1) * config.engine.devices_per_engine % len(gpus)
+            os.environ["CUDA_VISIBLE_DEVICES"] = ",".join(gpus[first : first + config.engine.devices_per_engine])
         OPEN["rephraser"] = Rephraser(config, open_engine(config.engine, config.model))
     return OPEN["rephraser"]
-
-
-def gpus_per_engine(config: RephraseConfig) -> int:
-    """Devices that one engine of this config takes."""
-    return config.engine.tensor_parallel_size if isinstance(config.engine, VLLMEngineConfig) else 1
 
 
 def open_run(config: RephraseConfig) -> Run:

@@ -7,7 +7,25 @@ from pydantic import BeforeValidator, Field
 from common.config import HOW, RunConfig
 
 
-class TransformersEngineConfig(RunConfig):
+class Capabilities(RunConfig):
+    """What a stage may ask of any back-end's config."""
+
+    @property
+    def devices_per_engine(self) -> int:
+        """GPUs that one engine takes."""
+        return 1
+
+    @property
+    def batches_shape_output(self) -> bool:
+        """Whether the output depends on which requests share a batch, so that a part of a shard starts a new one."""
+        return False
+
+    def tokenizer_folder(self, model: str) -> str | None:
+        """Where the tokenizer of a model lies, if it is known."""
+        return model
+
+
+class TransformersEngineConfig(Capabilities):
     """Generation with transformers in this process: any machine, any model, batches of similar length."""
 
     kind: Literal["transformers"] = "transformers"
@@ -30,8 +48,13 @@ class TransformersEngineConfig(RunConfig):
     chat_template_kwargs: dict[str, Any] = {}
     """Handed to the chat template, such as `{enable_thinking: false}` for Qwen3."""
 
+    @property
+    def batches_shape_output(self) -> bool:
+        """A batch's shape moves the last bits of its sums."""
+        return True
 
-class VLLMEngineConfig(RunConfig):
+
+class VLLMEngineConfig(Capabilities):
     """Generation with vLLM in this process; the options keep vLLM's names."""
 
     kind: Literal["vllm"] = "vllm"
@@ -66,8 +89,13 @@ class VLLMEngineConfig(RunConfig):
     chat_template_kwargs: dict[str, Any] = {}
     """Handed to the chat template, such as `{enable_thinking: false}` for Qwen3."""
 
+    @property
+    def devices_per_engine(self) -> int:
+        """As many as share each layer's weights."""
+        return self.tensor_parallel_size
 
-class ServerEngineConfig(RunConfig):
+
+class ServerEngineConfig(Capabilities):
     """Generation by a running OpenAI-compatible server (vLLM, SGLang, llama.cpp, a hosted service)."""
 
     kind: Literal["server"] = "server"
@@ -101,6 +129,10 @@ class ServerEngineConfig(RunConfig):
 
     extra_body: dict[str, Any] = {}
     """More fields of the request body, such as `{chat_template_kwargs: {enable_thinking: false}}`."""
+
+    def tokenizer_folder(self, model: str) -> str | None:
+        """The one that the config names: a server's model name is no folder."""
+        return self.tokenizer
 
 
 def _by_name(value: Any) -> Any:

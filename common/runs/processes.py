@@ -1,6 +1,18 @@
 """How many processes this launch has and which is this one; imports no torch at the top."""
 
+import os
+
 import numpy as np
+
+
+def launched() -> tuple[int, int]:
+    """Rank and number of processes as the launcher says them, before any group is joined; (0, 1) without one."""
+    return int(os.environ.get("RANK", "0")), int(os.environ.get("WORLD_SIZE", "1"))
+
+
+def has_launcher() -> bool:
+    """Whether a launcher (torchrun, accelerate) started this process."""
+    return "RANK" in os.environ
 
 
 def processes() -> tuple[int, int]:

@@ -55,7 +55,7 @@ PAD_NAMES = ("<|padding|>", "<pad>", "<|pad|>", "[PAD]")
 
 
 @dataclass(frozen=True)
-class Tokenizer:
+class TokenizerFile:
     """What a `tokenizer.json` says about its ids; `eot` ends a document, `pad` fills a context's tail."""
 
     path: str
@@ -79,7 +79,7 @@ class EngineMismatch(ValueError):
 
 def load_tokenizer(
     path: str, eot: int | str | None = None, bos: int | str | None = None, pad: int | str | None = None
-) -> Tokenizer:
+) -> TokenizerFile:
     """Read a tokenizer folder (or its `tokenizer.json`).
 
     Args:
@@ -122,7 +122,7 @@ def load_tokenizer(
     padding = find(pad, "pad_token", PAD_NAMES)
     specials = {token["content"]: token for token in content.get("added_tokens") or [] if token.get("special")}
     rules = ("single_word", "lstrip", "rstrip", "normalized")
-    return Tokenizer(
+    return TokenizerFile(
         path=str(path),
         sha256=hashlib.sha256(raw).hexdigest(),
         entries=max(ids.values()) + 1,
@@ -142,8 +142,8 @@ class ReferenceEncoder:
 
     name: EngineName = "tokenizers"
 
-    def __init__(self, tokenizer: Tokenizer, special_in_text: SpecialInText) -> None:
-        from tokenizers import Tokenizer as HuggingFaceTokenizer
+    def __init__(self, tokenizer: TokenizerFile, special_in_text: SpecialInText) -> None:
+        from tokenizers import TokenizerFile as HuggingFaceTokenizer
 
         self.tokenizer = HuggingFaceTokenizer.from_str(_plain_json(tokenizer.path))
         self.tokenizer.encode_special_tokens = special_in_text == "plain"
@@ -157,7 +157,7 @@ class ReferenceEncoder:
 class FastEncoder:
     """gigatoken or tokie; texts with a control token written out go to the reference where they must stay plain."""
 
-    def __init__(self, name: EngineName, tokenizer: Tokenizer, special_in_text: SpecialInText) -> None:
+    def __init__(self, name: EngineName, tokenizer: TokenizerFile, special_in_text: SpecialInText) -> None:
         self.name = name
         self.reference = ReferenceEncoder(tokenizer, special_in_text)
         self._encode = _gigatoken(tokenizer) if name == "gigatoken" else _tokie(tokenizer)
@@ -218,7 +218,7 @@ class FastEncoder:
 Encoder = ReferenceEncoder | FastEncoder
 
 
-def choose_engine(choice: EngineChoice, tokenizer: Tokenizer, special_in_text: SpecialInText) -> EngineName:
+def choose_engine(choice: EngineChoice, tokenizer: TokenizerFile, special_in_text: SpecialInText) -> EngineName:
     """`auto` is gigatoken where it is installed and knows the tokenizer, else `tokenizers`."""
     if choice != "auto":
         return choice
@@ -230,7 +230,7 @@ def choose_engine(choice: EngineChoice, tokenizer: Tokenizer, special_in_text: S
 
 
 @functools.lru_cache(maxsize=2)
-def open_encoder(name: EngineName, tokenizer: Tokenizer, special_in_text: SpecialInText) -> Encoder:
+def open_encoder(name: EngineName, tokenizer: TokenizerFile, special_in_text: SpecialInText) -> Encoder:
     """An engine; a process makes it once for all its shards.
 
     Raises:
@@ -245,7 +245,7 @@ def open_encoder(name: EngineName, tokenizer: Tokenizer, special_in_text: Specia
 
 
 @functools.lru_cache(maxsize=8)
-def hard_mismatch(name: EngineName, tokenizer: Tokenizer, special_in_text: SpecialInText) -> str | None:
+def hard_mismatch(name: EngineName, tokenizer: TokenizerFile, special_in_text: SpecialInText) -> str | None:
     """The first of the hard strings that an engine encodes differently, or None."""
     encoder = open_encoder(name, tokenizer, special_in_text)
     if isinstance(encoder, ReferenceEncoder):
@@ -295,13 +295,13 @@ def _plain_json(path: str) -> str:
     return orjson.dumps(content | {"truncation": None, "padding": None}).decode()
 
 
-def _gigatoken(tokenizer: Tokenizer) -> Callable[[str | bytes], Ids]:
+def _gigatoken(tokenizer: TokenizerFile) -> Callable[[str | bytes], Ids]:
     import gigatoken
 
     return gigatoken.Tokenizer.from_json(_plain_json(tokenizer.path)).backend.encode
 
 
-def _tokie(tokenizer: Tokenizer) -> Callable[[str], Ids]:
+def _tokie(tokenizer: TokenizerFile) -> Callable[[str], Ids]:
     import tokie
 
     engine = tokie.Tokenizer.from_json(str(_tokenizer_file(tokenizer.path)))

@@ -6,6 +6,7 @@ import random
 import time
 import uuid
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -55,10 +56,10 @@ def evaluate(
         limit: score this many rows of each file; prompts stay those of the whole file.
         name: what the record calls the model.
         scorer: how likelihoods are computed.
-        options: what else `score_tasks` takes; `seq_len` is at most the model's context if not given.
+        options: further fields of `CoreRun`; `seq_len` is at most the model's context if not given.
 
     Returns:
-        The record that `score_tasks` makes, with its header.
+        The record that `CoreRun.score` makes, with its header.
 
     Raises:
         ValueError: an unknown task, no task files, a bad row.
@@ -67,10 +68,11 @@ def evaluate(
     # A module that several processes train may be sharded: then all of them run it, or none.
     sharded = processes()[1] > 1 and not isinstance(model, str | Path)
     options.setdefault("seq_len", min(SEQ_LEN, context_length(model) or SEQ_LEN))
+    run = CoreRun(tasks, data, limit, **options)
     shown = str(model) if isinstance(model, str | Path) else type(model).__name__
     return {
         **header(name, shown),
-        **score_tasks(lambda: open_scorer(model, scorer, collective=sharded), tokenizer, tasks, data, limit, **options),
+        **run.score(lambda: open_scorer(model, scorer, collective=sharded), tokenizer),
     }
 
 
@@ -80,88 +82,105 @@ def header(name: str, model: str) -> Record:
     return {"name": name, "uuid": str(uuid.uuid4()), "model": model, "creation_date": created, "eval_metrics": {}}
 
 
-def score_tasks(
-    opened: Callable[[], Scorer],
-    tokenizer: Tokenizer,
-    tasks: Sequence[str],
-    data: str | Path,
-    limit: int | None = None,
-    *,
-    seed: int = 0,
-    seq_len: int = SEQ_LEN,
-    version: Version = "v2",
-    draws: int = 2000,
-    store: RowStore | None = None,
-    stamp: Mapping[str, Any] | None = None,
-    on_entry: Callable[[str, dict[str, Any]], None] | None = None,
-) -> Record:
-    """Score CORE entries and aggregate them to DCLM's record.
+@dataclass(frozen=True)
+class CoreRun:
+    """CORE entries to score, and how."""
 
-    Args:
-        opened: gives the scorer; not called if every entry is stored already.
-        tokenizer: the model's.
-        tasks: names of entries or of sets of them.
-        data: folder with the task files.
-        limit: score this many rows of each file, drawn by `seed`.
-        seed: of the rows drawn and of the bootstrap.
-        seq_len: tokens of context and answer together.
-        version: baselines behind the keys without a version in their name.
-        draws: resamplings behind the intervals.
-        store: finished entries are read from here and new ones stored.
-        stamp: what tells this run from another (model hash, precision); finished entries with another one do not count.
-        on_entry: called with the name and figures of each entry that was scored now.
+    tasks: Sequence[str]
+    """Names of entries or of sets of them."""
 
-    Returns:
-        DCLM's keys for the scores, and `entries`, `task_files`, `intervals_95` and the stamps.
+    data: str | Path
+    """Folder with the task files."""
 
-    Raises:
-        ValueError: an unknown task, no task files, a bad row.
-        RuntimeError: a row could not be scored.
-    """
-    entries = entries_of(tasks)
-    files, missing = find_files(entries, data)
-    keep = {name: chosen_rows(name, file, limit, seed) for name, file in files.items()}
-    identity = {"tokenizer_sha256": tokenizer_hash(tokenizer), "seq_len": seq_len, **(stamp or {})}
-    scorer: Scorer | None = None
-    figures: dict[str, dict[str, Any]] = {}
-    outcomes: dict[str, Outcomes] = {}
-    for entry in entries:
-        if entry.file not in files:
-            continue
-        file, rows = files[entry.file], keep[entry.file]
-        key = _key(entry, file, rows, identity)
-        done = store.figures(entry.name) if store else None
-        if store and done and done["key"] == key:
-            figures[entry.name], outcomes[entry.name] = done, store.outcomes(entry.name)
-            continue
-        scorer = scorer or opened()
-        scored, facts = score_entry(entry, file, tokenizer, scorer, seq_len, rows)
-        figures[entry.name] = {"key": key, **facts}
-        outcomes[entry.name] = outcomes_of(entry, scored)
-        if store and processes()[0] == 0:
-            store.write(entry.name, scored, figures[entry.name])
-        if on_entry:
-            on_entry(entry.name, figures[entry.name])
-    drawn = bootstrap(outcomes, draws, seed)
-    for name, values in drawn.items():
-        figures[name]["interval_95"] = interval(values)
-    accuracies = {name: facts["accuracy"] for name, facts in figures.items()}
-    return {
-        "eval_metrics": {"icl": accuracies},
-        **aggregate(accuracies, version),
-        **_intervals(drawn, version),
-        "core_sets": {
-            task: {each: partial(accuracies, CORE_SETS[task], each) for each in VERSIONS}
-            for task in tasks
-            if task in CORE_SETS
-        },
-        **_coverage(tasks, entries, files, missing, limit, keep),
-        "entries": figures,
-        "task_files": {
-            name: {"sha256": file.sha256, "rows": len(file.rows), "bytes": file.bytes} for name, file in files.items()
-        },
-        **identity,
-    }
+    limit: int | None = None
+    """Score this many rows of each file, drawn by `seed`."""
+
+    seed: int = 0
+    """Of the rows drawn and of the bootstrap."""
+
+    seq_len: int = SEQ_LEN
+    """Tokens of context and answer together."""
+
+    version: Version = "v2"
+    """Baselines behind the keys without a version in their name."""
+
+    draws: int = 2000
+    """Resamplings behind the intervals."""
+
+    store: RowStore | None = None
+    """Finished entries are read from here and new ones stored."""
+
+    stamp: Mapping[str, Any] = field(default_factory=dict)
+    """What tells this run from another (model hash, precision); finished entries with another one do not count."""
+
+    on_entry: Callable[[str, dict[str, Any]], None] | None = None
+    """Called with the name and figures of each entry that was scored now."""
+
+    def score(self, opened: Callable[[], Scorer], tokenizer: Tokenizer) -> Record:
+        """Score the entries and aggregate them to DCLM's record.
+
+        Args:
+            opened: gives the scorer; not called if every entry is stored already.
+            tokenizer: the model's.
+
+        Returns:
+            DCLM's keys for the scores, and `entries`, `task_files`, `intervals_95` and the stamps.
+
+        Raises:
+            ValueError: an unknown task, no task files, a bad row.
+            RuntimeError: a row could not be scored.
+        """
+        entries = entries_of(self.tasks)
+        files, missing = find_files(entries, self.data)
+        keep = {name: chosen_rows(name, file, self.limit, self.seed) for name, file in files.items()}
+        identity = {"tokenizer_sha256": tokenizer_hash(tokenizer), "seq_len": self.seq_len, **self.stamp}
+        scorer: Scorer | None = None
+        figures: dict[str, dict[str, Any]] = {}
+        outcomes: dict[str, Outcomes] = {}
+        for entry in entries:
+            if entry.file not in files:
+                continue
+            file, rows = files[entry.file], keep[entry.file]
+            key = _key(entry, file, rows, identity)
+            done = self.store.figures(entry.name) if self.store else None
+            if self.store and done and done["key"] == key:
+                figures[entry.name], outcomes[entry.name] = done, self.store.outcomes(entry.name)
+                continue
+            scorer = scorer or opened()
+            scored, facts = score_entry(entry, file, tokenizer, scorer, self.seq_len, rows)
+            figures[entry.name] = {"key": key, **facts}
+            outcomes[entry.name] = outcomes_of(entry, scored)
+            if self.store and processes()[0] == 0:
+                self.store.write(entry.name, scored, figures[entry.name])
+            if self.on_entry:
+                self.on_entry(entry.name, figures[entry.name])
+        return {
+            **self._scores(figures, outcomes),
+            **_coverage(self.tasks, entries, files, missing, self.limit, keep),
+            "entries": figures,
+            "task_files": {
+                name: {"sha256": file.sha256, "rows": len(file.rows), "bytes": file.bytes}
+                for name, file in files.items()
+            },
+            **identity,
+        }
+
+    def _scores(self, figures: dict[str, dict[str, Any]], outcomes: dict[str, Outcomes]) -> Record:
+        """DCLM's scores with their intervals; each entry's figures get theirs."""
+        drawn = bootstrap(outcomes, self.draws, self.seed)
+        for name, values in drawn.items():
+            figures[name]["interval_95"] = interval(values)
+        accuracies = {name: facts["accuracy"] for name, facts in figures.items()}
+        return {
+            "eval_metrics": {"icl": accuracies},
+            **aggregate(accuracies, self.version),
+            **_intervals(drawn, self.version),
+            "core_sets": {
+                task: {each: partial(accuracies, CORE_SETS[task], each) for each in VERSIONS}
+                for task in self.tasks
+                if task in CORE_SETS
+            },
+        }
 
 
 def chosen_rows(name: str, file: TaskFile, limit: int | None, seed: int) -> set[int] | None:

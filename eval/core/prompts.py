@@ -11,7 +11,7 @@ SHOT_SEED = 1234
 
 
 @dataclass(frozen=True)
-class Prompt:
+class TaskPrompt:
     """A row as text: `contexts` has one member, or in a schema entry one for each option."""
 
     index: int
@@ -61,7 +61,7 @@ def draw_shots(rows: int, shots: int, row: int, stream: random.Random) -> list[i
     return list(drawn)
 
 
-def prompts(entry: Entry, rows: Sequence[Row], needs_space: bool = True) -> Iterator[Prompt]:
+def prompts(entry: Entry, rows: Sequence[Row], needs_space: bool = True) -> Iterator[TaskPrompt]:
     """The rows of a file as text, in row order, category after category by name where the entry has them.
 
     Args:
@@ -86,7 +86,7 @@ def prompts(entry: Entry, rows: Sequence[Row], needs_space: bool = True) -> Iter
             contexts, answers, gold = _question(entry, data_set[position], before, shown=bool(preamble))
             if needs_space:
                 answers = [answer if answer.startswith(" ") else f" {answer}" for answer in answers]
-            yield Prompt(index, category, preamble, contexts, answers, gold)
+            yield TaskPrompt(index, category, preamble, contexts, answers, gold)
 
 
 def _shot(entry: Entry, row: Row) -> str:
@@ -154,7 +154,12 @@ def items(
 
 
 def _item(
-    prompt: Prompt, preamble: list[int], parts: list[list[int]], answers: list[list[int]], entry: Entry, seq_len: int
+    prompt: TaskPrompt,
+    preamble: list[int],
+    parts: list[list[int]],
+    answers: list[list[int]],
+    entry: Entry,
+    seq_len: int,
 ) -> Item:
     wholes = [preamble + part for part in parts]
     fitted = []

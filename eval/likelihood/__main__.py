@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 
-class LikelihoodConfig(ScorerConfig):
+class LikelihoodRowsConfig(ScorerConfig):
     """Score the rows of a JSONL file."""
 
     model: str
@@ -48,7 +48,7 @@ class LikelihoodConfig(ScorerConfig):
 @entry_point
 def main(argv: list[str] | None = None) -> None:
     """Read the command line, score the rows, write them with their scores."""
-    config = parse(LikelihoodConfig, __doc__, argv, positional=("model", "rows"))
+    config = parse(LikelihoodRowsConfig, __doc__, argv, positional=("model", "rows"))
     with usage_errors():
         rows = [json.loads(line) for line in Path(config.rows).read_bytes().split(b"\n") if line.strip()]
         trunks = list(_trunks(rows, config.model))

@@ -69,7 +69,7 @@ class Read:
 
 
 @dataclass
-class Job:
+class Pass:
     """Rows scored together, in one forward pass over all or through a cache in several over one."""
 
     rows: list[PackedRow]
@@ -140,7 +140,7 @@ class LocalScorer:
             for module in training:
                 module.training = True
 
-    def _plan(self, trunks: Sequence[tuple[int, Trunk]], modes: set[str]) -> list[Job]:
+    def _plan(self, trunks: Sequence[tuple[int, Trunk]], modes: set[str]) -> list[Pass]:
         config, model = self.config, self.model
         maskable = [entry for entry in trunks if modes and longest(entry[1]) <= model.maskable_length]
         taken = {number for number, _ in maskable}
@@ -155,21 +155,21 @@ class LocalScorer:
                 # A windowed model's cache forgets what the window leaves behind, in the order of the row.
                 kept = len(row) <= model.maskable_length
                 chunks = _chunks(row, self.chunk_tokens, config.max_scored_rows) if kept else [(0, len(row))]
-                jobs.append(Job([row], chunks))
+                jobs.append(Pass([row], chunks))
             elif model.length_dependent and row.span > model.length_dependent:
-                jobs.append(Job([row]))  # its length scales the positions of all batch mates
+                jobs.append(Pass([row]))  # its length scales the positions of all batch mates
             else:
                 whole.append(row)
-        jobs += [Job(batch) for batch in batches(whole, self.batch_tokens, config.max_scored_rows)]
+        jobs += [Pass(batch) for batch in batches(whole, self.batch_tokens, config.max_scored_rows)]
         return jobs
 
-    def _lockstep(self, plan: Callable[[], list[Job]]) -> Iterator[Job]:
+    def _lockstep(self, plan: Callable[[], list[Pass]]) -> Iterator[Pass]:
         """Jobs of a plan, then as many dummy forwards as the busiest rank has more than this one."""
         if not self.collective:
             yield from plan()
             return
         error: ValueError | None = None
-        jobs: list[Job] = []
+        jobs: list[Pass] = []
         try:
             jobs = plan()
         except ValueError as caught:
@@ -194,7 +194,7 @@ class LocalScorer:
             Branch(cut, [(cut + 5 * length + 11 * i) % vocabulary for i in range(length)]) for cut, length in PROBE
         ]
         trunk = Trunk(ids, branches)
-        plain = self._run(Job(separate([(0, trunk)])))
+        plain = self._run(Pass(separate([(0, trunk)])))
         expected = torch.cat([read.logprobs for read in plain])
         exact = self.model.dtype in (torch.float32, torch.float64) and self.config.dtype in ("auto", "float32")
         tolerance = 1e-4 if exact else 5e-2
@@ -202,8 +202,8 @@ class LocalScorer:
         (row,) = pack([(0, trunk)], 0, 0)
         # Chunks as long texts have them: the first without a mask, then one within the trunk.
         for mode, job in (
-            ("packed", Job([row])),
-            ("cached", Job([row], _chunks(row, 10, self.config.max_scored_rows))),
+            ("packed", Pass([row])),
+            ("cached", Pass([row], _chunks(row, 10, self.config.max_scored_rows))),
         ):
             try:
                 found = self._run(job)[0].logprobs
@@ -223,7 +223,7 @@ class LocalScorer:
             log.warning("likelihoods: this model allows %s", " and ".join(sorted(allowed)) or "plain sequences only")
         return allowed
 
-    def _run(self, job: Job) -> list[Read]:
+    def _run(self, job: Pass) -> list[Read]:
         return [self._run_cached(job.rows[0], job.chunks)] if job.chunks else self._run_whole(job.rows)
 
     def _forward(self, ids: np.ndarray, kept: np.ndarray, **arguments: Any) -> tuple[Tensor, Any]:

@@ -14,7 +14,7 @@ MODELS = ROOT / "configs" / "pretrain" / "models"
 
 
 @dataclass(frozen=True)
-class Source:
+class ModelSource:
     """What will be evaluated: a Hugging Face folder that is there, or a checkpoint that has yet to be exported."""
 
     folder: str | None = None
@@ -27,7 +27,7 @@ class Source:
         return self.folder or f"{self.checkpoint} (to be exported)"
 
 
-def find_model(model: str, method: str, checkpoint: str, logs: str) -> Source:
+def find_model(model: str, method: str, checkpoint: str, logs: str) -> ModelSource:
     """Find what the command line names, without loading it.
 
     Args:
@@ -54,15 +54,15 @@ def find_model(model: str, method: str, checkpoint: str, logs: str) -> Source:
     return _of_run(place, checkpoint, shape)
 
 
-def _source(path: Path, shape: str | None) -> Source:
+def _source(path: Path, shape: str | None) -> ModelSource:
     if path.is_dir() and _is_model(path):
-        return Source(folder=str(path))
+        return ModelSource(folder=str(path))
     if path.suffix == ".pt" or (path / ".metadata").exists():
-        return Source(checkpoint=str(path), model_config=shape)
+        return ModelSource(checkpoint=str(path), model_config=shape)
     raise ValueError(f"{path} is no Hugging Face folder (config.json), no checkpoint folder and no .pt file")
 
 
-def _of_run(run: Path, checkpoint: str, shape: str | None) -> Source:
+def _of_run(run: Path, checkpoint: str, shape: str | None) -> ModelSource:
     saved = run / "checkpoints"
     steps = {int(one.parent.name.removeprefix("step_")): one.parent for one in saved.glob("step_*/.metadata")}
     epochs = {int(one.stem.removeprefix("epoch_")): one for one in saved.glob("epoch_*.pt")}
@@ -70,16 +70,16 @@ def _of_run(run: Path, checkpoint: str, shape: str | None) -> Source:
         export = run / "export"
         newest = steps[max(steps)] if steps else epochs[max(epochs)] if epochs else None
         if _is_model(export) and (newest is None or _written(export / "config.json") >= _written(newest)):
-            return Source(folder=str(export))
+            return ModelSource(folder=str(export))
         if newest is not None:
-            return Source(checkpoint=str(newest), model_config=shape)
+            return ModelSource(checkpoint=str(newest), model_config=shape)
         raise ValueError(f"{run} holds no model: no config.json, no export and no checkpoints")
     number = int(checkpoint) if checkpoint.isdigit() else -1
     found = steps.get(number) or epochs.get(number)
     if found is None:
         there = ", ".join(str(one) for one in sorted({*steps, *epochs})) or "none"
         raise ValueError(f"{run} has no checkpoint {checkpoint}; it has: {there}")
-    return Source(checkpoint=str(found), model_config=shape)
+    return ModelSource(checkpoint=str(found), model_config=shape)
 
 
 def _shape_file(model: str) -> str | None:
@@ -106,7 +106,7 @@ def _runs_there(logs: str) -> str:
     return f"; runs in {logs}: {', '.join(names[:8])}" if names else f"; {logs} holds no runs"
 
 
-def export(source: Source, target: Path) -> str:
+def export(source: ModelSource, target: Path) -> str:
     """The Hugging Face folder of a source; a checkpoint is exported to `target`, once.
 
     Raises:

@@ -11,7 +11,7 @@ from eval.core.baselines import CORE_SETS, Version
 from eval.core.entries import ENTRIES, entries_of
 from eval.core.files import find_files
 from eval.harness.tasks import HarnessConfig
-from eval.models.folder import Source, find_model
+from eval.models.folder import ModelSource, find_model
 from eval.models.open import SEQ_LEN, Precision
 
 LM_EVAL = "lm_eval:"
@@ -81,7 +81,7 @@ class EvalConfig(RunConfig):
     """How tasks of lm-eval are run."""
 
 
-def check(config: EvalConfig) -> Source:
+def check(config: EvalConfig) -> ModelSource:
     """Find the model and everything the tasks read, before anything is loaded.
 
     Raises:

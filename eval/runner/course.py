@@ -11,15 +11,15 @@ from typing import Any
 
 from common.command import fail, usage_errors
 from common.runs.folder import Run, describe_run, write_json
-from common.runs.processes import processes
+from common.runs.processes import launched, processes
 from common.tokens.token_set import is_tokenised
 from common.weights import model_hash
-from eval.core.evaluate import header, score_tasks
+from eval.core.evaluate import CoreRun, header
 from eval.core.row_store import RowStore
 from eval.likelihood.config import ScorerConfig
 from eval.likelihood.open import open_scorer
 from eval.likelihood.trunks import Scorer
-from eval.models.folder import Source, export
+from eval.models.folder import ModelSource, export
 from eval.models.open import Tokenizer, open_model, tokenizer_hash
 from eval.runner.bits_per_byte import measure, store, stored
 from eval.runner.config import LM_EVAL, EvalConfig, core_tasks, held_out_text, run_folder
@@ -28,7 +28,7 @@ Record = dict[str, Any]
 Log = Callable[[dict[str, Any]], None]
 
 
-def run(config: EvalConfig, source: Source) -> Record | None:
+def run(config: EvalConfig, source: ModelSource) -> Record | None:
     """Evaluate what `source` names and write the record; under torchrun only the first process returns it.
 
     Raises:
@@ -78,7 +78,7 @@ def _run(config: EvalConfig, folder: Path) -> Iterator[Log]:
 @contextmanager
 def _joined() -> Iterator[None]:
     """The processes that torchrun started, if it did."""
-    if int(os.environ.get("WORLD_SIZE", "1")) < 2:
+    if launched()[1] < 2:
         yield
         return
     import torch
@@ -101,7 +101,7 @@ def _device(device: str) -> str:
     return f"cuda:{os.environ['LOCAL_RANK']}" if torch.cuda.is_available() else "cpu"
 
 
-def _exported(source: Source, folder: Path) -> str:
+def _exported(source: ModelSource, folder: Path) -> str:
     """The Hugging Face folder, exported by the first process while the others wait."""
     if processes()[0] == 0:
         try:
@@ -129,9 +129,7 @@ def _core(
         numbers = {key: value for key, value in facts.items() if isinstance(value, int | float)}
         log({"task": name, **numbers})
 
-    scored = score_tasks(
-        opened,
-        tokenizer,
+    run = CoreRun(
         core_tasks(config),
         config.data,
         config.limit,
@@ -143,6 +141,7 @@ def _core(
         stamp=stamp,
         on_entry=on_entry,
     )
+    scored = run.score(opened, tokenizer)
     summary = {name: scored[name] for name in ("Core_v1", "Core_v2")}
     if "core_partial" in scored:
         summary |= {f"core_partial/{name}": scored["core_partial"][name] for name in ("n", "mean_v1", "mean_v2")}

@@ -15,7 +15,7 @@ ASPECTS = ("plot", "character", "creativity", "development", "language", "overal
 
 
 @dataclass(frozen=True)
-class Counts:
+class Wins:
     """Preferences between two options."""
 
     first: int
@@ -54,16 +54,16 @@ def read_annotations(path: str | Path) -> list[dict[str, Any]]:
     return rows
 
 
-def count(rows: Iterable[Mapping[str, Any]], aspect: str = "overall_quality") -> dict[tuple[str, str], Counts]:
+def count(rows: Iterable[Mapping[str, Any]], aspect: str = "overall_quality") -> dict[tuple[str, str], Wins]:
     """Counts by pair, the pair in alphabetical order."""
     found: dict[tuple[str, str], Counter[str]] = defaultdict(Counter)
     for row in rows:
         first, second = sorted(row["options"].split(","))
         found[first, second][row[aspect]] += 1
-    return {pair: Counts(won[pair[0]], won[pair[1]], won[TIE]) for pair, won in sorted(found.items())}
+    return {pair: Wins(won[pair[0]], won[pair[1]], won[TIE]) for pair, won in sorted(found.items())}
 
 
-def strengths(counts: Mapping[tuple[str, str], Counts], rounds: int = 10_000) -> dict[str, float]:
+def strengths(counts: Mapping[tuple[str, str], Wins], rounds: int = 10_000) -> dict[str, float]:
     """Bradley-Terry strengths of all options together, ties out; they sum to 1.
 
     Maximum likelihood under `P(a over b) = s_a / (s_a + s_b)`, by Hunter's minorisation (Ann. Stat. 2004):

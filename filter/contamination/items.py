@@ -83,7 +83,7 @@ def _spelled(value: Any) -> str:
 
 
 @dataclass(frozen=True)
-class Item:
+class TestItem:
     """One evaluation item: its task and its id (or line number) there."""
 
     task: str
@@ -94,7 +94,7 @@ class Item:
 class Index:
     """All n-grams of all items."""
 
-    items: list[Item]
+    items: list[TestItem]
     lengths: dict[str, int]
     """Task → items."""
     skipped: dict[str, int]
@@ -119,7 +119,7 @@ def open_index(config: DecontaminateConfig) -> Index:
 @lru_cache(maxsize=2)
 def _open_index(data: tuple[str, ...], ngram: int, min_words: int) -> Index:
     hasher = open_hasher(ngram)
-    items: list[Item] = []
+    items: list[TestItem] = []
     lengths: dict[str, int] = {}
     skipped: dict[str, int] = {}
     found: dict[int, dict[int, set[int]]] = {}
@@ -139,7 +139,7 @@ def _open_index(data: tuple[str, ...], ngram: int, min_words: int) -> Index:
                 continue
             size = min(len(words), ngram)
             item = len(items)
-            items.append(Item(task, str(row.get("id", row.get("task_id", number)))))
+            items.append(TestItem(task, str(row.get("id", row.get("task_id", number)))))
             for value in hasher.ngrams(words, size).tolist():
                 found.setdefault(size, {}).setdefault(value, set()).add(item)
         if not lengths[task]:

@@ -11,7 +11,7 @@ from common.config import HOW, Out, RunConfig
 from common.pools.documents import Document
 from common.pools.exactly_once import Result, process_shard
 from common.pools.shards import Shard
-from filter.scorers.kinds import AnyScorerConfig, Scorer, open_scorer
+from filter.scorers.kinds import AnyScorerConfig, QualityScorer, open_quality_scorer
 
 PUBLISHED_FIELDS = {
     "fasttext_oh_eli5_vs_rw_v2_prob": "fasttext_openhermes_reddit_eli5_vs_rw_v2_bigram_200k_train_prob",
@@ -34,7 +34,7 @@ def read_score(document: Document, field: str) -> float | None:
 
 
 def score_batches(
-    documents: Iterable[Document], scorers: Sequence[Scorer]
+    documents: Iterable[Document], scorers: Sequence[QualityScorer]
 ) -> Iterator[tuple[list[Document], dict[str, list[float | None]]]]:
     """Documents in batches, in order, with every scorer's scores: field → one per document.
 
@@ -50,7 +50,7 @@ def score_batches(
         yield batch, columns
 
 
-def score_documents(documents: Iterable[Document], scorers: Sequence[Scorer]) -> Iterator[Result]:
+def score_documents(documents: Iterable[Document], scorers: Sequence[QualityScorer]) -> Iterator[Result]:
     """Add every scorer's field to every document, in order; see `score_batches`."""
     for batch, columns in score_batches(documents, scorers):
         for row, document in enumerate(batch):
@@ -102,7 +102,7 @@ def score_shard(shard: Shard, config: ScorePoolConfig, identity: str) -> dict[st
     """Score one shard of a pool; what a worker process runs."""
 
     def transform(documents: Iterator[Document]) -> Iterator[Result]:
-        return score_documents(documents, [open_scorer(scorer) for scorer in config.all_scorers()])
+        return score_documents(documents, [open_quality_scorer(scorer) for scorer in config.all_scorers()])
 
     # batches end with their part, so that a resumed run forms the same ones
     return process_shard(shard, config.out, transform, config_hash=identity, restart_each_part=True)

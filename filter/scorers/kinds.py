@@ -1,4 +1,4 @@
-"""The union of scorer configs, Scorer, open_scorer, what identifies a scorer."""
+"""The union of scorer configs, QualityScorer, open_quality_scorer, what identifies a scorer."""
 
 import hashlib
 from collections.abc import Sequence
@@ -20,7 +20,7 @@ ScorerConfig = FastTextConfig | DataManConfig | ClassifierConfig | SimpleConfig
 AnyScorerConfig = Annotated[ScorerConfig, Field(discriminator="kind")]
 
 
-class Scorer(Protocol):
+class QualityScorer(Protocol):
     """What every kind of scorer offers."""
 
     field: str
@@ -31,7 +31,7 @@ class Scorer(Protocol):
 
 
 @lru_cache(maxsize=8)
-def open_scorer(config: ScorerConfig) -> Scorer:
+def open_quality_scorer(config: ScorerConfig) -> QualityScorer:
     """Load a scorer; a process that asks again for the same one gets the one it has.
 
     Raises:

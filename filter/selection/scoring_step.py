@@ -14,7 +14,7 @@ from common.pools.exactly_once import Result, process_shard
 from common.pools.shards import Shard
 from common.tokens.counting import TokenCountConfig, open_counter
 from filter.scorers.batches import read_score, score_batches
-from filter.scorers.kinds import open_scorer
+from filter.scorers.kinds import open_quality_scorer
 from filter.selection.records import RECORDS_FORM
 from filter.selection.selecting_step import SelectJob, selecting_along
 from filter.steps import Stats
@@ -42,7 +42,7 @@ def score_shard(shard: Shard, job: ScoreJob) -> Stats:
 
         def transform(documents: Iterator[Document]) -> Iterator[Result]:
             count = open_counter(job.tokens)
-            for batch, scores in score_batches(documents, [open_scorer(scorer) for scorer in job.scorers]):
+            for batch, scores in score_batches(documents, [open_quality_scorer(scorer) for scorer in job.scorers]):
                 tokens = count([document["text"] for document in batch]) if count else None
                 records = _records(batch, scores, job.fields, tokens)
                 if selection is not None:

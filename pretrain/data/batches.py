@@ -11,7 +11,7 @@ from pretrain.model.loss import IGNORED
 
 
 @dataclass
-class Batch:
+class MicroBatches:
     """Micro-batches of (inputs, targets), each [B, T], and the targets in the whole batch over all devices."""
 
     micro_batches: list[tuple[Tensor, Tensor]]

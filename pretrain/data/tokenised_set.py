@@ -18,7 +18,7 @@ from common.tokens.token_set import DESCRIPTION, MANIFEST, open_rows, read_manif
 Ints = NDArray[np.int64]
 
 
-class Shard(NamedTuple):
+class Rows(NamedTuple):
     """One memory-mapped file of contexts."""
 
     name: str
@@ -104,7 +104,7 @@ class TokenisedSet:
         return dtype, seq_len
 
 
-def read_manifest(path: Path) -> list[Shard]:
+def read_manifest(path: Path) -> list[Rows]:
     """Shards of a manifest.
 
     Raises:
@@ -116,5 +116,5 @@ def read_manifest(path: Path) -> list[Shard]:
         if not (path.parent / f"{name}.bin").exists() and (path.parent / f"{name}.tar").exists():
             raise ValueError(f"{path} lists tars; first run: python -m pretrain.export tar-in {path.parent} OUT")
         pads = {int(row): int(count) for row, count in entry["pads"]}
-        shards.append(Shard(name, entry["num_sequences"], pads))
+        shards.append(Rows(name, entry["num_sequences"], pads))
     return shards

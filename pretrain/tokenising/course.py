@@ -39,7 +39,7 @@ from common.tokens.tokenizers import (
     open_encoder,
 )
 from pretrain.tokenising.config import TokenizeConfig
-from pretrain.tokenising.encode import Job, ShardFiles, State, encode_shard
+from pretrain.tokenising.encode import EncodeJob, ShardFiles, State, encode_shard
 from pretrain.tokenising.finish import finish
 from pretrain.tokenising.place import place_contexts
 from pretrain.tokenising.stream import cut_runs, cut_shard
@@ -71,7 +71,7 @@ def tokenize(config: TokenizeConfig) -> dict[str, Any]:
         work = output / ".work"
         work.mkdir(parents=True, exist_ok=True)
         with Run(run_folder(output, "tokenize"), config, seed=config.seed) as run, _alone(work):
-            job = Job(
+            job = EncodeJob(
                 tokenizer=tokenizer,
                 engine="tokenizers",
                 special_in_text=config.special_in_text,
@@ -150,7 +150,7 @@ def _alone(work: Path) -> Iterator[None]:
         yield
 
 
-def _make(config: TokenizeConfig, job: Job, shards: list[Shard], output: Path) -> dict[str, Any]:
+def _make(config: TokenizeConfig, job: EncodeJob, shards: list[Shard], output: Path) -> dict[str, Any]:
     workers = config.workers or _workers_for(shards)
     launch = partial(run_shards, workers=workers, cluster=config.cluster)
     states, note = _encode_all(config, job, shards, launch)
@@ -176,7 +176,7 @@ def _make(config: TokenizeConfig, job: Job, shards: list[Shard], output: Path) -
 
 
 def _encode_all(
-    config: TokenizeConfig, job: Job, shards: list[Shard], launch: Callable[..., list[Any]]
+    config: TokenizeConfig, job: EncodeJob, shards: list[Shard], launch: Callable[..., list[Any]]
 ) -> tuple[list[State], dict[str, Any]]:
     """Pass one over all shards with one engine: the fast one, or, once that has erred, the reference for everything."""
     note = _read_plan(job)
@@ -198,7 +198,7 @@ def _workers_for(shards: Sequence[Shard]) -> int:
     return max(1, min(cores, len(shards), worth))
 
 
-def _read_plan(job: Job) -> dict[str, Any] | None:
+def _read_plan(job: EncodeJob) -> dict[str, Any] | None:
     path = Path(job.work) / "plan.json"
     if not path.exists():
         if strangers := sorted(path.parent.parent.glob("shard_*.bin")):
@@ -213,7 +213,7 @@ def _read_plan(job: Job) -> dict[str, Any] | None:
     return note
 
 
-def _check_engine(config: TokenizeConfig, job: Job, shards: Sequence[Shard]) -> dict[str, Any]:
+def _check_engine(config: TokenizeConfig, job: EncodeJob, shards: Sequence[Shard]) -> dict[str, Any]:
     """Choose the engine: the fast one if it agrees on hard strings and on the first documents of the input."""
     name = choose_engine(config.engine, job.tokenizer, job.special_in_text)
     encoder = open_encoder(name, job.tokenizer, job.special_in_text)

@@ -29,7 +29,7 @@ from common.tokens.tokenizers import (
     FastEncoder,
     ReferenceEncoder,
     SpecialInText,
-    Tokenizer,
+    TokenizerFile,
     find_mismatch,
     open_encoder,
 )
@@ -47,10 +47,10 @@ RUN_TOKENS = 1 << 24
 
 
 @dataclass(frozen=True)
-class Job:
+class EncodeJob:
     """What is done to every shard; small and picklable, since workers are other processes."""
 
-    tokenizer: Tokenizer
+    tokenizer: TokenizerFile
     engine: EngineName
     special_in_text: SpecialInText
     vocab_size: int
@@ -112,7 +112,7 @@ class ShardFiles:
         return State(plan, engine, stats={"docs_in": 0, "docs_out": 0, "drops": {}, "seconds": 0.0})
 
 
-def encode_shard(shard: Shard, job: Job) -> State:
+def encode_shard(shard: Shard, job: EncodeJob) -> State:
     """Encode and pack one shard, from where an earlier run was stopped.
 
     Raises:
@@ -139,7 +139,7 @@ def held(lock: Path) -> Iterator[None]:
 
 
 class _ShardWork:
-    def __init__(self, shard: Shard, job: Job) -> None:
+    def __init__(self, shard: Shard, job: EncodeJob) -> None:
         self.shard, self.job = shard, job
         self.files = ShardFiles(job.work, shard.index)
         self.state = self.files.read_state(job.plan, job.engine)

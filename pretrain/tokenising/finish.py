@@ -15,12 +15,12 @@ from common.pools.storage import is_remote, local_path
 from common.runs.folder import write_json
 from common.tokens.token_set import DESCRIPTION, Pads, describe, shard_name, write_manifest
 from pretrain.tokenising.config import TokenizeConfig
-from pretrain.tokenising.encode import Job, ShardFiles, State
+from pretrain.tokenising.encode import EncodeJob, ShardFiles, State
 
 
 def finish(
     config: TokenizeConfig,
-    job: Job,
+    job: EncodeJob,
     shards: Sequence[Shard],
     states: Sequence[State],
     note: Mapping[str, Any],
@@ -74,7 +74,7 @@ def finish(
 
 
 def _description(
-    config: TokenizeConfig, job: Job, shards: Sequence[Shard], sums: dict[str, Any], total: int
+    config: TokenizeConfig, job: EncodeJob, shards: Sequence[Shard], sums: dict[str, Any], total: int
 ) -> dict[str, Any]:
     """The content of `dataset.json`: a function of input and settings, the date that of the newest input file."""
     layout = {

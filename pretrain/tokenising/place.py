@@ -11,12 +11,18 @@ from typing import Any
 from common.pools.shards import Shard
 from common.runs.folder import write_json
 from common.tokens.token_set import Pads, pads_of, shard_name
-from pretrain.tokenising.encode import Job, held
+from pretrain.tokenising.encode import EncodeJob, held
 from pretrain.tokenising.shuffle import Piece, Runs, gather_piece, plan_pieces
 
 
 def place_contexts(
-    job: Job, runs: list[Runs], output: Path, *, shard_rows: int, buffer_bytes: int, launch: Callable[..., list[Any]]
+    job: EncodeJob,
+    runs: list[Runs],
+    output: Path,
+    *,
+    shard_rows: int,
+    buffer_bytes: int,
+    launch: Callable[..., list[Any]],
 ) -> list[Pads]:
     """Write the shuffled shards into the work folder, exactly once whatever happens.
 
@@ -58,7 +64,7 @@ def _pieces(work: Path, runs: list[Runs], capacity: int) -> list[Piece]:
     return [Piece(**piece) for piece in json.loads(path.read_text(encoding="utf-8"))]
 
 
-def _place_piece(task: Shard, pieces: list[Piece], runs: list[Runs], job: Job, shard_rows: int) -> Pads:
+def _place_piece(task: Shard, pieces: list[Piece], runs: list[Runs], job: EncodeJob, shard_rows: int) -> Pads:
     """Write one piece's contexts to their final rows; returns (row in the whole set, pads). Doing it twice is safe."""
     marker = Path(job.work) / f"{task.name}.json"
     with held(marker.with_suffix(".lock")):
@@ -67,7 +73,7 @@ def _place_piece(task: Shard, pieces: list[Piece], runs: list[Runs], job: Job, s
     return json.loads(marker.read_text(encoding="utf-8"))
 
 
-def _write_piece(piece: Piece, runs: list[Runs], job: Job, shard_rows: int) -> Pads:
+def _write_piece(piece: Piece, runs: list[Runs], job: EncodeJob, shard_rows: int) -> Pads:
     blocks, pads = gather_piece(piece, runs, job.width, job.dtype)
     row = piece.first_row
     touched: dict[int, int] = {}

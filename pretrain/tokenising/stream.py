@@ -15,14 +15,14 @@ import numpy.typing as npt
 
 from common.pools.shards import Shard
 from common.runs.folder import write_json
-from pretrain.tokenising.encode import RUN_TOKENS, Job, ShardFiles, held
+from pretrain.tokenising.encode import RUN_TOKENS, EncodeJob, ShardFiles, held
 from pretrain.tokenising.packing import pad_tail
 from pretrain.tokenising.shuffle import Runs, append_run, context_keys
 
 Ids = npt.NDArray[np.unsignedinteger]
 
 
-def cut_shard(shard: Shard, job: Job, tokens: Sequence[int]) -> dict[str, Any]:
+def cut_shard(shard: Shard, job: EncodeJob, tokens: Sequence[int]) -> dict[str, Any]:
     """Write the runs of the contexts that begin in this shard; done once, whatever happens.
 
     Args:
@@ -38,13 +38,13 @@ def cut_shard(shard: Shard, job: Job, tokens: Sequence[int]) -> dict[str, Any]:
         return _cut_shard(shard, job, tokens, files)
 
 
-def cut_runs(shard: Shard, job: Job, done: dict[str, Any]) -> Runs:
+def cut_runs(shard: Shard, job: EncodeJob, done: dict[str, Any]) -> Runs:
     """The runs that `cut_shard` wrote."""
     files = ShardFiles(job.work, shard.index)
     return Runs(str(files.rows), str(files.index), tuple(done["run_lengths"]))
 
 
-def _cut_shard(shard: Shard, job: Job, tokens: Sequence[int], files: ShardFiles) -> dict[str, Any]:
+def _cut_shard(shard: Shard, job: EncodeJob, tokens: Sequence[int], files: ShardFiles) -> dict[str, Any]:
     marker = files.state.with_suffix(".cut.json")
     if marker.exists():
         done = json.loads(marker.read_text(encoding="utf-8"))
@@ -76,7 +76,7 @@ def _cut_shard(shard: Shard, job: Job, tokens: Sequence[int], files: ShardFiles)
     return done
 
 
-def _read(job: Job, starts: npt.NDArray[np.int64], begin: int, end: int) -> Iterator[Ids]:
+def _read(job: EncodeJob, starts: npt.NDArray[np.int64], begin: int, end: int) -> Iterator[Ids]:
     """Tokens [begin, end) of the whole stream, shard by shard."""
     shard = int(np.searchsorted(starts, begin, side="right")) - 1
     while begin < end:

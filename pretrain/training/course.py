@@ -2,7 +2,6 @@
 
 import importlib.util
 import json
-import os
 import shutil
 import traceback
 from collections.abc import Callable
@@ -11,6 +10,7 @@ from typing import Any
 from common.command import usage_errors
 from common.pools.storage import atomic_write
 from common.runs.folder import Run, read_metrics
+from common.runs.processes import launched
 from pretrain.training.config import PretrainConfig
 from pretrain.training.core_scores import check_tasks, core_scores
 from pretrain.training.job import Job
@@ -33,7 +33,7 @@ def run_job(config: PretrainConfig, job: Job) -> None:
         begun = _begun(config, job)
     if begun == job.steps and read_record(job).get("status") == "finished":
         print(f"{job.name}: already trained to step {job.steps}")  # noqa: T201 - the command's output
-    elif int(os.environ.get("RANK", 0)):
+    elif launched()[0]:
         train_job(config, job, None)
     else:
         _open_folder(config, job, begun)
@@ -122,7 +122,7 @@ def _open_folder(config: PretrainConfig, job: Job, begun: int) -> None:
 
 
 def _print_benchmark(config: PretrainConfig, job: Job, outcome: dict[str, Any]) -> None:
-    if int(os.environ.get("RANK", 0)):
+    if launched()[0]:
         return
     hours = job.steps * config.global_bs * job.seq_len / outcome["tok_s"] / 3600
     mfu = f"{outcome['mfu']:.1%}" if outcome["mfu"] else "no peak known for this device"

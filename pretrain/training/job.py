@@ -51,6 +51,16 @@ class Job:
         }
 
 
+def _free_name(config: PretrainConfig, name: str, digest: str) -> str:
+    """The run's name, with the data's digest where a run of this name on other data stands (DCLM would mix the two).
+
+    A name that was asked for is kept, and refused later.
+    """
+    recorded = Path(config.logs) / name / "record.json"
+    other = recorded.is_file() and read_mapping(recorded).get("dataset_digest") not in (None, digest)
+    return f"{name}-{digest[:6]}" if other and not config.name else name
+
+
 def prepare(config: PretrainConfig) -> Job:
     """Open the data and work out the run.
 
@@ -88,13 +98,7 @@ def prepare(config: PretrainConfig) -> Job:
     cursor = Cursor(data.sets, data.weights, config.seed)
     _check_budget(config, cursor, steps, data.name)
     digest = hashlib.sha256("".join(one.digest() for one in data.sets).encode()).hexdigest()[:16]
-    name = run_name(config, data.name, tokens)
-    folder = Path(config.logs) / name
-    recorded = folder / "record.json"
-    # A run of this name on other data: DCLM would mix the two. A name that was asked for is kept, and refused later.
-    if not config.name and recorded.is_file() and read_mapping(recorded).get("dataset_digest") not in (None, digest):
-        name = f"{name}-{digest[:6]}"
-        folder = Path(config.logs) / name
+    name = _free_name(config, run_name(config, data.name, tokens), digest)
     return Job(
         model=model,
         counts=counts,
@@ -106,7 +110,7 @@ def prepare(config: PretrainConfig) -> Job:
         tokens=tokens,
         steps=steps,
         name=name,
-        folder=folder,
+        folder=Path(config.logs) / name,
         digest=digest,
         identity=hashlib.sha256(f"{config_hash(_identifying(config))}{digest}".encode()).hexdigest()[:16],
         milestones={round(steps * part / config.num_checkpoints) for part in range(1, config.num_checkpoints + 1)}

@@ -24,7 +24,7 @@ class StepResult:
     stop: bool
 
 
-class Meter:
+class Speed:
     """Speed, without the time that validation and checkpoints take."""
 
     def __init__(self, tokens_per_step: int, flops_per_token: float, devices: Devices) -> None:

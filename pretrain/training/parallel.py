@@ -12,6 +12,7 @@ from torch.distributed.algorithms._checkpoint.checkpoint_wrapper import checkpoi
 from torch.distributed.device_mesh import DeviceMesh, init_device_mesh
 from torch.distributed.fsdp import FSDPModule, MixedPrecisionPolicy, fully_shard
 
+from common.runs.processes import has_launcher
 from pretrain.training.config import PretrainConfig
 
 
@@ -50,7 +51,7 @@ def open_devices(config: PretrainConfig) -> Iterator[Devices]:
         torch.cuda.set_device(device)
         torch.set_float32_matmul_precision("highest" if config.precision == "fp32" else "high")
     backend = "cpu:gloo,cuda:nccl" if cuda else "gloo"  # background checkpoints need gloo on a GPU machine too
-    if "RANK" in os.environ:
+    if has_launcher():
         dist.init_process_group(backend)
     else:
         dist.init_process_group(backend, store=dist.HashStore(), rank=0, world_size=1)

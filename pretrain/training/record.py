@@ -19,6 +19,28 @@ def read_record(job: Job) -> dict[str, Any]:
     return read_mapping(file) if file.is_file() else {}
 
 
+def _hyperparameters(config: PretrainConfig, job: Job) -> dict[str, Any]:
+    """DCLM's keys for what was chosen."""
+    return {
+        "model": config.model,
+        "tokens": job.tokens,
+        "warmup": config.warmup,
+        "lr": config.lr,
+        "wd": config.wd,
+        "cd": config.cd,
+        "global_bs": config.global_bs,
+        "acc": config.acc,
+        "qk_norm": job.model.qk_norm if job.model else None,
+        "z_loss": config.z_loss,
+        "grad_clip": config.grad_clip,
+        "precision": config.precision,
+        "seed": config.seed,
+        "params": job.counts.published if job.counts else None,
+        "params_no_embed": job.counts.no_embed if job.counts else None,
+        "chinchilla_multiplier": config.chinchilla_multiplier,
+    }
+
+
 def write_record(config: PretrainConfig, job: Job, outcome: dict[str, Any], error: str | None = None) -> None:
     """Write `<run>/record.json`.
 
@@ -41,24 +63,7 @@ def write_record(config: PretrainConfig, job: Job, outcome: dict[str, Any], erro
         "name": job.name,
         "dataset_name": job.data.name,
         "dataset_uuid": job.data.uuid,
-        "hyperparameters": {
-            "model": config.model,
-            "tokens": job.tokens,
-            "warmup": config.warmup,
-            "lr": config.lr,
-            "wd": config.wd,
-            "cd": config.cd,
-            "global_bs": config.global_bs,
-            "acc": config.acc,
-            "qk_norm": job.model.qk_norm if job.model else None,
-            "z_loss": config.z_loss,
-            "grad_clip": config.grad_clip,
-            "precision": config.precision,
-            "seed": config.seed,
-            "params": job.counts.published if job.counts else None,
-            "params_no_embed": job.counts.no_embed if job.counts else None,
-            "chinchilla_multiplier": config.chinchilla_multiplier,
-        },
+        "hyperparameters": _hyperparameters(config, job),
         "checkpoint_url": str(checkpoint.relative_to(job.folder)) if checkpoint else None,
         "open_lm_version": None,  # open_lm did not train this
         "open_lm_args": None,

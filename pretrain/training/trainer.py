@@ -16,7 +16,7 @@ from torch import Tensor, nn
 
 from pretrain.checkpoints.folder import latest
 from pretrain.checkpoints.torch_files import Checkpoints, restore
-from pretrain.data.batches import Batch, contexts
+from pretrain.data.batches import MicroBatches, contexts
 from pretrain.data.tokenised_set import TokenisedSet
 from pretrain.model.decoder import document_layout
 from pretrain.model.loss import LossSums
@@ -25,7 +25,7 @@ from pretrain.training.config import PretrainConfig
 from pretrain.training.core_scores import CoreScores
 from pretrain.training.job import Job
 from pretrain.training.memory import fitting_acc
-from pretrain.training.meter import Meter, StepResult
+from pretrain.training.meter import Speed, StepResult
 from pretrain.training.parallel import Devices, blocks_of, distribute, last_micro_batch
 from pretrain.training.schedule import learning_rate
 from pretrain.training.validation import validate
@@ -81,7 +81,7 @@ class Trainer:
         self.average = (
             {_plain(name): value.detach().clone() for name, value in model.named_parameters()} if config.ema else None
         )
-        self.meter = Meter(config.global_bs * job.seq_len, self.flops_per_token, devices)
+        self.meter = Speed(config.global_bs * job.seq_len, self.flops_per_token, devices)
         self.next_step = 0
         self.skipped = {"nonfinite": 0, "spike": 0}
         self.recent: deque[float] = deque(maxlen=SPIKE_WINDOW)
@@ -108,7 +108,7 @@ class Trainer:
             checkpoints = Checkpoints(job.folder, config.keep_last, background=config.checkpoint_async and apart)
         self.meter.go_on()
         with self._stop_on_sigterm(), ThreadPoolExecutor(max(1, config.workers)) as readers:
-            ahead: Future[Batch] | None = None
+            ahead: Future[MicroBatches] | None = None
             for step in range(self.next_step, end):
                 started = time.perf_counter()
                 batch = ahead.result() if ahead else self.read(step)
@@ -138,7 +138,7 @@ class Trainer:
             return "benchmarked"
         return "finished" if self.next_step == job.steps else "preempted"
 
-    def read(self, step: int) -> Batch:
+    def read(self, step: int) -> MicroBatches:
         """This process's micro-batches of a step, and the number of targets in the whole batch."""
         config, job, devices = self.config, self.job, self.devices
         indices = np.arange(step * config.global_bs, (step + 1) * config.global_bs)
@@ -146,9 +146,9 @@ class Trainer:
         targets = int((job.seq_len - np.minimum(pads, job.seq_len)).sum())
         pieces = np.array_split(np.arange(len(indices)), devices.world * self.acc)
         mine = pieces[devices.rank * self.acc : (devices.rank + 1) * self.acc]
-        return Batch([contexts(job.cursor.rows(indices[piece]), pads[piece]) for piece in mine], targets)
+        return MicroBatches([contexts(job.cursor.rows(indices[piece]), pads[piece]) for piece in mine], targets)
 
-    def step(self, step: int, batch: Batch, waited: float = 0.0) -> StepResult:
+    def step(self, step: int, batch: MicroBatches, waited: float = 0.0) -> StepResult:
         """One optimizer step on a batch; the update is skipped, and counted, for a spike or what is not finite."""
         config = self.config
         torch.manual_seed((config.seed << 32) + step)  # dropout, where a model has it, follows the step

@@ -6,13 +6,14 @@ import sys
 from importlib.util import find_spec
 from pathlib import Path
 
+from common.runs.processes import launched
 from rl.grpo.config import RLConfig
 from rl.rewards.kinds import reward_name
 
 
 def processes() -> int:
     """Processes of this launch (torchrun's and accelerate's `WORLD_SIZE`)."""
-    return int(os.environ.get("WORLD_SIZE", "1"))
+    return launched()[1]
 
 
 def check(config: RLConfig) -> None:

@@ -45,7 +45,7 @@ def train(config: "RLConfig") -> dict[str, Any]:
     """
     out = Path(config.out)
     fingerprint = run_hash(config)
-    state = _started()
+    state = process_state()
     finished = _finished(out, fingerprint)
     if finished:
         log.info("%s is finished", out)
@@ -63,7 +63,7 @@ def train(config: "RLConfig") -> dict[str, Any]:
         _prepare_folder(out, fingerprint, checkpoint)
     run = Run(out, config, seed=config.seed) if state.is_main_process else None
     journal = Journal(run, config)
-    trainer = _trainer(config, out, options, tokenizer, train_rows, eval_rows, journal)
+    trainer = open_trainer(config, out, options, tokenizer, train_rows, eval_rows, journal)
     if checkpoint:
         trainer.restore(checkpoint)
     try:
@@ -84,7 +84,7 @@ def evaluate(config: "RLConfig") -> dict[str, float]:
     """
     if not config.data.eval_rows:
         raise ValueError("val_only evaluates held-out rows, and data.eval_rows is 0")
-    state = _started()
+    state = process_state()
     out = Path(config.out) / "val_only"
     tokenizer = AutoTokenizer.from_pretrained(config.model)
     with state.main_process_first():
@@ -97,7 +97,7 @@ def evaluate(config: "RLConfig") -> dict[str, float]:
         for name in ("metrics.jsonl", "samples.jsonl"):
             (out / name).unlink(missing_ok=True)
         run = Run(out, config, seed=config.seed)
-    trainer = _trainer(config, out, options, tokenizer, rows, rows, Journal(run, config))
+    trainer = open_trainer(config, out, options, tokenizer, rows, rows, Journal(run, config))
     try:
         metrics = trainer.evaluate()
     finally:
@@ -108,14 +108,14 @@ def evaluate(config: "RLConfig") -> dict[str, float]:
     return metrics
 
 
-def _started() -> Any:
+def process_state() -> Any:
     """The processes of this launch, and what every run silences."""
     transformers_logging.disable_progress_bar()
     warnings.filterwarnings("ignore", "`is_gradient_checkpointing` is deprecated")  # transformers' own use of it
     return PartialState(cpu=not torch.cuda.is_available())
 
 
-def _trainer(
+def open_trainer(
     config: "RLConfig",
     out: Path,
     options: GRPOConfig,
@@ -124,6 +124,7 @@ def _trainer(
     eval_rows: Dataset | None,
     journal: Journal,
 ) -> RewardTrainer:
+    """The trainer of a run, with its rewards and callbacks."""
     rewards = open_rewards(config.rewards)
     model = AutoModelForCausalLM.from_pretrained(
         config.model, dtype=torch.float32, attn_implementation=config.attention

@@ -33,7 +33,7 @@ class Rollouts:
 
 
 @dataclass(frozen=True)
-class Share:
+class BatchShare:
     """Which part of a batch is this process's."""
 
     rank: int
@@ -88,7 +88,7 @@ class Refill:
         pad_id: fills up token ids.
     """
 
-    def __init__(self, config: StdFilterConfig, data: Sequence[Any], seed: int, share: Share, pad_id: int) -> None:
+    def __init__(self, config: StdFilterConfig, data: Sequence[Any], seed: int, share: BatchShare, pad_id: int) -> None:
         self.rule = StdFilter(config, len(data), seed)
         self.data, self.share, self.pad_id = data, share, pad_id
 

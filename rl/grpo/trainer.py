@@ -26,7 +26,7 @@ from trl.models.utils import unwrap_model_for_generation
 from common.runs.folder import write_json
 from rl.grpo.advantages import advantages, process_advantages, segment_mode, total
 from rl.grpo.journal import batch_metrics
-from rl.grpo.refill import Refill, Rollouts, Share
+from rl.grpo.refill import BatchShare, Refill, Rollouts
 from rl.grpo.rollout import sample, uniforms, whole_weights
 from rl.grpo.std_filter import deviations
 from rl.rewards.base import Reward, SkipLimit, combine, failure, message_text, parts
@@ -59,7 +59,7 @@ class RewardTrainer(GRPOTrainer):
         self.process = next((reward for reward in rewards if isinstance(reward, ProcessReward)), None)
         self.samples = run_folder / "samples.jsonl"
         self.skip_limit = SkipLimit(config.max_skipped)
-        share = Share(self.accelerator.process_index, self.accelerator.num_processes, self.num_generations)
+        share = BatchShare(self.accelerator.process_index, self.accelerator.num_processes, self.num_generations)
         self.refill = (
             Refill(config.std_filter, self.train_dataset, config.seed, share, self._tokenizer.pad_token_id)
             if config.std_filter

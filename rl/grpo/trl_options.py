@@ -15,7 +15,21 @@ def trainer_options(config: "RLConfig", processes: int, cpu: bool) -> GRPOConfig
     Raises:
         ValueError: `trl` names an unknown option, or one that the config has itself.
     """
-    own: dict[str, Any] = {
+    own = _training(config, processes) | _bookkeeping(config, cpu)
+    if config.generation != "transformers":
+        own["vllm_mode"] = config.generation.removeprefix("vllm_")
+    both = sorted(own.keys() & config.trl.keys())
+    if both:
+        raise ValueError(f"trl.{both[0]} is set by the config itself; use its own field")
+    try:
+        return GRPOConfig(**own, **config.trl)
+    except TypeError as error:
+        raise ValueError(f"trl: {error}") from None
+
+
+def _training(config: "RLConfig", processes: int) -> dict[str, Any]:
+    """What is trained, and how."""
+    return {
         "output_dir": str(Path(config.out) / "checkpoints"),
         "seed": config.seed,
         "max_steps": config.max_steps,
@@ -47,6 +61,12 @@ def trainer_options(config: "RLConfig", processes: int, cpu: bool) -> GRPOConfig
         "bf16": config.precision == "bf16",
         "activation_checkpointing": config.gradient_checkpointing,
         "activation_checkpointing_kwargs": {"use_reentrant": False},
+    }
+
+
+def _bookkeeping(config: "RLConfig", cpu: bool) -> dict[str, Any]:
+    """Where it runs, what is logged, evaluated and saved."""
+    return {
         "use_cpu": cpu,
         "remove_unused_columns": False,
         "dataloader_pin_memory": not cpu,
@@ -64,12 +84,3 @@ def trainer_options(config: "RLConfig", processes: int, cpu: bool) -> GRPOConfig
         "metric_for_best_model": "eval_reward" if config.data.eval_rows else None,
         "greater_is_better": True,
     }
-    if config.generation != "transformers":
-        own["vllm_mode"] = config.generation.removeprefix("vllm_")
-    both = sorted(own.keys() & config.trl.keys())
-    if both:
-        raise ValueError(f"trl.{both[0]} is set by the config itself; use its own field")
-    try:
-        return GRPOConfig(**own, **config.trl)
-    except TypeError as error:
-        raise ValueError(f"trl: {error}") from None

@@ -139,10 +139,10 @@ class QualityReward(ReadingReward):
     kind = "quality"
 
     def __init__(self, config: QualityConfig) -> None:
-        from filter.scorers.kinds import open_scorer
+        from filter.scorers.kinds import open_quality_scorer
 
         super().__init__(config)
-        self.scorer = open_scorer(config.scorer)
+        self.scorer = open_quality_scorer(config.scorer)
         self.base_field = config.base_field
         self.five = config.scale == "one_to_five"
         self.cache: dict[bytes, Value] = {}

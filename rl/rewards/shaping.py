@@ -68,7 +68,7 @@ class Clip(Curve):
         return min(max(x, 0.0), 1.0)
 
 
-class Threshold(Curve):
+class Leak(Curve):
     """x, but 0 (or `leak * x`) below `at`."""
 
     kind: Literal["threshold"] = "threshold"
@@ -143,5 +143,5 @@ PLAIN: dict[str, Callable[[float], float]] = {
 """The shapes without a parameter."""
 
 
-Shape = Annotated[Clip | Threshold | Squash | Steps | Plain, Field(discriminator="kind")]
+Shape = Annotated[Clip | Leak | Squash | Steps | Plain, Field(discriminator="kind")]
 """How a gain becomes a reward."""

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from rl.scoring.config import RewardsConfig
 
 
-class Trainer(Protocol):
+class ModelHolder(Protocol):
     """What is asked of a trainer: its models, and how it spreads them over devices."""
 
     config: "RewardsConfig"
@@ -28,7 +28,7 @@ class Trainer(Protocol):
 class TrainerModels:
     """The models of a trainer: the policy as it is now, and others in the form the trainer gives its reference."""
 
-    def __init__(self, trainer: Trainer) -> None:
+    def __init__(self, trainer: ModelHolder) -> None:
         self.trainer, self.config = trainer, trainer.config
         self.sharded = sharded(trainer)
         self._open: dict[tuple[Role, str], Scoring] = {}
@@ -76,7 +76,7 @@ class TrainerModels:
         return model
 
 
-def sharded(trainer: Trainer) -> bool:
+def sharded(trainer: ModelHolder) -> bool:
     """Whether weights are gathered inside forward passes, so that all processes must run the same number of them."""
     if trainer.is_deepspeed_enabled:
         plugin = trainer.accelerator.state.deepspeed_plugin

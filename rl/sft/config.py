@@ -7,7 +7,7 @@ from pydantic import Field, model_validator
 from common.config import HOW, CommaList, Out, RunConfig
 
 
-class Stage(RunConfig):
+class Lesson(RunConfig):
     """One part of a curriculum."""
 
     data: CommaList
@@ -41,7 +41,7 @@ class SFTRunConfig(RunConfig):
     eval_data: CommaList = []
     """Files of held-out rows, for the loss."""
 
-    stages: list[Stage] = []
+    stages: list[Lesson] = []
     """A curriculum in place of `data`; one process only."""
 
     learning_rate: float = Field(5e-5, gt=0)

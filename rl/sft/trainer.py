@@ -40,7 +40,7 @@ def train(config: SFTRunConfig) -> Path:
         batches = curriculum(config, dataset["length"], ranges)
         trainer = StagedTrainer(
             model=model,
-            args=_arguments(config, len(batches)),
+            args=training_arguments(config, len(batches)),
             train_dataset=dataset.remove_columns("length"),
             eval_dataset=_held_out(config, tokenizer),
             processing_class=tokenizer,
@@ -128,10 +128,11 @@ def _joined(files: dict[str, list[Encoded]]) -> tuple[Dataset, dict[str, range]]
     for path, rows in files.items():
         ranges[path] = range(start, start + len(rows))
         start += len(rows)
-    return _dataset(row for rows in files.values() for row in rows), ranges
+    return open_dataset(row for rows in files.values() for row in rows), ranges
 
 
-def _dataset(rows: Iterable[Encoded]) -> Dataset:
+def open_dataset(rows: Iterable[Encoded]) -> Dataset:
+    """The rows of a file as TRL reads them."""
     rows = list(rows)
     return Dataset.from_dict(
         {
@@ -144,10 +145,11 @@ def _dataset(rows: Iterable[Encoded]) -> Dataset:
 
 def _held_out(config: SFTRunConfig, tokenizer: PreTrainedTokenizerBase) -> Dataset | None:
     rows = [row for path in config.eval_data for row in encode_file(path, tokenizer, config.max_length)]
-    return _dataset(rows).remove_columns("length") if rows else None
+    return open_dataset(rows).remove_columns("length") if rows else None
 
 
-def _arguments(config: SFTRunConfig, staged_steps: int) -> SFTConfig:
+def training_arguments(config: SFTRunConfig, staged_steps: int) -> SFTConfig:
+    """A run's config as the options of TRL's trainer."""
     return SFTConfig(
         output_dir=config.out,
         learning_rate=config.learning_rate,

@@ -132,7 +132,7 @@ def opened(small_policy, questions, tmp_path):
 
     from common.config import load
     from rl.grpo.config import RLConfig
-    from rl.grpo.course import _started, _trainer
+    from rl.grpo.course import open_trainer, process_state
     from rl.grpo.journal import Journal
     from rl.grpo.rows import build_data, dataset
     from rl.grpo.trl_options import trainer_options
@@ -159,11 +159,11 @@ def opened(small_policy, questions, tmp_path):
                 **values,
             },
         )
-        _started()
+        process_state()
         tokenizer = AutoTokenizer.from_pretrained(small_policy)
         build_data(config, tmp_path / "data", tokenizer)
         rows, _ = dataset(tmp_path / "data" / "train.jsonl", config, tokenizer)
         options = trainer_options(config, 1, cpu=True)
-        return _trainer(config, tmp_path, options, tokenizer, rows, None, Journal(None, config))
+        return open_trainer(config, tmp_path, options, tokenizer, rows, None, Journal(None, config))
 
     return make

@@ -215,9 +215,9 @@ def _kept(config: RecyclingDataConfig, count: Count, drops: Counter[str]) -> Ite
 
     scorer = None
     if config.scorer:
-        from filter.scorers.kinds import open_scorer
+        from filter.scorers.kinds import open_quality_scorer
 
-        scorer = open_scorer(config.scorer)
+        scorer = open_quality_scorer(config.scorer)
     batch: list[Row] = []
     for document in read_pool(config.pool):
         chunks = chunk(document["text"], config.max_chars, 0, config.max_tokens, count)

@@ -6,7 +6,7 @@ import os
 import pytest
 
 from common.weights import model_hash
-from eval.models.folder import Source, export, find_model
+from eval.models.folder import ModelSource, export, find_model
 
 
 def model(path, **config):
@@ -28,8 +28,8 @@ def find(model="", method="", checkpoint="last", logs="logs"):
 
 def test_a_hugging_face_folder_is_itself(tmp_path):
     folder = model(tmp_path / "m")
-    assert find(model=str(folder)) == find(method=str(folder)) == Source(folder=str(folder))
-    assert find(method="m", logs=tmp_path) == Source(folder=str(folder))
+    assert find(model=str(folder)) == find(method=str(folder)) == ModelSource(folder=str(folder))
+    assert find(method="m", logs=tmp_path) == ModelSource(folder=str(folder))
 
 
 def test_a_run_gives_its_export_unless_a_checkpoint_is_newer(tmp_path):
@@ -38,11 +38,11 @@ def test_a_run_gives_its_export_unless_a_checkpoint_is_newer(tmp_path):
     first = checkpoint(run, 100)
     exported = model(run / "export")
     os.utime(exported / "config.json", (2e9, 2e9))
-    assert find(model=str(run)) == find(method="run", logs=tmp_path) == Source(folder=str(exported))
+    assert find(model=str(run)) == find(method="run", logs=tmp_path) == ModelSource(folder=str(exported))
     os.utime(last / ".metadata", (3e9, 3e9))
-    assert find(method="run", logs=tmp_path) == Source(checkpoint=str(last))
-    assert find(method="run", checkpoint="100", logs=tmp_path) == Source(checkpoint=str(first))
-    assert find(method="run", checkpoint=str(first), logs=tmp_path) == Source(checkpoint=str(first))
+    assert find(method="run", logs=tmp_path) == ModelSource(checkpoint=str(last))
+    assert find(method="run", checkpoint="100", logs=tmp_path) == ModelSource(checkpoint=str(first))
+    assert find(method="run", checkpoint=str(first), logs=tmp_path) == ModelSource(checkpoint=str(first))
     with pytest.raises(ValueError, match="has no checkpoint 150; it has: 100, 200"):
         find(method="run", checkpoint="150", logs=tmp_path)
 
@@ -51,7 +51,7 @@ def test_an_unfinished_checkpoint_does_not_count(tmp_path):
     run = tmp_path / "run"
     whole = checkpoint(run, 100)
     (checkpoint(run, 200) / ".metadata").unlink()
-    assert find(model=str(run)) == Source(checkpoint=str(whole))
+    assert find(model=str(run)) == ModelSource(checkpoint=str(whole))
 
 
 def test_an_open_lm_run_gives_its_epoch_and_the_models_shape(tmp_path, root):
@@ -61,8 +61,8 @@ def test_an_open_lm_run_gives_its_epoch_and_the_models_shape(tmp_path, root):
     shape = tmp_path / "shape.json"
     shape.write_text("{}")
     found = find(model=str(shape), method="run", checkpoint="6", logs=tmp_path)
-    assert found == Source(checkpoint=str(run / "epoch_6.pt"), model_config=str(shape))
-    assert find(method=str(run / "epoch_6.pt")) == Source(checkpoint=str(run / "epoch_6.pt"))
+    assert found == ModelSource(checkpoint=str(run / "epoch_6.pt"), model_config=str(shape))
+    assert find(method=str(run / "epoch_6.pt")) == ModelSource(checkpoint=str(run / "epoch_6.pt"))
 
 
 def test_what_is_not_there_is_told_with_what_is(tmp_path):
@@ -78,7 +78,7 @@ def test_what_is_not_there_is_told_with_what_is(tmp_path):
 
 def test_an_export_that_fails_says_why(tmp_path):
     with pytest.raises(RuntimeError, match=r"pretrain\.export to-hf .* failed: "):
-        export(Source(checkpoint=str(checkpoint(tmp_path, 1))), tmp_path / "out")
+        export(ModelSource(checkpoint=str(checkpoint(tmp_path, 1))), tmp_path / "out")
 
 
 def test_a_models_hash_is_of_its_contents(tmp_path):

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from eval.story.pairwise import ASPECTS, Counts, count, read_annotations, strengths, table
+from eval.story.pairwise import ASPECTS, Wins, count, read_annotations, strengths, table
 
 # wins of the first, of the second, ties; plot, character, creativity, development, language, overall
 PUBLISHED = {
@@ -57,7 +57,7 @@ WINS = st.integers(0, 20)
 
 @given(WINS, WINS, st.integers(0, 20))
 def test_for_two_options_bradley_terry_is_the_share_of_decided_comparisons(first, second, ties):
-    counts = Counts(first, second, ties)
+    counts = Wins(first, second, ties)
     if first + second == 0:
         assert math.isnan(counts.bradley_terry())
         return
@@ -68,7 +68,7 @@ def test_for_two_options_bradley_terry_is_the_share_of_decided_comparisons(first
 @given(st.lists(st.integers(1, 20), min_size=6, max_size=6))
 def test_strengths_are_at_the_likelihoods_maximum(wins):
     pairs = {("a", "b"): wins[:2], ("a", "c"): wins[2:4], ("b", "c"): wins[4:]}
-    counts = {pair: Counts(*two, 0) for pair, two in pairs.items()}
+    counts = {pair: Wins(*two, 0) for pair, two in pairs.items()}
 
     def loglikelihood(values):
         return sum(

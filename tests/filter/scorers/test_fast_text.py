@@ -9,7 +9,7 @@ from common.pools.documents import read_documents, write_documents
 from filter.quality import main
 from filter.scorers.batches import read_score, score_documents
 from filter.scorers.fast_text import FastTextConfig, normalize, positive_probability
-from filter.scorers.kinds import open_scorer
+from filter.scorers.kinds import open_quality_scorer
 from filter.scorers.separation import auc, bootstrap
 from filter.scorers.simple import SimpleConfig, character_length, stop_word_share
 from filter.scorers.training import FastTextTraining, measure, read_rows, split, train_fasttext
@@ -76,19 +76,19 @@ def test_the_published_threshold_keeps_what_equals_it():
 
 
 def test_a_newline_scores_as_a_space_and_not_as_nothing(model):
-    scorer = open_scorer(FastTextConfig(model=model))
+    scorer = open_quality_scorer(FastTextConfig(model=model))
     broken, spaced, joined = scorer.score(["cheap\nshoes", "cheap shoes", "cheapshoes"])
     assert broken == spaced != joined
 
 
 def test_a_text_without_words_scores_within_0_and_1(model):
-    scores = open_scorer(FastTextConfig(model=model)).score(["", " ", "\n", "\u00a0"])
+    scores = open_quality_scorer(FastTextConfig(model=model)).score(["", " ", "\n", "\u00a0"])
     assert all(0 <= score <= 1 for score in scores)
 
 
 @given(st.lists(st.text(st.characters(exclude_categories=["Cs"])), max_size=6))
 def test_a_score_does_not_depend_on_the_texts_beside_it(model, texts):
-    scorer = open_scorer(FastTextConfig(model=model))
+    scorer = open_quality_scorer(FastTextConfig(model=model))
     assert scorer.score(texts) == [scorer.score([text])[0] for text in texts]
 
 
@@ -96,7 +96,7 @@ def test_scores_equal_the_librarys_own_on_every_labelled_page(labelled, web_mode
     import fasttext
 
     library = fasttext.load_model(web_model)
-    scores = open_scorer(FastTextConfig(model=web_model)).score([row["text"] for row in labelled])
+    scores = open_quality_scorer(FastTextConfig(model=web_model)).score([row["text"] for row in labelled])
     assert len(scores) == 349
     for row, score in zip(labelled, scores, strict=True):
         # DCLM's own few lines, with single predictions
@@ -151,7 +151,7 @@ def test_training_twice_in_one_process_works_and_repeats(tmp_path):  # in one pr
         train_fasttext(rows, tmp_path / name, FastTextTraining(epoch=5))
     texts = [GOOD, POOR, "the sea"]
     first, second = (
-        open_scorer(FastTextConfig(model=str(tmp_path / name))).score(texts) for name in ("a.bin", "b.bin")
+        open_quality_scorer(FastTextConfig(model=str(tmp_path / name))).score(texts) for name in ("a.bin", "b.bin")
     )
     assert first == second
 
@@ -180,7 +180,10 @@ def test_what_is_no_number_is_no_score(value):
 
 
 def test_several_scorers_write_their_fields_in_one_pass(model):
-    scorers = [open_scorer(FastTextConfig(model=model, field="q")), open_scorer(SimpleConfig(kind="simple"))]
+    scorers = [
+        open_quality_scorer(FastTextConfig(model=model, field="q")),
+        open_quality_scorer(SimpleConfig(kind="simple")),
+    ]
     (result,) = score_documents(iter([{"id": "a", "text": GOOD, "kept": [1]}]), scorers)
     assert set(result.document) == {"id", "text", "kept", "q", "stop_word_share"}
     assert result.document["kept"] == [1]
@@ -222,7 +225,7 @@ def test_another_model_behind_the_same_path_is_another_configuration(model, tmp_
     command = ["score", str(tmp_path / "pool"), str(tmp_path / "out"), "kind=fasttext", f"model={path}", "field=q"]
     main(command)
     train_fasttext([{"text": "x", "label": 1}, {"text": "y", "label": 0}], path)
-    open_scorer.cache_clear()
+    open_quality_scorer.cache_clear()
     with pytest.raises(SystemExit):
         main(command)
     assert "another configuration" in capsys.readouterr().err
@@ -248,7 +251,7 @@ def test_a_mistake_is_one_line_and_exit_code_2(arguments, message, tmp_path, cap
 
 def test_a_model_without_the_negative_label_is_refused(model):
     with pytest.raises(ValueError, match="__label__bad"):
-        open_scorer(FastTextConfig(model=model, negative_label="__label__bad"))
+        open_quality_scorer(FastTextConfig(model=model, negative_label="__label__bad"))
 
 
 @pytest.mark.integration

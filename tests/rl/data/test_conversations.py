@@ -17,7 +17,6 @@ from rl.data.rows.conversations import (
     ConversationsConfig,
     ask,
     build,
-    main,
     normalise,
 )
 
@@ -172,22 +171,18 @@ def test_too_few_rows_are_a_mistake_that_names_the_reasons(tmp_path):
         built(tmp_path, questions(3), eval_rows=3)
 
 
-def test_the_command_builds_and_a_second_time_reads_what_it_built(tmp_path, root, capsys):
+def test_a_second_time_reads_what_was_built(tmp_path):
     rows = write(tmp_path / "rows.jsonl", questions(6))
-    arguments = [f"train={rows}", "eval_rows=2", f"out={tmp_path / 'out'}", f"tokenizer={root / 'rephrase' / 'tiny'}"]
-    main(arguments)
-    first = json.loads(capsys.readouterr().out)
+    config = ConversationsConfig(train=[str(rows)], eval_rows=2)
+    first = build(config, tmp_path / "out", words)
     assert (first["train"], first["eval"]) == (4, 2)
     (tmp_path / "rows.jsonl").unlink()
-    main(arguments)
-    assert json.loads(capsys.readouterr().out) == first
+    assert build(config, tmp_path / "out", words) == first
 
 
-def test_a_file_that_is_not_there_is_one_line(tmp_path, root, capsys):
-    with pytest.raises(SystemExit) as ended:
-        main([f"train={tmp_path / 'none.jsonl'}", f"out={tmp_path}", f"tokenizer={root / 'rephrase' / 'tiny'}"])
-    assert ended.value.code == 2
-    assert "none.jsonl" in capsys.readouterr().err
+def test_a_file_that_is_not_there_is_named(tmp_path):
+    with pytest.raises(ValueError, match=r"none\.jsonl"):
+        build(ConversationsConfig(train=[str(tmp_path / "none.jsonl")]), tmp_path / "out", words)
 
 
 def test_the_config_reads_from_a_command_line():

@@ -176,7 +176,7 @@ class Ratings:
 
 def quality(monkeypatch, scores, **values):
     scorer = Ratings(scores)
-    monkeypatch.setattr("filter.scorers.kinds.open_scorer", lambda config: scorer)
+    monkeypatch.setattr("filter.scorers.kinds.open_quality_scorer", lambda config: scorer)
     return reward(kind="quality", scorer={"kind": "fasttext", "model": "m"}, **values), scorer
 
 

@@ -77,7 +77,7 @@ def test_the_loss_of_a_padded_batch_is_the_models_own(unit_model, tmp_path, prec
 
     from rl.sft.config import SFTRunConfig
     from rl.sft.encoding import encode_rows
-    from rl.sft.trainer import StagedTrainer, _arguments, _dataset, load_model
+    from rl.sft.trainer import StagedTrainer, load_model, open_dataset, training_arguments
 
     folder = str(unit_model / "sft" / "export")
     tokenizer = AutoTokenizer.from_pretrained(folder)
@@ -86,10 +86,10 @@ def test_the_loss_of_a_padded_batch_is_the_models_own(unit_model, tmp_path, prec
     answers = ("A cat.", "A cat that purrs, and a dog that does not, and a horse.")
     question = {"role": "user", "content": "Who?"}
     turns = [[question, {"role": "assistant", "content": answer}] for answer in answers]
-    rows = _dataset(encode_rows([{"messages": messages} for messages in turns], tokenizer)).remove_columns("length")
+    rows = open_dataset(encode_rows([{"messages": messages} for messages in turns], tokenizer)).remove_columns("length")
     trainer = StagedTrainer(
         model=model,
-        args=_arguments(config, 1),
+        args=training_arguments(config, 1),
         train_dataset=rows,
         processing_class=tokenizer,
         batches=[[0, 1]],
