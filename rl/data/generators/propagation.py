@@ -115,8 +115,7 @@ class Puzzle:
             busy[group] = 1
         for number in queue:
             idle[number] = 0
-        fine = True
-        steps = 0
+        fine, steps = True, 0
         while fine and (queue or waiting):
             steps += 1
             if queue:
