@@ -185,7 +185,6 @@ HOMES = {
         "common.command",
         "common.runs.folder",
         "eval.verifiers.workers",
-        "rl.data.generate",
         "rl.data.prepare",
     },
     r"\"[^\"]*\.stats\.json\"|another configuration": {

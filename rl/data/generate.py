@@ -13,38 +13,30 @@ A row holds the question, the gold answer in the form of its verifier, and in `i
 and what makes it hard. `arithmetic` is `python -m rl.data.arithmetic` with `n` for `rows`: it writes a folder of files.
 """
 
-import re
-import sys
-
-from common.command import fail, parse, usage_errors
+from common.command import Command, entry_point, parse_command, usage_errors
 from rl.data.generators import arithmetic, puzzle
 from rl.data.generators.graph import GraphConfig
 from rl.data.generators.ordering import OrderingConfig
 from rl.data.generators.reasoning_gym import ReasoningGymConfig
 from rl.data.generators.zebra import ZebraConfig
 
-CONFIGS = {config.family: config for config in (ZebraConfig, OrderingConfig, GraphConfig, ReasoningGymConfig)}
+PUZZLES = (ZebraConfig, OrderingConfig, GraphConfig, ReasoningGymConfig)
+COMMANDS = {config.family: Command(config, plan=lambda one: {"writes": one.out}) for config in PUZZLES} | {
+    "arithmetic": Command(
+        arithmetic.ArithmeticConfig, rename={"n": "rows"}, plan=lambda one: {"writes": f"{one.out}/*.jsonl"}
+    )
+}
 
 
+@entry_point
 def main(argv: list[str] | None = None) -> None:
     """Read which family is wanted and its config, then write the file."""
-    arguments = list(sys.argv[1:] if argv is None else argv)
-    family = arguments[0] if arguments else ""
-    if family in ("-h", "--help"):
-        print((__doc__ or "").strip())  # noqa: T201
-        return
-    if family == "arithmetic":
-        words = [re.sub(r"^(--)?n(=|$)", r"\1rows\2", word) for word in arguments[1:]]
-        sums = parse(arithmetic.ArithmeticConfig, __doc__, words, plan=lambda one: {"writes": f"{one.out}/*.jsonl"})
-        with usage_errors():
-            for name, count in arithmetic.write(sums).items():
-                print(f"{count} rows in {sums.out}/{name}.jsonl")  # noqa: T201
-        return
-    if family not in CONFIGS:
-        known = ", ".join([*CONFIGS, "arithmetic"])
-        fail(f"say first which family of puzzles, one of {known}" + (f"; not {family!r}" if family else ""))
-    config = parse(CONFIGS[family], __doc__, arguments[1:], plan=lambda one: {"writes": one.out})
+    family, config = parse_command(COMMANDS, __doc__, argv)
     with usage_errors():
+        if family == "arithmetic":
+            for name, count in arithmetic.write(config).items():
+                print(f"{count} rows in {config.out}/{name}.jsonl")  # noqa: T201
+            return
         rejected = puzzle.write(config)
     print(f"{config.n} rows in {config.out}; {rejected} attempts were over their budget of steps")  # noqa: T201
 

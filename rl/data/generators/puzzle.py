@@ -128,7 +128,7 @@ def write(config: GenerateConfig) -> int:
     shape = json.dumps([config_hash(config), config.seed, CHUNK])
     mark = join(parts, "config.json")
     if exists(mark) and read_bytes(mark).decode() != shape:
-        raise ValueError(f"{parts} holds parts of another configuration; remove it or give another out=")
+        raise ValueError(f"{parts} holds parts of other settings; remove it or give another out=")
     with atomic_write(mark) as file:
         file.write(shape.encode())
     names = [join(parts, f"{start // CHUNK:06d}.jsonl") for start in range(0, config.n, CHUNK)]
