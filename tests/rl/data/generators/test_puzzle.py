@@ -78,7 +78,7 @@ def test_parts_of_another_config_are_refused(tmp_path):
     out = tmp_path / "a.jsonl"
     (tmp_path / "a.jsonl.parts").mkdir()
     (tmp_path / "a.jsonl.parts" / "config.json").write_text("[]")
-    with pytest.raises(ValueError, match="another configuration"):
+    with pytest.raises(ValueError, match="other settings"):
         write(OrderingConfig(out=str(out), n=1))
     with pytest.raises(ValueError, match=r"end in \.parquet or \.jsonl"):
         write(OrderingConfig(out=str(tmp_path / "a.csv"), n=1))
