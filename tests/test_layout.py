@@ -212,6 +212,7 @@ TWICE = {
     "Job": "one shard's work, an open document and a training run: each is private to its room",
     "Piece": "of a shuffle, and of a document: each is private to its room",
     "Item": "of CORE, and of a list in an answer: each is private to its room",
+    "Size": "of a puzzle, and of a run of the rephraser: each is private to its room",
     "Pool": "of documents, and of workers: both are the word of their field",
 }
 """Class names that stand for two things, each with the reason."""
