@@ -290,12 +290,13 @@ class ModelServer:
             return Failure("malformed", f"{type(error).__name__}: {response.text[:200]}", tries), 0.0
 
 
-def healthy(url: str, timeout_s: float = 5.0) -> bool:
-    """Whether a server at this base address answers a request for its list of models."""
+def healthy(url: str, timeout_s: float = 5.0, key: str = "") -> bool:
+    """Whether a server at this base address answers a request for its list of models, with its key if it wants one."""
     import httpx
 
+    headers = {"Authorization": f"Bearer {key}"} if key else {}
     try:
-        with httpx.Client(timeout=timeout_s, trust_env=not is_loopback(url)) as client:
+        with httpx.Client(timeout=timeout_s, headers=headers, trust_env=not is_loopback(url)) as client:
             return client.get(f"{url.rstrip('/')}/models").status_code == 200
     except (httpx.HTTPError, httpx.InvalidURL):
         return False

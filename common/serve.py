@@ -4,24 +4,28 @@ Usage:
     python -m common.serve configs/serve/dataman.yaml              # runs until stopped; prints the URL once healthy
     python -m common.serve configs/serve/dataman.yaml port=8100 gpus=3
     python -m common.serve configs/serve/dataman.yaml --wait       # starts nothing; returns when the server answers
+    python -m common.serve configs/serve/verifier.yaml host=0.0.0.0 api_key_env=JUDGE_KEY url_file=RUN/judge_url
 
 The command is vLLM's `vllm serve` unless the config has another; `scripts/rl.sh` starts the servers of an RL config so.
 """
 
+import functools
 import os
 import signal
+import socket
 import subprocess
 import sys
 import time
 from contextlib import suppress
+from pathlib import Path
 from types import FrameType
 from typing import Annotated, Any
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from common.command import entry_point, fail, parse
 from common.config import HOW, RunConfig
-from common.model_server import healthy
+from common.model_server import api_key, healthy, is_loopback
 
 
 class ServeConfig(RunConfig):
@@ -30,8 +34,17 @@ class ServeConfig(RunConfig):
     model: str
     """Model folder or hub name; clients ask for it by this name."""
 
+    host: str = "127.0.0.1"
+    """Address to serve on; `0.0.0.0` for other machines too. Any but this machine's own needs `api_key_env`."""
+
     port: int = Field(8000, ge=1, le=65535)
-    """Port on 127.0.0.1."""
+    """Port at that address."""
+
+    api_key_env: Annotated[str, HOW] = ""
+    """Environment variable that holds the key which every request has to bring; the key itself is never configured."""
+
+    url_file: Annotated[str, HOW] = ""
+    """File to write the URL to once the server answers, for clients on other machines; removed with the server."""
 
     gpus: str = ""
     """`CUDA_VISIBLE_DEVICES` of the server, such as `0` or `0,1`; empty: as this process has it."""
@@ -46,7 +59,7 @@ class ServeConfig(RunConfig):
     """Further arguments of `vllm serve`."""
 
     command: list[str] = []
-    """Command to run in place of `vllm serve`; `{model}` and `{port}` are filled in."""
+    """Command to run in place of `vllm serve`; `{model}`, `{host}` and `{port}` are filled in."""
 
     ready_timeout_s: float = Field(900, gt=0)
     """Longest wait for the first answer: a model may have to be downloaded and compiled."""
@@ -57,22 +70,51 @@ class ServeConfig(RunConfig):
     wait: Annotated[bool, HOW] = False
     """Start nothing; wait for the server that another process started."""
 
+    @model_validator(mode="after")
+    def _others_need_a_key(self) -> "ServeConfig":
+        if not is_loopback(f"http://{_in_url(self.host)}") and not self.api_key_env:
+            raise ValueError(f"host {self.host} serves other machines: set api_key_env to a variable that holds a key")
+        return self
+
     @property
     def url(self) -> str:
-        """Base address of the server."""
-        return f"http://127.0.0.1:{self.port}/v1"
+        """Base address for clients; where the server listens everywhere, this machine's name stands for it."""
+        everywhere = self.host in ("0.0.0.0", "::")
+        return f"http://{socket.gethostname() if everywhere else _in_url(self.host)}:{self.port}/v1"
+
+    @property
+    def own_url(self) -> str:
+        """The address at which this machine reaches the server."""
+        everywhere = self.host in ("0.0.0.0", "::")
+        return f"http://127.0.0.1:{self.port}/v1" if everywhere else self.url
+
+    @property
+    def key(self) -> str:
+        """The key, from the environment.
+
+        Raises:
+            ValueError: a variable is named and not set.
+        """
+        return api_key(self.api_key_env)
 
     def words(self) -> list[str]:
         """The command line."""
         if self.command:
-            return [word.replace("{model}", self.model).replace("{port}", str(self.port)) for word in self.command]
+            filled = {"{model}": self.model, "{host}": self.host, "{port}": str(self.port)}
+            return [
+                functools.reduce(lambda text, one: text.replace(*one), filled.items(), word) for word in self.command
+            ]
         options = {
-            "--host": "127.0.0.1",
+            "--host": self.host,
             "--port": self.port,
             "--gpu-memory-utilization": self.gpu_memory_utilization,
             "--max-model-len": self.max_model_len,
         }
         return ["vllm", "serve", self.model, *(str(word) for pair in options.items() for word in pair), *self.arguments]
+
+
+def _in_url(host: str) -> str:
+    return f"[{host}]" if ":" in host else host
 
 
 def wait_until_healthy(config: ServeConfig, process: subprocess.Popen[bytes] | None = None) -> None:
@@ -82,11 +124,13 @@ def wait_until_healthy(config: ServeConfig, process: subprocess.Popen[bytes] | N
         RuntimeError: its process ended first, or the time is up.
     """
     until = time.monotonic() + config.ready_timeout_s
-    while not healthy(config.url):
+    while not healthy(config.own_url, key=config.key):
         if process is not None and process.poll() is not None:
-            raise RuntimeError(f"the server ended with code {process.returncode} before it answered at {config.url}")
+            raise RuntimeError(
+                f"the server ended with code {process.returncode} before it answered at {config.own_url}"
+            )
         if time.monotonic() > until:
-            raise RuntimeError(f"no answer at {config.url} within {config.ready_timeout_s:g} s")
+            raise RuntimeError(f"no answer at {config.own_url} within {config.ready_timeout_s:g} s")
         time.sleep(0.2)
 
 
@@ -105,6 +149,9 @@ def stop(process: subprocess.Popen[bytes], timeout_s: float) -> None:
 def serve(config: ServeConfig) -> int:
     """Run the server until it ends or this process is told to; returns the exit code."""
     environment = os.environ | ({"CUDA_VISIBLE_DEVICES": config.gpus} if config.gpus else {})
+    if config.key:
+        environment["VLLM_API_KEY"] = config.key  # not an argument, which every user of the machine can read
+    announced = Path(config.url_file) if config.url_file else None
     try:
         # A group of its own: the server's workers end with it, and a Ctrl-C reaches them through us only.
         process = subprocess.Popen(config.words(), env=environment, start_new_session=True, stdout=sys.stderr.fileno())
@@ -114,9 +161,14 @@ def serve(config: ServeConfig) -> int:
         signal.signal(number, _leave)
     try:
         wait_until_healthy(config, process)
+        if announced:
+            announced.parent.mkdir(parents=True, exist_ok=True)
+            announced.write_text(config.url + "\n", encoding="utf-8")
         print(config.url, flush=True)  # noqa: T201
         return process.wait()
     finally:
+        if announced:
+            announced.unlink(missing_ok=True)
         stop(process, config.stop_timeout_s)
 
 
@@ -134,8 +186,12 @@ def plan(config: ServeConfig) -> dict[str, Any]:
 def main(argv: list[str] | None = None) -> None:
     """Read the command line, then serve or wait."""
     config = parse(ServeConfig, __doc__, argv, plan=plan)
-    if not config.wait and healthy(config.url, timeout_s=1):
-        fail(f"something answers at {config.url} already; stop it, or give another port")
+    try:
+        key = config.key
+    except ValueError as missing:
+        fail(str(missing))
+    if not config.wait and healthy(config.own_url, timeout_s=1, key=key):
+        fail(f"something answers at {config.own_url} already; stop it, or give another port")
     try:
         if config.wait:
             wait_until_healthy(config)

@@ -2,10 +2,12 @@
 # Usage: scripts/serve.sh NAME [key=value ...] [--wait] [--dry-run]
 #
 # Serve a model on 127.0.0.1 in OpenAI's protocol until stopped; NAME is a file of configs/serve, or a YAML file. Prints
-# the server's URL once it answers. With --wait nothing is started: returns when the server answers.
+# the server's URL once it answers. With --wait nothing is started: returns when the server answers. For other machines
+# give host=ADDRESS (0.0.0.0 for all) and a key, and url_file=FILE where they are to find the URL.
 #
 #   scripts/serve.sh dataman
 #   scripts/serve.sh structure gpus=1 port=8001
+#   JUDGE_KEY=... scripts/serve.sh verifier host=0.0.0.0 api_key_env=JUDGE_KEY url_file=runs/guru/judge_url
 set -euo pipefail
 
 root=$(dirname "$0")/..

@@ -73,6 +73,58 @@ def test_the_command_line_of_vllm():
     assert " ".join(config.words()) == expected
 
 
+def test_other_machines_are_served_only_with_a_key(monkeypatch):
+    for host in ("0.0.0.0", "10.1.2.3", "::", "node7"):
+        with pytest.raises(ValueError, match="api_key_env"):
+            ServeConfig(model="m", host=host)
+    monkeypatch.setenv("A_KEY", "secret")
+    config = ServeConfig(model="m", host="0.0.0.0", api_key_env="A_KEY")
+    assert config.url == f"http://{socket.gethostname()}:8000/v1"
+    assert config.own_url == "http://127.0.0.1:8000/v1"
+    assert config.key == "secret"
+    assert "secret" not in " ".join(config.words())
+    assert "--host 0.0.0.0" in " ".join(config.words())
+    for host in ("127.0.0.1", "::1", "localhost"):
+        assert ServeConfig(model="m", host=host).own_url == ServeConfig(model="m", host=host).url
+
+
+KEYED = """
+import http.server, os, sys
+class Handler(http.server.BaseHTTPRequestHandler):
+    def do_GET(self):
+        given = self.headers.get("authorization") == "Bearer " + os.environ["VLLM_API_KEY"]
+        self.send_response(200 if given else 401)
+        self.end_headers()
+    def log_message(self, *_):
+        pass
+http.server.HTTPServer((sys.argv[1], int(sys.argv[2])), Handler).serve_forever()
+"""
+
+
+@pytest.mark.integration
+def test_a_server_with_a_key_is_waited_for_with_it_and_writes_its_url(root, tmp_path):
+    port = free_port()
+    (tmp_path / "keyed.py").write_text(KEYED)
+    command = f"[{sys.executable}, {tmp_path}/keyed.py, '{{host}}', '{{port}}']"
+    config = tmp_path / "keyed.yaml"
+    config.write_text(f"model: m\nport: {port}\nready_timeout_s: 60\napi_key_env: A_KEY\ncommand: {command}\n")
+    place = tmp_path / "run" / "judge_url"
+    arguments = ["bash", str(root / "scripts" / "serve.sh"), str(config), f"url_file={place}"]
+    refused = subprocess.run(arguments, capture_output=True, text=True, check=False)
+    assert (refused.returncode, "A_KEY" in refused.stderr) == (2, True)
+    server = subprocess.Popen(arguments, env=os.environ | {"A_KEY": "secret"}, stdout=subprocess.PIPE, text=True)
+    try:
+        assert server.stdout.readline().strip() == f"http://127.0.0.1:{port}/v1"
+        assert place.read_text().strip() == f"http://127.0.0.1:{port}/v1"
+        assert not running("secret")
+        assert not answers(port)  # 401 without the key
+    finally:
+        server.send_signal(signal.SIGTERM)
+        server.wait(30)
+        server.stdout.close()
+    assert not place.exists()
+
+
 @pytest.mark.integration
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_a_server_prints_its_url_and_ends_with_us(fake, root, number):
