@@ -9,7 +9,6 @@ Usage:
 The command is vLLM's `vllm serve` unless the config has another; `scripts/rl.sh` starts the servers of an RL config so.
 """
 
-import functools
 import os
 import signal
 import socket
@@ -26,6 +25,8 @@ from pydantic import Field, model_validator
 from common.command import entry_point, fail, parse
 from common.config import HOW, RunConfig
 from common.model_server import api_key, healthy, is_loopback
+
+EVERYWHERE = ("0.0.0.0", "::")
 
 
 class ServeConfig(RunConfig):
@@ -79,22 +80,16 @@ class ServeConfig(RunConfig):
     @property
     def url(self) -> str:
         """Base address for clients; where the server listens everywhere, this machine's name stands for it."""
-        everywhere = self.host in ("0.0.0.0", "::")
-        return f"http://{socket.gethostname() if everywhere else _in_url(self.host)}:{self.port}/v1"
+        return f"http://{socket.gethostname() if self.host in EVERYWHERE else _in_url(self.host)}:{self.port}/v1"
 
     @property
     def own_url(self) -> str:
         """The address at which this machine reaches the server."""
-        everywhere = self.host in ("0.0.0.0", "::")
-        return f"http://127.0.0.1:{self.port}/v1" if everywhere else self.url
+        return f"http://127.0.0.1:{self.port}/v1" if self.host in EVERYWHERE else self.url
 
     @property
     def key(self) -> str:
-        """The key, from the environment.
-
-        Raises:
-            ValueError: a variable is named and not set.
-        """
+        """The key, from the environment; a ValueError where a variable is named and not set."""
         return api_key(self.api_key_env)
 
     def words(self) -> list[str]:
