@@ -10,6 +10,7 @@ The command is vLLM's `vllm serve` unless the config has another; `scripts/rl.sh
 """
 
 import os
+import re
 import signal
 import socket
 import subprocess
@@ -96,9 +97,7 @@ class ServeConfig(RunConfig):
         """The command line."""
         if self.command:
             filled = {"{model}": self.model, "{host}": self.host, "{port}": str(self.port)}
-            return [
-                functools.reduce(lambda text, one: text.replace(*one), filled.items(), word) for word in self.command
-            ]
+            return [re.sub(r"\{(model|host|port)\}", lambda mark: filled[mark[0]], word) for word in self.command]
         options = {
             "--host": self.host,
             "--port": self.port,
