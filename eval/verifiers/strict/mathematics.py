@@ -73,7 +73,7 @@ def last_expression(answer: str) -> list[str]:
 
 def compare(gold: str, answer: str) -> Result:
     """One answer against one reference, by the cheapest means that decides."""
-    found = _by_reading(gold, answer)
+    found = by_reading(gold, answer)
     if found is not None:
         return found
     if fallback.readable(clean(gold)) and fallback.readable(clean(answer)):
@@ -82,7 +82,7 @@ def compare(gold: str, answer: str) -> Result:
 
 
 @lru_cache(20_000)
-def _by_reading(gold: str, answer: str) -> Result | None:
+def by_reading(gold: str, answer: str) -> Result | None:
     """As text and by our own reader; None where either does not decide."""
     if plain(gold) == plain(answer) and plain(answer):
         return correct(answer, by="text")
