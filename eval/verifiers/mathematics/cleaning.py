@@ -101,6 +101,12 @@ _WORD = re.compile(r"[A-Za-zÀ-ÿ]{2,}(?:[-'][A-Za-zÀ-ÿ]+)*|(?<=[\d\s}])[msghL
 _THOUSANDS = re.compile(r"(?<![\d.,])\d{1,3}(?:(?:,|\{,\})\d{3})+(?![\d])")
 _SPACED_THOUSANDS = re.compile(r"(?<![\d.,])\d{1,3}(?:\x01\d{3})+(?!\d)")
 _ORDINAL = re.compile(r"(?<=\d)\s*(?:\^\s*\{?\s*\x00?(?:st|nd|rd|th)\s*\}?|\x00?(?:st|nd|rd|th))(?![A-Za-z])")
+_WHOLE_NUMBERS = re.compile(
+    r"(?<=\S)[ ,;]+(?:\x00?(?:where|for|with|and|any|integer|all) )*"
+    r"\(?[a-z] ?\\in ?\\mathbb ?\{?[ZN]\}?[_^+*0-9{}]*\)?$"
+)
+"""What follows an answer with a letter for any whole number: it says nothing that the letter does not."""
+
 _OPEN = re.compile(r"[(\[]|\\\{|\\langle")
 
 
@@ -132,7 +138,8 @@ def clean(text: str, thousands: bool = True) -> str:
     text = re.sub(r"(?<=\d),\s?(?=\d{3}(?!\d))", ",", text) if "\\$" in text and not _OPEN.search(text) else text
     if thousands and not _OPEN.search(text):
         text = _THOUSANDS.sub(lambda number: re.sub(r"[{},]", "", number[0]), text)
-    return re.sub(r"\s+", " ", text).strip(" ").rstrip(".,;: ").strip()
+    text = re.sub(r"\s+", " ", text).strip(" ").rstrip(".,;: ").strip()
+    return _WHOLE_NUMBERS.sub("", text) if "\\mathbb" in text else text
 
 
 def _font(found: re.Match[str]) -> str:

@@ -50,6 +50,7 @@ class Item(NamedTuple):
 
 def same(gold: Node, answer: Node) -> bool | None:
     """Whether an answer says what the reference says; see the module's docstring."""
+    gold, answer = (_SAYINGS.get(node[1], node) if node[0] == "text" else node for node in (gold, answer))
     found = _same(gold, answer)
     if found is True:
         return True
@@ -105,6 +106,8 @@ def unwrapped(node: Node) -> Item | None:
     if not set(signs) <= {"=", "~", "in"}:
         return None
     name, arguments = "", ()
+    if signs == ["="] and sides[1][0] == "var" and not variables(sides[0]):
+        sides = sides[::-1]  # `7 = n`
     if _names(sides[0]):
         name, arguments = _name(sides[0])
         sides, signs = sides[1:], signs[1:]
@@ -167,6 +170,8 @@ def _same_lists(gold: Node, first: list[Node], answer: Node, second: list[Node])
     if max(len(first), len(second)) > MOST_ITEMS:
         return None
     if len(first) == 1 and len(second) > 1:
+        if first[0][:3] == ("tuple", "(", ")") and len({_label(one) for one in second} - {""}) == len(second):
+            return _ordered(list(first[0][3:]), second)  # `x=2, y=3` for the pair (2, 3)
         alike = [_same_item(second[0], one) for one in second[1:]]
         return _same_item(first[0], second[0]) if all(one is True for one in alike) else False
     if len(first) > 1 and len(second) == 1:
@@ -180,10 +185,15 @@ def _same_lists(gold: Node, first: list[Node], answer: Node, second: list[Node])
         return False
     if len(first) == 1:
         return _same_item(first[0], second[0])
-    labels = [[item.name if (item := unwrapped(one)) else "" for one in side] for side in (first, second)]
+    labels = [[_label(one) for one in side] for side in (first, second)]
     if gold[0] == "list" and (len(set(first)) < len(first) or _order_counts(labels[0], labels[1])):
         return _ordered(first, second)
     return _matched(first, second)
+
+
+def _label(node: Node) -> str:
+    item = unwrapped(node)
+    return item.name if item else ""
 
 
 def _order_counts(gold: list[str], answer: list[str]) -> bool:

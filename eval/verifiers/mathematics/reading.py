@@ -104,7 +104,8 @@ class Reader(Primaries):
         if self.peek().text == "\\$":
             self.next()
             return ("unit", node, "$")
-        if self.peek().kind != "word":
+        remark = self.peek().text == "(" and self.peek(1).kind == "word"
+        if self.peek().kind != "word" and not remark:
             return node
         unit = []
         depth = 0
@@ -178,6 +179,8 @@ class Reader(Primaries):
             return True
         if token.kind == "cmd":
             return token.text in PRIMARIES or token.text[1:] in FUNCTIONS or token.text[1:] in GREEK
+        if token.text == "(" and self.peek(1).kind == "word":
+            return False  # a remark, as in `17 (units)`
         return token.kind == "sign" and (token.text in ("(", "[", "{") or (token.text == "|" and not self.bars))
 
     def signed(self) -> Node:

@@ -95,6 +95,9 @@ UNIT_WORDS = frozenset(
 )
 
 
+SHORT_WORDS = frozenset(re.findall(r"\w+", "all the for not yes no one two six ten per of is if where with any"))
+
+
 class Token(NamedTuple):
     """One token. Kinds: `num` (with value and decimals), `name`, `word`, `cmd`, `rel`, `sign`, `end`."""
 
@@ -170,7 +173,7 @@ def _names(raw: str, gap: bool, found: list[Token]) -> None:
         _word(raw, gap, found)
     elif lower in ("sqrt", "pi", "infinity", "inf", "infty"):
         found.append(Token("cmd", {"sqrt": "\\sqrt", "pi": "\\pi"}.get(lower, "\\infty"), gap=gap))
-    elif len(raw) >= LONG_WORD or lower in UNIT_WORDS:
+    elif len(raw) >= LONG_WORD or lower in UNIT_WORDS or lower in SHORT_WORDS:
         found.append(Token("word", raw, gap=gap))
     elif len(raw) > 1 and raw.isupper():
         found.append(Token("name", raw, gap=gap))

@@ -17,6 +17,9 @@ from eval.verifiers.segments import joint_boxes, last_box
 DEADLINE_S = 10.0
 """Wall seconds for the library."""
 
+_OPTION = re.compile(r"\(([A-E])\)[ :.]*(\S.*)", re.DOTALL)
+"""An option's letter before its text: `(C) 12`; either may be the reference."""
+
 PROCESSOR_S = 2.0
 """Processor seconds for the library: a warm answer takes milliseconds."""
 
@@ -74,6 +77,11 @@ def last_expression(answer: str) -> list[str]:
 def compare(gold: str, answer: str) -> Result:
     """One answer against one reference, by the cheapest means that decides."""
     found = by_reading(gold, answer)
+    option = _OPTION.fullmatch(clean(answer)) if found is None or found.reason == "different" else None
+    for part in option.groups() if option else ():
+        named = by_reading(gold, part)
+        if named is not None and named.status == "correct":
+            return named
     if found is not None:
         return found
     if fallback.readable(clean(gold)) and fallback.readable(clean(answer)):

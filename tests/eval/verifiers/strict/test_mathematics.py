@@ -174,7 +174,37 @@ def test_right_answers_written_unusually(gold, answer):
     assert boxed(gold, answer).status == "correct"
 
 
+RIGHT += [
+    ("(2,3)", "x=2, y=3"),
+    ("x=2, y=3", "(x,y)=(2,3)"),
+    ("7", "7 = n"),
+    ("C", "\\textbf{(C)}\\ 12"),
+    ("12", "\\textbf{(C)}\\ 12"),
+    ("\\text{all real numbers}", "(-\\infty,\\infty)"),
+    ("\\frac{\\pi}{2}+2k\\pi", "\\frac{\\pi}{2}+2n\\pi, n \\in \\mathbb{Z}"),
+    ("17", "17 \\text{ (units)}"),
+    ("50 \\text{ cents}", "\\$0.50"),
+    ("10", "10_{10}"),
+    ("5.5", "5 \\frac{1}{2}"),
+    ("x \\in [-1,1]", "-1 \\leq x \\leq 1"),
+    ("\\cos\\theta", "\\cos(\\theta)"),
+    ("\\frac{1}{3}", "33.\\overline{3}\\%"),
+    ("\\arctan 2", "\\tan^{-1} 2"),
+]
+
 WRONG = [
+    ("(2,3)", "x=3, y=2"),
+    ("7", "8 = n"),
+    ("C", "\\textbf{(D)}\\ 12"),
+    ("12", "\\textbf{(C)}\\ 13"),
+    ("\\text{all real numbers}", "(0,\\infty)"),
+    ("\\frac{\\pi}{2}+2k\\pi", "\\frac{\\pi}{2}+k\\pi, k \\in \\mathbb{Z}"),
+    ("17", "17 (x)"),
+    ("50 \\text{ cents}", "\\$50"),
+    ("3 \\text{ million}", "3 \\text{ billion}"),
+    ("\\frac{\\pi}{4}", "45"),
+    ("x_1", "x_2"),
+    ("AB", "BA"),
     ("32.8\\%", "3.28\\%"),
     ("12", "12.5"),
     ("1000", "1.000001e3"),
