@@ -1,0 +1,1 @@
+"""Runs programs that nobody trusts, within limits, and judges them from a process that they cannot reach."""

@@ -1,0 +1,139 @@
+"""Runs tests in the judging process against a candidate behind a link, and counts what was really checked."""
+
+import ast
+import builtins
+import types
+from typing import Any
+
+from eval.sandbox.inside.remote import CandidateGone, Session
+from eval.sandbox.inside.values import CannotEncode, Codec
+
+COUNTER = "_checked"
+"""The name under which a test's module holds the counter of assertions that passed."""
+
+
+class _Counted(ast.NodeTransformer):
+    """Calls the counter after every assertion."""
+
+    def visit_Assert(self, node: ast.Assert) -> list[ast.stmt]:
+        """One assertion, then a call that only a passed one reaches."""
+        call = ast.Expr(ast.Call(ast.Name(COUNTER, ast.Load()), [], []))
+        return [node, ast.fix_missing_locations(ast.copy_location(call, node))]
+
+
+def compiled(source: str, name: str) -> types.CodeType:
+    """A test's code with a counter behind every assertion.
+
+    Raises:
+        SyntaxError: the tests do not parse.
+    """
+    return compile(_Counted().visit(ast.parse(source)), name, "exec")
+
+
+def expected_assertions(sources: list[str]) -> int:
+    """How many assertions run for sure if all tests pass: those of modules and functions outside loops and branches.
+
+    Functions that no test calls count nothing; only `check`, as HumanEval and LeetCode name it, is looked into.
+
+    >>> expected_assertions(["def check(f):\\n    assert f(1) == 1\\n    for i in []:\\n        assert f(i)"])
+    1
+    """
+    count = 0
+    for source in sources:
+        for node in ast.parse(source).body:
+            body = node.body if isinstance(node, ast.FunctionDef) and node.name == "check" else [node]
+            count += sum(isinstance(one, ast.Assert) for one in body)
+    return count
+
+
+def judge(session: Session, work: dict[str, Any]) -> dict[str, Any]:
+    """Run tests, or evaluate expressions, and say what came of each.
+
+    Args:
+        session: the candidate.
+        work: `kind` (`tests` or `evaluate`), and for tests: `tests` (sources, each run on its own in one namespace),
+            `prefix` (helpers that the tests share with the program), `entries` (names that must be the candidate's).
+
+    Returns:
+        `results`: one per test or expression, with `ok`, and `error` or `value`; `asserts`, `calls`, `expected`;
+        `gone`: why the candidate ended before the last one, or None.
+    """
+    results: list[dict[str, Any]] = []
+    report: dict[str, Any] = {"results": results, "asserts": 0, "calls": 0, "expected": 0, "gone": None}
+    try:
+        names = session.loaded()
+        report["names"] = sorted(names)[:200]
+        if work["kind"] == "evaluate":
+            _evaluate(session, work["expressions"], results)
+        else:
+            _test(session, names, work, report)
+    except CandidateGone as gone:
+        report["gone"] = str(gone)
+    report["calls"] = session.calls
+    return report
+
+
+def _evaluate(session: Session, expressions: list[str], results: list[dict[str, Any]]) -> None:
+    plain = Codec()
+    for expression in expressions:
+        try:
+            value = session.ask({"do": "evaluate", "source": expression})
+            results.append({"ok": True, "value": plain.encode(value)})
+        except (Exception, SystemExit, KeyboardInterrupt) as raised:
+            kind = "CannotEncode" if isinstance(raised, CannotEncode) else type(raised).__name__
+            results.append({"ok": False, "error": f"{kind}: {raised}"[:2000]})
+
+
+def _test(session: Session, names: dict[str, Any], work: dict[str, Any], report: dict[str, Any]) -> None:
+    passed = 0
+
+    def checked() -> None:
+        nonlocal passed
+        passed += 1
+
+    namespace: dict[str, Any] = {"__name__": "tests", "__builtins__": builtins, COUNTER: checked}
+    helpers = work.get("prefix") or ""
+    wanted = _free_names([helpers, *work["tests"]]) & set(names)
+    own = {name: session.named(name, names[name]) for name in sorted(wanted) if not hasattr(builtins, name)}
+    own = {name: kept for name, kept in own.items() if kept is not None or names[name]["is"] != "module"}
+    namespace.update(own)
+    try:
+        exec(compile(helpers, "helpers", "exec"), namespace)
+        codes = [compiled(source, f"test {place}") for place, source in enumerate(work["tests"])]
+        report["expected"] = expected_assertions(work["tests"])
+    except Exception as bad:  # the row's code, not the candidate's
+        report["bad"] = f"{type(bad).__name__}: {bad}"[:500]
+        return
+    shared = {
+        name: kept
+        for name, kept in namespace.items()
+        if isinstance(kept, type) and kept.__module__ == "tests" and issubclass(type(kept), type) and name in names
+    }
+    namespace.update({name: kept for name, kept in own.items() if name in work.get("entries", ())})
+    if shared:
+        session.share({name: kept for name, kept in shared.items() if namespace[name] is kept})
+    for code in codes:
+        report["results"].append(_one(code, namespace))
+        report["asserts"] = passed
+
+
+def _one(code: types.CodeType, namespace: dict[str, Any]) -> dict[str, Any]:
+    try:
+        exec(code, namespace)
+    except CandidateGone:
+        raise
+    except BaseException as raised:  # a test that fails, or a candidate that raises SystemExit
+        return {"ok": False, "error": f"{type(raised).__name__}: {raised}"[:500]}
+    return {"ok": True}
+
+
+def _free_names(sources: list[str]) -> set[str]:
+    """Names that some test reads and that are no builtin's."""
+    names: set[str] = set()
+    for source in sources:
+        try:
+            tree = ast.parse(source)
+        except SyntaxError:
+            continue
+        names |= {node.id for node in ast.walk(tree) if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Load)}
+    return names
