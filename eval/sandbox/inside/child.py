@@ -100,10 +100,16 @@ def _judge(enclosure: Enclosure, spec: dict[str, Any], caller: int, output: int,
     if spec["mode"] == "calls":
         os.dup2(os.open("/dev/null", os.O_RDWR), 1)
         sys.stdout = open(1, "w", closefd=False)  # noqa: SIM115 - what tests print goes nowhere
-        report["judged"] = judging.judge(Session(mine, output), work)
+        try:
+            report["judged"] = judging.judge(Session(mine, output), work)
+        except MemoryError:
+            report["judged"] = {"gone": "the answers do not fit in memory", "results": []}
+            report["ended"] = {"bases": ["MemoryError"]}
+        except Exception as failed:  # of the judging itself
+            report["failed"] = f"{type(failed).__name__}: {failed}"
         os.kill(pid, signal.SIGKILL)
     status, usage = _wait_for(pid)
-    report["ended"] = _last_words(mine)
+    report.setdefault("ended", _last_words(mine))
     report["returncode"] = os.waitstatus_to_exitcode(status)
     report["cpu_s"] = usage.ru_utime + usage.ru_stime
     report["peak_bytes"] = usage.ru_maxrss * 1024

@@ -5,6 +5,7 @@ import builtins
 import types
 from typing import Any
 
+from eval.sandbox.inside import collecting
 from eval.sandbox.inside.remote import CandidateGone, Session
 from eval.sandbox.inside.values import CannotEncode, Codec
 
@@ -65,6 +66,8 @@ def judge(session: Session, work: dict[str, Any]) -> dict[str, Any]:
         report["names"] = sorted(names)[:200]
         if work["kind"] == "evaluate":
             _evaluate(session, work["expressions"], results)
+        elif work["kind"] == "pytest":
+            collecting.judge(session, names, work["tests"][0], report)
         else:
             _test(session, names, work, report)
     except CandidateGone as gone:
