@@ -1,0 +1,60 @@
+"""What the verifiers that run programs share: the sandbox that the run's settings name, and its runs as verdicts."""
+
+from collections.abc import Mapping
+from dataclasses import fields, replace
+from typing import Any
+
+from eval.sandbox.limits import Limits, Run
+from eval.sandbox.programs import Sandbox
+from eval.verifiers.result import Result, correct, infra_error, skipped, wrong
+
+LIMIT_REASONS = {"time_limit": "time_limit", "memory_limit": "memory_limit", "output_limit": "output_limit"}
+OVERLOADED = "the machine had no processor for it"
+
+
+def sandbox_of(options: Mapping[str, Any], **limits: Any) -> Sandbox:
+    """The sandbox of a run's settings, with a verifier's own limits where the settings name none.
+
+    Args:
+        options: its `sandbox` is a `Sandbox`, or a mapping with `backend`, `require` and any of the limits by name.
+        limits: the verifier's defaults.
+
+    Raises:
+        ValueError: the settings hold an unknown name.
+    """
+    given = options.get("sandbox") or {}
+    if isinstance(given, Sandbox):
+        return given
+    names = {one.name for one in fields(Limits)}
+    if unknown := sorted(set(given) - names - {"backend", "require"}):
+        raise ValueError(f"unknown sandbox settings {unknown}; there are backend, require, {', '.join(sorted(names))}")
+    chosen = replace(Limits(**limits), **{name: value for name, value in given.items() if name in names})
+    return Sandbox(chosen, given.get("backend"), given.get("require"))
+
+
+def verdict(ran: Run, extracted: str, **detail: Any) -> Result:
+    """What a run with tests says about the program that was tested."""
+    results = ran.judged.get("results", [])
+    right = sum(one["ok"] for one in results)
+    total = max(len(results), detail.pop("total", 0))
+    detail |= {"passed": right, "total": total, "isolation": ran.isolation, "cpu_s": round(ran.cpu_s, 4)}
+    detail["pass_fraction"] = right / total if total else 0.0
+    failed = next((one["error"] for one in results if not one["ok"]), ran.judged.get("gone") or ran.reason)
+    if ran.passed:
+        return correct(extracted, **detail)
+    detail["message"] = str(failed or "")[:500]
+    if ran.judged.get("bad"):
+        reason = "missing_resource" if "is not installed" in ran.judged["bad"] else "bad_gold"
+        return skipped(reason, message=ran.judged["bad"])
+    return failure(ran, extracted, "tests_failed" if results else "no_tests_run", **detail)
+
+
+def failure(ran: Run, extracted: str, reason: str, **detail: Any) -> Result:
+    """A run that did not pass: whose fault it is, and for which of the limits, else for the given reason."""
+    if ran.status == "infra_error":
+        return infra_error("overloaded" if ran.reason == OVERLOADED else "sandbox_down", message=ran.reason, **detail)
+    if ran.status in LIMIT_REASONS:
+        return wrong(LIMIT_REASONS[ran.status], extracted, **detail)
+    if ran.reason == "network" or "Network is unreachable" in detail.get("message", ""):
+        return wrong("network", extracted, **detail)
+    return wrong(reason, extracted, **detail)
