@@ -13,7 +13,7 @@ import stat
 import subprocess
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 from eval.sandbox.inside import confine, kernel
 from eval.sandbox.inside.watching import children, end_all
@@ -24,16 +24,35 @@ AT_ONCE = 64
 
 
 class Local:
-    """The enclosure of programs without namespaces."""
+    """The enclosure of programs without namespaces of their own.
+
+    Args:
+        user: the user that root becomes; None for the one that it is.
+        group: the group that goes with it.
+        paths: what programs may read, where Landlock can say so.
+        landlock: its version, 0 for none.
+        seccomp: whether calls are filtered.
+        base: the folder that programs' folders are made in.
+        boxed: that folder ends with a box around this process, so that nothing has to be removed.
+    """
 
     def __init__(
-        self, user: int | None, group: int | None, paths: Sequence[str], landlock: int, seccomp: bool, base: str
+        self,
+        user: int | None,
+        group: int | None,
+        paths: Sequence[str],
+        landlock: int,
+        seccomp: bool,
+        base: str,
+        boxed: bool,
     ) -> None:
         self._become = (user, group) if user is not None and group is not None else None
         self._paths = paths
         self._landlock = landlock
         self._seccomp = seccomp
         self._base = base
+        self._boxed = boxed
+        self.helpers: set[int] = set()
 
     def prepare(self) -> int:
         """Give up root; returns a descriptor of /proc."""
@@ -56,8 +75,15 @@ class Local:
         return []
 
     def settle(self) -> None:
-        """In the process that serves: take in what programs leave behind."""
+        """In the process that serves: take in what programs leave behind, and start a process that removes folders."""
         kernel.adopt_orphans()
+        if self._boxed:
+            return
+        incoming, self._cleaning = os.pipe()
+        self.helpers = {os.fork()}
+        if self.helpers == {0}:
+            kernel.close_all_but([0, 1, 2, incoming])
+            _clean(incoming)
 
     def begin(self) -> None:
         """Nothing to do before a fork."""
@@ -84,18 +110,27 @@ class Local:
         return str(folder)
 
     def leave(self) -> None:
-        """End every process that the program left, and remove its folder."""
+        """End every process that the program left."""
         while left := children(os.getpid()):
             end_all(left)
-        self.clear(os.getpid())
 
     def folder(self, pid: int) -> Path:
         """The private folder of the program that a process judges."""
         return Path(self._base, str(pid))
 
     def clear(self, pid: int) -> None:
-        """Remove a program's folder, whatever it did to it."""
-        remove(self.folder(pid))
+        """Have a program's folder removed; nobody waits for that."""
+        if not self._boxed:
+            os.write(self._cleaning, f"{self.folder(pid)}\n".encode())
+
+
+def _clean(incoming: int) -> NoReturn:
+    """Remove the folders that are named on a pipe, until its other end closes."""
+    with open(incoming) as names:
+        for name in names:
+            with contextlib.suppress(OSError, subprocess.SubprocessError):
+                remove(Path(name.rstrip("\n")))
+    os._exit(0)
 
 
 def remove(folder: Path) -> None:

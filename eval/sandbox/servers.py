@@ -5,7 +5,6 @@ import contextlib
 import json
 import os
 import secrets
-import shutil
 import socket
 import subprocess
 import sys
@@ -19,6 +18,7 @@ from typing import Any, Literal
 
 from eval.sandbox import bubblewrap
 from eval.sandbox.inside import confine, link
+from eval.sandbox.local import remove
 from eval.sandbox.namespaces import readable_paths
 
 Backend = Literal["namespaces", "local", "bubblewrap"]
@@ -183,7 +183,7 @@ class Warm:
                 self._process.wait()
             self._process = None
         if self._base:
-            shutil.rmtree(self._base, ignore_errors=True)
+            remove(Path(self._base))
             self._base = ""
 
     def run(self, spec: dict[str, Any], work: dict[str, Any], limits: dict[str, Any]) -> Outcome:

@@ -74,7 +74,14 @@ def entries(tests: Sequence[str], prefix: str = "", entry_point: str = "") -> li
         checked = _checked_names(tree)
         known = own | (set(dir(builtins)) if checked else given)
         needed |= {name: None for name in checked or sorted(_loaded(tree)) if name not in known}
-    return list(needed)
+    return list(needed) or sorted({name for tree in trees for name in _asserted(tree)})
+
+
+def _asserted(tree: ast.Module) -> list[str]:
+    """Functions that assertions call at the left of a comparison, for programs that take a builtin's name."""
+    tests = [one.test for one in ast.walk(tree) if isinstance(one, ast.Assert)]
+    left = [test.left if isinstance(test, ast.Compare) else test for test in tests]
+    return [one.func.id for one in left if isinstance(one, ast.Call) and isinstance(one.func, ast.Name)]
 
 
 def _loaded(tree: ast.Module) -> set[str]:

@@ -97,7 +97,9 @@ def _test(session: Session, names: dict[str, Any], work: dict[str, Any], report:
     namespace: dict[str, Any] = {"__name__": "tests", "__builtins__": builtins, COUNTER: checked}
     helpers = work.get("prefix") or ""
     wanted = _free_names([helpers, *work["tests"]]) & set(names)
-    own = {name: session.named(name, names[name]) for name in sorted(wanted) if not hasattr(builtins, name)}
+    entries = set(work.get("entries", ()))
+    wanted = {name for name in wanted if name in entries or not hasattr(builtins, name)}
+    own = {name: session.named(name, names[name]) for name in sorted(wanted)}
     own = {name: kept for name, kept in own.items() if kept is not None or names[name]["is"] != "module"}
     namespace.update(own)
     try:
@@ -112,7 +114,7 @@ def _test(session: Session, names: dict[str, Any], work: dict[str, Any], report:
         for name, kept in namespace.items()
         if isinstance(kept, type) and kept.__module__ == "tests" and issubclass(type(kept), type) and name in names
     }
-    namespace.update({name: kept for name, kept in own.items() if name in work.get("entries", ())})
+    namespace.update({name: kept for name, kept in own.items() if name in entries})
     if shared:
         session.share({name: kept for name, kept in shared.items() if namespace[name] is kept})
     for code in codes:

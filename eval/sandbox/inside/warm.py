@@ -80,7 +80,7 @@ def _enclosure(config: dict[str, Any]) -> Any:
         return Namespaces(**kept)
     from eval.sandbox.local import Local
 
-    return Local(**kept, base=config["base"])
+    return Local(**kept, base=config["base"], boxed=config["backend"] == "bubblewrap")
 
 
 class _Warm:
@@ -215,7 +215,7 @@ class _Warm:
         """End what outlived the process that judged it, and is this process's child now."""
         if self._enclosure.dies_whole:
             return
-        judging = {job.pid for job in self._jobs.values()}
+        judging = {job.pid for job in self._jobs.values()} | self._enclosure.helpers
         while left := [pid for pid in children(os.getpid()) if pid not in judging]:
             end_all(left)
 
