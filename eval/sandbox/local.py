@@ -19,8 +19,9 @@ from eval.sandbox.inside import confine, kernel
 from eval.sandbox.inside.watching import children, end_all
 from eval.sandbox.namespaces import DEVICES
 
-AT_ONCE = 64
-"""Programs at once that the limit on the user's processes leaves room for; the watcher limits each one exactly."""
+AT_ONCE, USUAL = 64, 3
+"""Programs at once, and processes of each, that the limit on the user's processes leaves room for beside one program
+that takes all that it may. The watcher limits each one exactly."""
 
 
 class Local:
@@ -100,7 +101,7 @@ class Local:
         os.chdir(folder)
         os.environ["TMPDIR"] = os.environ["HOME"] = str(folder)
         if os.getuid() != 0:
-            limits["processes_of_user"] = self._processes + limits["processes"] * AT_ONCE
+            limits["processes_of_user"] = self._processes + limits["processes"] + USUAL * AT_ONCE
         kernel.no_new_privileges()
         if self._landlock:
             devices = [f"/dev/{one}" for one in DEVICES]

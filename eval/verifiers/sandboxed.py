@@ -52,7 +52,9 @@ def verdict(ran: Run, extracted: str, **detail: Any) -> Result:
 def failure(ran: Run, extracted: str, reason: str, **detail: Any) -> Result:
     """A run that did not pass: whose fault it is, and for which of the limits, else for the given reason."""
     if ran.status == "infra_error":
-        return infra_error("overloaded" if ran.reason == OVERLOADED else "sandbox_down", message=ran.reason, **detail)
+        return infra_error(
+            "overloaded" if ran.reason == OVERLOADED else "sandbox_down", **{**detail, "message": ran.reason}
+        )
     if ran.status in LIMIT_REASONS:
         return wrong(LIMIT_REASONS[ran.status], extracted, **detail)
     if ran.reason == "network" or "Network is unreachable" in detail.get("message", ""):

@@ -63,7 +63,15 @@ def _lay_out(folder: str, spec: dict[str, Any]) -> None:
     for name, text in files.items():
         path = Path(folder, name)
         path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_bytes(text.encode("utf-8", "surrogateescape"))
+        path.write_bytes(_bytes(text))
+
+
+def _bytes(text: str) -> bytes:
+    """Text as bytes: surrogates that stand for bytes as these, any other as the three bytes of its own."""
+    try:
+        return text.encode("utf-8", "surrogateescape")
+    except UnicodeEncodeError:
+        return text.encode("utf-8", "surrogatepass")
 
 
 def _limit(limits: dict[str, Any]) -> None:

@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from typing import Any, NoReturn
 
 from eval.sandbox.inside import child, kernel, link
-from eval.sandbox.inside.watching import Usage, children, end_all, read
+from eval.sandbox.inside.watching import Usage, children, end_all, read, resident_bytes
 
 _OFTEN = """
 abc argparse array ast bisect cmath collections collections.abc contextlib copy dataclasses datetime decimal enum
@@ -89,6 +89,7 @@ class _Warm:
         self._proc = proc
         self._commands = socket.socket(fileno=commands)
         self._caller_process = caller_process
+        self._shared = resident_bytes(proc, "self")
         self._jobs: dict[int, _Job] = {}
         self._poll = select.epoll()
         self._out_of_memory = _oom_kills(proc)
@@ -141,7 +142,7 @@ class _Warm:
             return
         pidfd = os.pidfd_open(pid)
         outer = int(read(self._proc, f"self/fdinfo/{pidfd}").partition("Pid:")[2].split()[0])
-        job = _Job(pid, pidfd, caller, limits, Usage(outer), begin, begin, begin + FIRST_LOOK_S)
+        job = _Job(pid, pidfd, caller, limits, Usage(outer, self._shared), begin, begin, begin + FIRST_LOOK_S)
         self._jobs[pidfd] = job
         self._poll.register(pidfd, select.EPOLLIN)
 

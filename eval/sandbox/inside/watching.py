@@ -14,6 +14,12 @@ _TICK = 1 / os.sysconf("SC_CLK_TCK")
 _PAGE = os.sysconf("SC_PAGE_SIZE")
 
 
+def resident_bytes(proc: int, process: str) -> int:
+    """The resident memory of a process, by its name in a /proc folder."""
+    fields = read(proc, f"{process}/statm").split()
+    return int(fields[1]) * _PAGE if len(fields) > 1 else 0
+
+
 def read(proc: int, path: str) -> str:
     """A small file below a /proc folder; empty if the process is gone."""
     try:
@@ -55,14 +61,29 @@ def _children(proc: int, pid: int, thread: str) -> list[int]:
     return [int(child) for child in read(proc, f"{pid}/task/{thread}/children").split()]
 
 
-def end_all(pids: Sequence[int]) -> None:
-    """Kill processes and take their ends where they are children of this one."""
-    for pid in pids:
-        with contextlib.suppress(ProcessLookupError):
-            os.kill(pid, signal.SIGKILL)
-    for pid in pids:
+def end_all(roots: Sequence[int]) -> None:
+    """Kill children of this process with all their descendants.
+
+    All are stopped before the first is killed: a program that forks without end is at its limit of processes then, and
+    cannot refill what is killed.
+    """
+    stopped: set[int] = set()
+    new = set(roots)
+    while new:
+        for pid in new:
+            _signal(pid, signal.SIGSTOP)
+        stopped |= new
+        new = {child for pid in stopped for child in children(pid)} - stopped
+    for pid in stopped:
+        _signal(pid, signal.SIGKILL)
+    for pid in roots:
         with contextlib.suppress(ChildProcessError):
             os.waitpid(pid, 0)
+
+
+def _signal(pid: int, number: int) -> None:
+    with contextlib.suppress(ProcessLookupError):
+        os.kill(pid, number)
 
 
 @dataclass
@@ -71,9 +92,13 @@ class Usage:
 
     Args:
         pid: the first process, as the /proc folder names it.
+        shared_bytes: see below.
     """
 
     pid: int
+    shared_bytes: int = 0
+    """Memory that every fork of the warm interpreter shares with it, which is counted once."""
+
     cpu_s: float = 0.0
     """Processor seconds of the living ones and of those that they waited for."""
 
@@ -105,7 +130,7 @@ class Usage:
             fields = read(proc, f"{pid}/stat").rpartition(") ")[2].split()
             if len(fields) > 21:
                 cpu += sum(map(int, fields[11:15])) * _TICK
-                resident += int(fields[21]) * _PAGE
+                resident += max(0, int(fields[21]) * _PAGE - (self.shared_bytes if len(self.members) > 1 else 0))
             for thread in threads(proc, pid):
                 queue += _children(proc, pid, thread)
                 times = read(proc, f"{pid}/task/{thread}/schedstat").split()

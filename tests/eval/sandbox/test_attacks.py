@@ -131,7 +131,15 @@ print("started")
 
 
 def test_the_process_that_judges_cannot_be_ended(isolated):
-    program = "import os, signal\nfor n in (9, 15, 19):\n    try: os.kill(os.getppid(), n)\n    except OSError: pass\nprint('still')"
+    program = """
+import os
+for number in (9, 15, 19):
+    try:
+        os.kill(os.getppid(), number)
+    except OSError:
+        pass
+print("still")
+"""
     found = attack(program, isolated)
     assert found.status == "ok" and found.stdout == "still\n"
 
@@ -202,7 +210,8 @@ def test_links_lead_nowhere(isolated, tmp_path):
     program = f"""
 import os
 os.symlink({str(target)!r}, "link")
-for attempt in (lambda: open("link").read(), lambda: open("link", "w").write("x"), lambda: os.link("/usr/bin/env", "e")):
+read, write = (lambda: open("link").read()), (lambda: open("link", "w").write("x"))
+for attempt in (read, write, lambda: os.link("/usr/bin/env", "e")):
     try:
         print("did", attempt())
     except OSError:
@@ -278,7 +287,8 @@ FORGED = {
     + SOLUTION,
     "frames": "import sys, gc\ndef f(x):\n    for one in gc.get_objects():\n"
     "        if isinstance(one, dict) and 'nonce' in one: return one['expected']\n"
-    "    frame = sys._getframe()\n    while frame:\n        if 'expected' in frame.f_locals: return frame.f_locals['expected']\n"
+    "    frame = sys._getframe()\n    while frame:\n"
+    "        if 'expected' in frame.f_locals: return frame.f_locals['expected']\n"
     "        frame = frame.f_back\n    return x",
     "memory of the judge": "import os\ndef f(x):\n    return open(f'/proc/{os.getppid()}/mem', 'rb').read(10)",
     "an answer that is none": "import os\ndef f(x):\n    for n in range(3, 9):\n        try: os.write(n, b'x' * 100)\n"
@@ -287,7 +297,13 @@ FORGED = {
     "a name that is no function": "f = 3",
     "an endless generator": "def f(x):\n    while True: yield x",
 }
-TEST = "def check(candidate):\n    expected = 41 + 1\n    assert candidate(1) == expected\n    assert candidate(2) == 43\ncheck(f)"
+TEST = """
+def check(candidate):
+    expected = 41 + 1
+    assert candidate(1) == expected
+    assert candidate(2) == 43
+check(f)
+"""
 
 
 @pytest.mark.parametrize("name", FORGED)
@@ -315,10 +331,14 @@ def test_tests_that_check_nothing_pass_nothing(tests, backend):
 
 def test_a_killed_caller_takes_its_programs_along(root, tmp_path):
     mark = f"caller-killed-{os.getpid()}"
-    program = f"import os, sys\nos.execve(sys.executable, [sys.executable, '-S', '-c', 'import time; time.sleep(600)', {mark!r}], {{}})"
+    program = f"""
+import os, sys
+os.execve(sys.executable, [sys.executable, "-S", "-c", "import time; time.sleep(600)", {mark!r}], {{}})
+"""
     script = tmp_path / "caller.py"
     script.write_text(
-        f"from eval.sandbox.run import run\nfrom eval.sandbox.limits import Limits\nrun({program!r}, limits=Limits(500))"
+        "from eval.sandbox.run import run\nfrom eval.sandbox.limits import Limits\n"
+        f"run({program!r}, limits=Limits(500))"
     )
     caller = subprocess.Popen([sys.executable, str(script)], cwd=root, env={**os.environ, "PYTHONPATH": str(root)})
     deadline = time.monotonic() + 60
