@@ -83,7 +83,7 @@ def _run(name: str, given: dict[str, str]) -> None:
 
 def _probe() -> None:
     from eval.sandbox.probe import proved
-    from eval.sandbox.run import LEVELS
+    from eval.sandbox.tries import LEVELS
 
     for backend in LEVELS:
         found = proved(backend)

@@ -16,6 +16,7 @@ from typing import Any
 
 from eval.sandbox.limits import Level, Limits
 from eval.sandbox.servers import Backend, SandboxFailed, warm
+from eval.sandbox.tries import LEVELS, tried
 
 PROTECTIONS = {
     "limits": "processor time, memory and output are limited",
@@ -156,8 +157,6 @@ def probe(backend: Backend) -> Proof:
 
     The level is what all its trials together allow: `isolated` if each of `PROTECTIONS` held.
     """
-    from eval.sandbox.run import LEVELS, tried
-
     where = warm(backend)
     try:
         where.start()

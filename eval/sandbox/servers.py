@@ -111,6 +111,16 @@ class Warm:
         """What it was told about this machine."""
         return self._config
 
+    @property
+    def pid(self) -> int | None:
+        """Its process; None while it does not run."""
+        return self._process.pid if self._process is not None else None
+
+    @property
+    def base(self) -> str:
+        """The folder that holds programs' folders, for the back-end `local`."""
+        return self._base
+
     def start(self) -> None:
         """Start it, if it does not run.
 

@@ -2,6 +2,7 @@
 
 import json
 import os
+import signal
 import subprocess
 import sys
 import threading
@@ -13,8 +14,9 @@ import pytest
 
 from eval.sandbox.limits import Limits
 from eval.sandbox.probe import proved
-from eval.sandbox.run import LEVELS, IsolationRefused, choose, run
+from eval.sandbox.run import IsolationRefused, choose, run
 from eval.sandbox.servers import warm
+from eval.sandbox.tries import LEVELS
 
 LIMITS = Limits(cpu_s=1, wall_s=3, deadline_s=60, processes=32)
 
@@ -142,12 +144,12 @@ def test_thousands_in_a_row_and_64_at_once_fail_never_and_leave_nothing(count, b
     programs = mixed_programs(count)
     found = verdicts(programs[:64], backend, 64)
     where = warm(backend)
-    files, memory = len(list(Path("/proc/self/fd").iterdir())), resident_bytes(where._process.pid)
+    files, memory = len(list(Path("/proc/self/fd").iterdir())), resident_bytes(where.pid)
     mine = resident_bytes("self")
     found += verdicts(programs[64:], backend, 2)
     assert [one.status for one in found] == [status for _, status in programs]
     assert len(list(Path("/proc/self/fd").iterdir())) <= files + 2
-    assert resident_bytes(where._process.pid) - memory < 4 << 20
+    assert resident_bytes(where.pid) - memory < 4 << 20
     assert resident_bytes("self") - mine < (32 << 20)
 
 
@@ -180,8 +182,8 @@ def test_threads_share_one_warm_interpreter_and_a_fork_starts_its_own(backend):
 def test_a_warm_interpreter_that_dies_is_replaced(backend):
     run("print(1)", backend=backend)
     where = warm(backend)
-    where._process.kill()
-    where._process.wait()
+    os.kill(where.pid, signal.SIGKILL)
+    time.sleep(0.2)
     assert run("print(2)", backend=backend).stdout == "2\n"
 
 
