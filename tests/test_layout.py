@@ -184,6 +184,8 @@ HOMES = {
     r"\bsys\.argv\b|\bsys\.orig_argv\b": {
         "common.command",
         "common.runs.folder",
+        "eval.sandbox.inside",  # the arguments that a judged program sees
+        "eval.sandbox.servers",
         "eval.verifiers.workers",
         "rl.data.prepare",
     },

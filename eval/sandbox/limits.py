@@ -57,7 +57,7 @@ class Limits:
 
 
 @dataclass(frozen=True)
-class Run:
+class ProgramRun:
     """How one program ran."""
 
     status: Status

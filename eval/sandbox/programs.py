@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from eval.sandbox.inside.values import Codec
-from eval.sandbox.limits import Level, Limits, Run
+from eval.sandbox.limits import Level, Limits, ProgramRun
 from eval.sandbox.run import judge, run
 from eval.sandbox.servers import Backend
 
@@ -33,7 +33,7 @@ def functional(
     entries: Sequence[str] = (),
     prefix: str = "",
     sandbox: Sandbox | None = None,
-) -> Run:
+) -> ProgramRun:
     """Run tests that call a program's functions or classes.
 
     Args:
@@ -51,7 +51,7 @@ def functional(
     return judge(program, work, sandbox.limits, sandbox.backend, sandbox.require)
 
 
-def pytest(program: str, tests: str, sandbox: Sandbox | None = None) -> Run:
+def pytest(program: str, tests: str, sandbox: Sandbox | None = None) -> ProgramRun:
     """Run a pytest file that imports from `solution` against a program.
 
     Returns:
@@ -71,7 +71,7 @@ class Outputs:
 
     right: int
     total: int
-    first: Run | None
+    first: ProgramRun | None
     """The run of the first test that was not passed."""
 
     place: int = -1
@@ -100,7 +100,7 @@ def stdio(
     right, first, place = 0, None, -1
     at_once = max(1, min(MOST_AT_ONCE, os.cpu_count() or 1, len(inputs)))
 
-    def one(text: str) -> Run:
+    def one(text: str) -> ProgramRun:
         return run(program, text, None, sandbox.limits, sandbox.backend, sandbox.require)
 
     with ThreadPoolExecutor(at_once) as pool:
@@ -127,7 +127,9 @@ class Value:
     error: str = ""
 
 
-def evaluate(program: str, expressions: Sequence[str], sandbox: Sandbox | None = None) -> tuple[Run, list[Value]]:
+def evaluate(
+    program: str, expressions: Sequence[str], sandbox: Sandbox | None = None
+) -> tuple[ProgramRun, list[Value]]:
     """Evaluate expressions in a program's module, inside the sandbox.
 
     Returns:

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
-from eval.sandbox.limits import Level, Limits, Run
+from eval.sandbox.limits import Level, Limits, ProgramRun
 from eval.sandbox.probe import proved
 from eval.sandbox.servers import Backend, Warm, warm
 from eval.sandbox.tries import LEVELS, tried
@@ -20,7 +20,7 @@ def run(
     limits: Limits | None = None,
     backend: Backend | None = None,
     require: Level | None = None,
-) -> Run:
+) -> ProgramRun:
     """Run a program as a script and say how it ended.
 
     Args:
@@ -45,7 +45,7 @@ def judge(
     backend: Backend | None = None,
     require: Level | None = None,
     stdin: str = "",
-) -> Run:
+) -> ProgramRun:
     """Load a program and run tests or expressions against it, from a process that it cannot reach.
 
     Args:

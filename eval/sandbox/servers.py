@@ -52,7 +52,7 @@ class SandboxFailed(RuntimeError):
 
 
 @dataclass
-class Outcome:
+class WarmOutcome:
     """What is known of one program that was handed to a warm interpreter."""
 
     end: dict[str, Any] = field(default_factory=dict)
@@ -196,7 +196,7 @@ class Warm:
             remove(Path(self._base))
             self._base = ""
 
-    def run(self, spec: dict[str, Any], work: dict[str, Any], limits: dict[str, Any]) -> Outcome:
+    def run(self, spec: dict[str, Any], work: dict[str, Any], limits: dict[str, Any]) -> WarmOutcome:
         """Run one program and wait for its end.
 
         Args:
@@ -218,7 +218,7 @@ class Warm:
         self.start()
         return self._ran(spec, work, limits)
 
-    def _ran(self, spec: dict[str, Any], work: dict[str, Any], limits: dict[str, Any]) -> Outcome:
+    def _ran(self, spec: dict[str, Any], work: dict[str, Any], limits: dict[str, Any]) -> WarmOutcome:
         nonce = secrets.token_hex(16)
         with _memory_file("stdout") as output, _memory_file("stderr") as errors:
             mine, theirs = socket.socketpair()
@@ -231,7 +231,7 @@ class Warm:
                         with self._sending:
                             socket.send_fds(commands, [json.dumps(limits).encode()], [theirs.fileno(), output, errors])
                     except OSError as gone:
-                        return Outcome(setup=f"the warm interpreter is gone: {gone}")
+                        return WarmOutcome(setup=f"the warm interpreter is gone: {gone}")
                 outcome = _talk(mine, {**spec, "landlock": self._config["landlock"]}, {**work, "nonce": nonce}, limits)
             outcome.stdout, outcome.stderr = _contents(output), _contents(errors)
         if outcome.report.get("nonce") != nonce:
@@ -253,8 +253,8 @@ def _contents(descriptor: int) -> bytes:
     return os.pread(descriptor, size, 0) if size else b""
 
 
-def _talk(mine: socket.socket, spec: dict[str, Any], work: dict[str, Any], limits: dict[str, Any]) -> Outcome:
-    outcome = Outcome()
+def _talk(mine: socket.socket, spec: dict[str, Any], work: dict[str, Any], limits: dict[str, Any]) -> WarmOutcome:
+    outcome = WarmOutcome()
     mine.settimeout(limits["stop_s"] + START_S)  # the watcher ends it long before
     try:
         with contextlib.suppress(link.LinkClosed):  # it broke off; its end says why

@@ -10,8 +10,8 @@ import time
 from dataclasses import replace
 from typing import Any
 
-from eval.sandbox.limits import Level, Limits, Run, Status
-from eval.sandbox.servers import Backend, Outcome, SandboxFailed, Warm
+from eval.sandbox.limits import Level, Limits, ProgramRun, Status
+from eval.sandbox.servers import Backend, SandboxFailed, Warm, WarmOutcome
 
 LEVELS: dict[Backend, Level] = {"namespaces": "isolated", "bubblewrap": "isolated", "local": "limited"}
 """The level that a back-end has if its probe says so, strongest first."""
@@ -20,7 +20,7 @@ GRACE_S = 0.5
 """How long after its deadline a program may still be found to have broken a limit of its own."""
 
 
-def tried(spec: dict[str, Any], work: dict[str, Any], limits: Limits, where: Warm) -> Run:
+def tried(spec: dict[str, Any], work: dict[str, Any], limits: Limits, where: Warm) -> ProgramRun:
     """Run a program, and once more if the machine, not the program, was at fault and time is left."""
     begin = time.monotonic()
     latest = limits.latest_s
@@ -37,7 +37,7 @@ def tried(spec: dict[str, Any], work: dict[str, Any], limits: Limits, where: War
             return replace(found, seconds=elapsed, tries=tries, isolation=f"{level} ({where.config['backend']})")
 
 
-def _once(spec: dict[str, Any], work: dict[str, Any], limits: Limits, where: Warm, stop_s: float) -> Run:
+def _once(spec: dict[str, Any], work: dict[str, Any], limits: Limits, where: Warm, stop_s: float) -> ProgramRun:
     told = {
         "cpu_s": limits.cpu_s,
         "wall_s": limits.own_s,
@@ -51,7 +51,7 @@ def _once(spec: dict[str, Any], work: dict[str, Any], limits: Limits, where: War
     try:
         outcome = where.run(spec, work, told)
     except SandboxFailed as failed:
-        return Run("infra_error", reason=f"the sandbox does not start: {failed}")
+        return ProgramRun("infra_error", reason=f"the sandbox does not start: {failed}")
     status, reason = _status(outcome, limits, where.config["backend"], spec["mode"] == "calls")
     report = outcome.report
     judged = report.get("judged") or {}
@@ -60,7 +60,7 @@ def _once(spec: dict[str, Any], work: dict[str, Any], limits: Limits, where: War
     )
     if spec["mode"] == "calls" and work["kind"] != "evaluate" and status not in ("ok", "infra_error"):
         passed = False
-    return Run(
+    return ProgramRun(
         status,
         passed,
         outcome.stdout.decode("utf-8", "replace"),
@@ -100,7 +100,7 @@ _KILLED: dict[str, tuple[Status, str]] = {
 }
 
 
-def _status(outcome: Outcome, limits: Limits, backend: Backend, calls: bool) -> tuple[Status, str]:
+def _status(outcome: WarmOutcome, limits: Limits, backend: Backend, calls: bool) -> tuple[Status, str]:
     end, report = outcome.end, outcome.report
     if end.get("killed"):
         return _KILLED[end["killed"]]

