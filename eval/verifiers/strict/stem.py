@@ -59,8 +59,10 @@ def chosen(answer: str, texts: Sequence[str] = (), most: int = USUAL_OPTIONS) ->
         most: how many options there are.
     """
     boxed = [box for box in joint_boxes(answer) if box]
-    letters = [letter for box in boxed for letter in _in_box(box, texts, most)]
-    return list(dict.fromkeys(letters)) or _in_line(answer, most)
+    letters = [_in_box(box, texts, most) for box in boxed]
+    if letters and letters[-1]:  # a last box without an option takes back those before it
+        return list(dict.fromkeys(letter for found in letters for letter in found))
+    return _in_line(answer, most)
 
 
 def _in_box(box: str, texts: Sequence[str], most: int) -> list[str]:

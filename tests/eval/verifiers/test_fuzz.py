@@ -17,6 +17,8 @@ GOLDS = {
     "zebra": (ZEBRA, f"<answer>{json.dumps(ZEBRA)}</answer>", {}),
     "ordering": (["pigeon", "sparrow", "quail"], "<answer>['pigeon', 'sparrow', 'quail']</answer>", {}),
     "graph": ("fdebme", "<answer>fdebme</answer>", {}),
+    "math": ("\\frac{3}{7}", "\\boxed{3/7}", {}),
+    "choice": ("E", "\\boxed{E}", {"options": ["iron", "tin", "zinc", "lead", "gold"]}),
     "table": ("12.5|canada", "\\boxed{12.5|Canada}", {}),
     "ifeval": (
         [{"num_bullets": 2}, {"end_phrase": "quite so"}],
