@@ -158,8 +158,8 @@ def _prime_tuples(left: re.Match[str], right: re.Match[str], symbolic: bool) -> 
 
 def _prime_symbolic(left: str, right: str) -> bool:
     sides = []
-    if any(word in left + right for word in _MAGNITUDES):
-        return False
+    if re.search(r"(?<![\\A-Za-z])[A-Za-z]{4,}", f"{left} {right}"):
+        return False  # words are products of letters to SymPy
     for text in (left, right):
         python = _PYTHON_OR.fullmatch(text)
         node = read(python[1] if python else text)

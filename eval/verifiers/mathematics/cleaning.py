@@ -89,6 +89,10 @@ _SPACING = re.compile(
 )
 _GAPS = re.compile(r"\\(?:quad|qquad|enspace|thinspace|space|newline|hfill)(?![A-Za-z])|\\[,;: ]|~")
 _DELIMITERS = re.compile(r"\\[()\[\]]|(?<!\\)\$")
+_SHAPES = re.compile(
+    r"\\(?:overline|widehat|overrightarrow|overleftrightarrow|overset\{\\frown\})\s*\{([A-Za-z ]+)\}"
+    r"|\\(?:angle|triangle|measuredangle)(?![A-Za-z])\s*"
+)
 _FRACTION = re.compile(r"\\[dtc]frac(?![A-Za-z])")
 _LOST_FRACTION = re.compile(r"(?<![A-Za-z\\])rac(?=\{)")
 _FONT = re.compile(
@@ -130,6 +134,7 @@ def clean(text: str, thousands: bool = True) -> str:
         text = re.sub(r"(?<=\d)(?:\\[,: ]|~)(?=\d{3}(?!\d))", "\x01", text)
         text = _SPACED_THOUSANDS.sub(lambda number: number[0].replace("\x01", ""), text).replace("\x01", " ")
         text = _GAPS.sub(" ", _SPACING.sub("", text))
+        text = _SHAPES.sub(lambda shape: shape[1] or "", text)
         text = _FRACTION.sub(r"\\frac", text)
         text = _TEXT.sub(lambda words: " " + marked(words[1]) + " ", _FONT.sub(_font, text))
     text = _LOST_FRACTION.sub(r"\\frac", text) if "rac{" in text else text

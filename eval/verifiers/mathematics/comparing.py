@@ -11,7 +11,7 @@ from eval.verifiers.mathematics.equations import is_equation, same_equation
 from eval.verifiers.mathematics.nodes import Node, has, is_scalar, number, renamed, variables
 from eval.verifiers.mathematics.regions import ORDERS, is_region, region, same_region
 from eval.verifiers.mathematics.scalars import periodic, same_value, whole_letter
-from eval.verifiers.mathematics.units import ratio
+from eval.verifiers.mathematics.units import is_bare_unit, ratio
 
 MOST_ITEMS = 64
 """Items of a list that are compared."""
@@ -19,7 +19,8 @@ MOST_ITEMS = 64
 MOST_SIGNS = 4
 """Plus-minus signs that are written out."""
 
-_UNIT_LETTERS = frozenset("msghLNJWV")
+COMPOSITE = "="
+"""Name of a value whose name is a formula: fine for an answer, while a reference of that form is an equation."""
 
 _SAYINGS: dict[str, Node] = {
     "infinitely many": ("const", "inf"),
@@ -108,7 +109,7 @@ def unwrapped(node: Node) -> Item | None:
     name, arguments = "", ()
     if signs == ["="] and sides[1][0] == "var" and not variables(sides[0]):
         sides = sides[::-1]  # `7 = n`
-    if _names(sides[0]):
+    if _names(sides[0]) and (sides[0][0] not in ("add", "mul", "neg", "fn") or not variables(sides[-1])):
         name, arguments = _name(sides[0])
         sides, signs = sides[1:], signs[1:]
         if signs == [] and sides[0][0] == "rel":
@@ -126,12 +127,18 @@ def _names(node: Node) -> bool:
     """Whether a side of an equation names something: a variable, `f(x)`, words, or a tuple of these."""
     if node[0] == "tuple":
         return all(_names(one) for one in node[3:])
+    if node[0] in ("add", "mul", "neg"):
+        return not has(node, "num") and all(_names(one) for one in node[1:])  # `m + n = 7`, but not `2x = 10`
+    if node[0] == "fn":
+        return bool(variables(node))  # `|AB| = 5`, `\sin A = 1/2`
     return node[0] in ("var", "call", "text")
 
 
 def _name(node: Node) -> tuple[str, tuple[str, ...]]:
     if node[0] == "tuple":
         return "", ()
+    if node[0] not in ("var", "call", "text"):
+        return COMPOSITE, ()
     return node[1], tuple(one[1] for one in node[2:]) if node[0] == "call" else ()
 
 
@@ -236,7 +243,7 @@ def _same_item(gold: Node | Item, answer: Node | Item) -> bool | None:
         return True
     first = gold if isinstance(gold, Item) else unwrapped(gold)
     second = answer if isinstance(answer, Item) else unwrapped(answer)
-    if first is not None and second is not None:
+    if first is not None and second is not None and first.name != COMPOSITE:
         if not _names_fit(first, second):
             return False
         node = second.node
@@ -248,7 +255,7 @@ def _same_item(gold: Node | Item, answer: Node | Item) -> bool | None:
         found = _same_node(first.node, node if factor == 1 else ("mul", ("num", factor, None), node))
         if found or first.unit:
             return found
-        if _is_bare_unit(first.node, node):
+        if is_bare_unit(first.node, node):
             return _same_node(first.node, node[1])
         if not (is_equation(gold) and is_equation(answer)):
             return found
@@ -259,15 +266,12 @@ def _names_fit(first: Item, second: Item) -> bool:
     """Whether two values may be the same by their names: one has none, they are equal, or one is `y` and one `f(x)`."""
     if not first.name or not second.name or first.name.lower() == second.name.lower():
         return True
+    if second.name == COMPOSITE:
+        return False
     if bool(first.arguments) != bool(second.arguments):
         return True
     # What one answer puts in words and another in a letter may be the same thing.
     return len(first.name) > 1 and len(second.name) > 1 and not first.arguments
-
-
-def _is_bare_unit(gold: Node, answer: Node) -> bool:
-    unit = answer[0] == "mul" and answer[2][0] == "var" and answer[2][1] in _UNIT_LETTERS
-    return unit and is_scalar(gold) and not variables(gold)
 
 
 def _same_node(gold: Node, answer: Node) -> bool | None:

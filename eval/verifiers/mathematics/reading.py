@@ -8,7 +8,9 @@ from eval.verifiers.mathematics.primaries import GREEK, PRIMARIES, Primaries, Un
 from eval.verifiers.mathematics.tokens import END, FUNCTIONS, Token, tokens
 
 MAGNITUDES = {"hundred": 2, "thousand": 3, "million": 6, "billion": 9, "trillion": 12}
-FILLERS = frozenset({"approximately", "about", "exactly", "roughly", "approx", "is", "the", "are"})
+FILLERS = frozenset(
+    {"approximately", "about", "exactly", "roughly", "approx", "is", "the", "are", "answer", "final", "total"}
+)
 _STOPS = frozenset(
     {",", ";", "and", "or", ")", "]", "\\}", "}", "\\rangle", "&", ROW_MARK, "\\rfloor", "\\rceil", "\\end"}
 )

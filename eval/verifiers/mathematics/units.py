@@ -3,6 +3,8 @@
 import re
 from fractions import Fraction
 
+from eval.verifiers.mathematics.nodes import Node, is_scalar, variables
+
 _MEASURES: dict[str, dict[str, Fraction]] = {
     "length": {
         "mm millimeter millimetre": Fraction(1, 1000),
@@ -36,6 +38,7 @@ _FACTORS = {
     for names, factor in units.items()
     for name in names.split()
 }
+_LETTERS = frozenset("msghLNJWV")
 _POWERS = {"2": 2, "3": 3}
 
 
@@ -67,3 +70,9 @@ def _measure(unit: str) -> tuple[str, Fraction, int] | None:
         return None
     name = words[0] if words[0] in _FACTORS else words[0].rstrip("s")
     return (*_FACTORS[name], power) if name in _FACTORS else None
+
+
+def is_bare_unit(gold: Node, answer: Node) -> bool:
+    """Whether an answer is a value times a letter that is a unit, `5 m`, where the reference is a number."""
+    unit = answer[0] == "mul" and answer[2][0] == "var" and answer[2][1] in _LETTERS
+    return unit and is_scalar(gold) and not variables(gold)
