@@ -9,6 +9,8 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import Any
 
+from common.model_server import ModelServer
+from eval.sandbox import fusion
 from eval.sandbox.inside.values import Codec
 from eval.sandbox.limits import Level, Limits, ProgramRun
 from eval.sandbox.run import judge, run
@@ -25,6 +27,10 @@ class Sandbox:
     limits: Limits = field(default_factory=Limits)
     backend: Backend | None = None
     require: Level | None = None
+
+    servers: ModelServer | None = None
+    """Sandbox servers (`eval.sandbox.fusion.servers`) for tests on standard input and output, instead of this machine;
+    tests of functions stay here, because such a server only knows exit codes."""
 
 
 def functional(
@@ -101,6 +107,8 @@ def stdio(
     at_once = max(1, min(MOST_AT_ONCE, os.cpu_count() or 1, len(inputs)))
 
     def one(text: str) -> ProgramRun:
+        if sandbox.servers is not None:
+            return fusion.run(program, text, sandbox.servers, sandbox.limits)
         return run(program, text, None, sandbox.limits, sandbox.backend, sandbox.require)
 
     with ThreadPoolExecutor(at_once) as pool:

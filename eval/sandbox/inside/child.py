@@ -61,9 +61,11 @@ def _lay_out(folder: str, spec: dict[str, Any]) -> None:
     """The program, its standard input and the files that come with it."""
     files = {candidate.FILE: spec["program"], STDIN: spec.get("stdin", ""), **spec.get("files", {})}
     for name, text in files.items():
-        path = Path(folder, name)
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_bytes(_bytes(text))
+        if "/" in name:
+            Path(folder, name).parent.mkdir(parents=True, exist_ok=True)
+        descriptor = os.open(f"{folder}/{name}", os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+        with open(descriptor, "wb") as file:
+            file.write(_bytes(text))
 
 
 def _bytes(text: str) -> bytes:

@@ -22,7 +22,7 @@ from eval.sandbox.inside.watching import Usage, children, end_all, read, residen
 _OFTEN = """
 abc argparse array ast bisect cmath collections collections.abc contextlib copy dataclasses datetime decimal enum
 fractions functools heapq io itertools json math numbers operator queue random re statistics string struct textwrap
-threading traceback types typing unittest.mock
+threading traceback types typing
 """
 PRELOADED = _OFTEN.split()
 """Modules that programs often import, here once for all of them."""
