@@ -64,7 +64,7 @@ def _lay_out(folder: str, spec: dict[str, Any]) -> None:
         if "/" in name:
             Path(folder, name).parent.mkdir(parents=True, exist_ok=True)
         descriptor = os.open(f"{folder}/{name}", os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-        with open(descriptor, "wb") as file:
+        with os.fdopen(descriptor, "wb") as file:
             file.write(_bytes(text))
 
 
