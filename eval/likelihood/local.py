@@ -21,7 +21,7 @@ from eval.likelihood.causal_model import CausalModel
 from eval.likelihood.config import ScorerConfig
 from eval.likelihood.mask import MaskLayout
 from eval.likelihood.packing import PackedRow, batches, pack, separate
-from eval.likelihood.trunks import Branch, BranchScores, Trunk, TrunkScores, longest
+from eval.likelihood.trunks import Branch, BranchScores, Trunk, TrunkScores, finite, longest
 
 log = logging.getLogger(__name__)
 
@@ -122,7 +122,7 @@ class LocalScorer:
             wanted = {"auto": {"packed", "cached"}, "duplicate": set()}.get(self.config.mode, {self.config.mode})
             for job in self._lockstep(lambda: self._plan(numbered, wanted & (self.modes or set()))):
                 _fill(job.rows, self._run(job), results)
-            return results
+            return [finite(scores) for scores in results]
 
     def _error(self, trunk: Trunk) -> str | None:
         limit = self.config.max_length or self.model.max_length

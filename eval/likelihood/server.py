@@ -14,7 +14,7 @@ import numpy as np
 
 from common.model_server import UNREADABLE, Failure, ModelServer
 from eval.likelihood.config import ScorerConfig
-from eval.likelihood.trunks import Branch, BranchScores, Trunk, TrunkScores, longest
+from eval.likelihood.trunks import Branch, BranchScores, Trunk, TrunkScores, finite, longest
 
 log = logging.getLogger(__name__)
 
@@ -78,7 +78,7 @@ class ServerScorer:
             else:
                 branches[number].append(answer)
         return [
-            TrunkScores(error=error) if error else TrunkScores(found)
+            TrunkScores(error=error) if error else finite(TrunkScores(found))
             for error, found in zip(errors, branches, strict=True)
         ]
 

@@ -4,7 +4,7 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
-from eval.likelihood.trunks import BranchScores, Trunk, TrunkScores
+from eval.likelihood.trunks import BranchScores, Trunk, TrunkScores, finite
 
 
 class TableScorer:
@@ -19,7 +19,7 @@ class TableScorer:
 
     def score(self, trunks: Sequence[Trunk]) -> list[TrunkScores]:
         """Look up every token of every branch."""
-        return [self._score(trunk) for trunk in trunks]
+        return [finite(self._score(trunk)) for trunk in trunks]
 
     def _score(self, trunk: Trunk) -> TrunkScores:
         ids = list(trunk.token_ids)

@@ -84,7 +84,14 @@ class TrunkScores:
     entropy: np.ndarray = field(default_factory=lambda: np.zeros(0, np.float32))
     """[probe rows] float32, nats."""
     error: str | None = None
-    """`too_long` (context limit), `server` … : a reason to count, never a score of 0."""
+    """`too_long` (context limit), `not_finite`, `server` … : a reason to count, never a score of 0."""
+
+
+def finite(scores: TrunkScores) -> TrunkScores:
+    """The scores, or the error `not_finite` where one of their numbers is none: nothing may be decided by it."""
+    numbers = [*(branch.logprobs for branch in scores.branches), scores.entropy]
+    fine = scores.error is not None or all(bool(np.isfinite(values).all()) for values in numbers)
+    return scores if fine else TrunkScores(error="not_finite")
 
 
 class Scorer(Protocol):

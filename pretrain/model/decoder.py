@@ -12,6 +12,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from common.hashing import generator_seed
 from pretrain.model.config import ModelConfig
 from pretrain.model.loss import LossSums, linear_cross_entropy
 
@@ -205,7 +206,7 @@ def initialise(model: Decoder, seed: int) -> None:
         if std is None:
             parameter.fill_(1.0)
             continue
-        generator = torch.Generator(parameter.device).manual_seed((seed << 32) + zlib.crc32(name.encode()))
+        generator = torch.Generator(parameter.device).manual_seed(generator_seed(seed, zlib.crc32(name.encode())))
         nn.init.trunc_normal_(parameter, std=std, a=-CUT * std, b=CUT * std, generator=generator)
     for module in model.modules():
         if isinstance(module, Rotary):

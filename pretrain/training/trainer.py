@@ -14,6 +14,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from common.hashing import generator_seed
 from pretrain.checkpoints.folder import latest
 from pretrain.checkpoints.torch_files import Checkpoints, restore
 from pretrain.data.batches import MicroBatches, contexts
@@ -151,7 +152,7 @@ class Trainer:
     def step(self, step: int, batch: MicroBatches, waited: float = 0.0) -> StepResult:
         """One optimizer step on a batch; the update is skipped, and counted, for a spike or what is not finite."""
         config = self.config
-        torch.manual_seed((config.seed << 32) + step)  # dropout, where a model has it, follows the step
+        torch.manual_seed(generator_seed(config.seed, step))  # dropout, where a model has it, follows the step
         rate = learning_rate(step, self.job.steps, config)
         for group in self.optimizer.param_groups:
             group["lr"] = rate
@@ -215,9 +216,11 @@ class Trainer:
             self.skipped["nonfinite"] += 1
             log.warning("step %d: loss %s, gradient norm %s: skipped", self.next_step, loss, norm)
             if self.skipped["nonfinite"] > config.skip_nonfinite:
+                first = self.next_step * config.global_bs
                 raise FloatingPointError(
                     f"step {self.next_step}: loss {loss}, gradient norm {norm}; "
-                    f"skip_nonfinite={config.skip_nonfinite} allows no more of these"
+                    f"skip_nonfinite={config.skip_nonfinite} allows no more of these. The batch holds contexts {first} "
+                    f"to {first + config.global_bs - 1}; the last good checkpoint is {latest(self.job.folder)}"
                 )
             return True
         if config.skip_spikes and len(self.recent) == SPIKE_WINDOW:
@@ -241,6 +244,12 @@ class Trainer:
         if found is None:
             return
         state = restore(found, self.model, self.optimizer, self.average)
+        if state["cursor"] != state["step"] * self.config.global_bs:
+            raise ValueError(
+                f"{found} was written with a batch of {state['cursor'] // max(1, state['step'])} contexts and this run "
+                f"has global_bs={self.config.global_bs}: it would skip or repeat data. Keep the batch size, or start a "
+                "new run with another name"
+            )
         self.next_step, self.skipped = state["step"], state["skipped"]
         self.recent.extend(state["recent_losses"])
         log.info("continuing %s from step %d", self.job.name, self.next_step)

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from transformers import TrainerCallback
 
 from common.runs.folder import Run
+from rl.rewards.base import Stopped
 
 if TYPE_CHECKING:
     from rl.grpo.config import RLConfig
@@ -39,6 +40,19 @@ def batch_metrics(rows: Sequence[dict[str, Any]]) -> dict[str, float]:
     return metrics
 
 
+def evaluation_metrics(rows: Sequence[dict[str, Any]]) -> dict[str, float]:
+    """What `batch_metrics` says of all rows of an evaluation, and the means of the total and of each reward."""
+    metrics = batch_metrics(rows)
+    totals = [row["total"] for row in rows if row["total"] is not None]
+    if totals:
+        metrics["reward"] = math.fsum(totals) / len(totals)
+    for name in rows[0]["rewards"]:
+        values = [row["rewards"][name] for row in rows if row["rewards"][name] is not None and not row["skipped"]]
+        if values:
+            metrics[f"rewards/{name}/mean"] = math.fsum(values) / len(values)
+    return metrics
+
+
 class Journal(TrainerCallback):
     """Writes what TRL logs to the run's `metrics.jsonl`, and stops a run whose metrics say that it goes wrong."""
 
@@ -50,6 +64,12 @@ class Journal(TrainerCallback):
     def on_log(self, args: Any, state: Any, control: Any, logs: dict[str, Any] | None = None, **_: Any) -> None:
         """One line of `metrics.jsonl`; names as TRL has them."""
         logs = {name: value for name, value in (logs or {}).items() if value is not None}
+        for name in ("loss", "grad_norm"):
+            if not math.isfinite(logs.get(name, 0.0)):
+                raise Stopped(
+                    f"{name} is {logs[name]} at step {state.global_step}; the last checkpoint in "
+                    f"{Path(args.output_dir)} is from before it"
+                )
         if self.run:
             self.run.log(logs, step=state.global_step)
             log.info("step %d/%d %s", state.global_step, state.max_steps, _headline(logs))

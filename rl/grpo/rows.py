@@ -4,6 +4,9 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import torch
+from trl.trainer.utils import RepeatSampler
+
 from common.pools import documents
 from rephrase.text.prompts import messages, read_prompt_file
 from rl.data.recycling import build as recycling
@@ -54,6 +57,28 @@ def read_rows(path: Path, config: "RowsConfig") -> Iterator[Row]:
             row["text"], config.prompt.name, config.prompt.system, no_think=config.prompt.no_think, prompt=prompt
         )
         yield {"prompt": chat, **{name: row[name] for name in (*CARRIED, score) if name in row}}
+
+
+class EpochSampler(RepeatSampler):
+    """TRL's order of prompts, as a function of (seed, epoch): the same after a resume, on any number of processes.
+
+    TRL draws each epoch's permutation from one generator as it comes to it, so that a run which goes on in its second
+    epoch sees the first one's order again. Here epoch e takes the permutation that the e-th pass would have drawn.
+    """
+
+    epoch = 0
+
+    def set_epoch(self, epoch: int) -> None:
+        """Called by the trainer before each pass over the rows."""
+        self.epoch = epoch
+
+    def __iter__(self) -> Iterator[int]:
+        """The rows' numbers, each as often as its prompt has completions."""
+        if self.shuffle:
+            self.generator.manual_seed(self.seed)
+            for _ in range(self.epoch):
+                torch.randperm(self.num_samples, generator=self.generator)
+        return super().__iter__()
 
 
 def dataset(path: Path, config: "RowsConfig", tokenizer: Any) -> "tuple[Dataset, int]":

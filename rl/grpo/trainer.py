@@ -14,6 +14,7 @@ What this subclass adds to TRL 1.16's `GRPOTrainer`:
 """
 
 import json
+from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -25,9 +26,10 @@ from trl.models.utils import unwrap_model_for_generation
 
 from common.runs.folder import write_json
 from rl.grpo.advantages import advantages, process_advantages, segment_mode, total
-from rl.grpo.journal import batch_metrics
+from rl.grpo.journal import batch_metrics, evaluation_metrics
 from rl.grpo.refill import BatchShare, Refill, Rollouts
 from rl.grpo.rollout import sample, uniforms, whole_weights
+from rl.grpo.rows import EpochSampler
 from rl.grpo.std_filter import deviations
 from rl.rewards.base import Reward, SkipLimit, combine, failure, message_text, parts
 from rl.rewards.process import ProcessReward
@@ -73,6 +75,21 @@ class RewardTrainer(GRPOTrainer):
         self.inputs: list[dict[str, Any]] = []
         self.values = torch.empty(0)
         self.rows: list[dict[str, Any]] = []
+        self.row_numbers: list[int] = []
+        self.evaluated: list[dict[str, Any]] = []
+        self.seen: Counter[int] = Counter()
+
+    def _get_train_sampler(self, dataset: Any = None) -> EpochSampler:
+        """TRL's, with an order that a resumed run finds again."""
+        theirs = super()._get_train_sampler(dataset)
+        return EpochSampler(
+            data_source=theirs.data_source,
+            mini_repeat_count=theirs.mini_repeat_count,
+            batch_size=theirs.batch_size,
+            repeat_count=theirs.repeat_count,
+            shuffle=theirs.shuffle,
+            seed=theirs.seed,
+        )
 
     def _generate(self, prompts: list[Any]) -> Any:
         """As TRL does; the prompts' token ids are kept for the rewards."""
@@ -109,6 +126,7 @@ class RewardTrainer(GRPOTrainer):
         ]
         values = super()._calculate_rewards(inputs, prompts, completions, completion_ids_list)
         self.rows = gather_object(self._account(inputs, completions, completion_ids_list))
+        self.row_numbers = gather_object([row["row_index"] for row in inputs])
         failed = torch.tensor([bool(row["skipped"]) for row in self.rows], device=values.device)
         values[failed] = torch.nan
         self.values = values
@@ -175,14 +193,34 @@ class RewardTrainer(GRPOTrainer):
     def _record(self) -> None:
         """Metrics of this batch, and its rows to `samples.jsonl`; the same on every process but for the file."""
         mode = "train" if self.model.training else "eval"
-        for name, value in batch_metrics(self.rows).items():
-            self._metrics[mode][name].append(value)
+        rows = self.rows if self.model.training else self._unrepeated()
+        if self.model.training:
+            for name, value in batch_metrics(rows).items():
+                self._metrics[mode][name].append(value)
         if not self.accelerator.is_main_process or not self._is_written():
             return
         step = self.state.global_step + (mode == "train")
         with self.samples.open("a", encoding="utf-8") as target:
-            for row in self.rows:
+            for row in rows:
                 target.write(json.dumps({"step": step, "mode": mode, **row}, ensure_ascii=False) + "\n")
+
+    def _unrepeated(self) -> list[dict[str, Any]]:
+        """This batch's held-out rows, without those that only fill up the last batch of several processes."""
+        fresh = []
+        for number, row in zip(self.row_numbers, self.rows, strict=True):
+            self.seen[number] += 1
+            if self.seen[number] <= self.num_generations_eval:
+                fresh.append(row)
+        self.evaluated += fresh
+        return fresh
+
+    def log(self, logs: dict[str, float], start_time: float | None = None) -> None:
+        """As TRL does; an evaluation's means are over its rows, each once, whatever the number of processes."""
+        if self.evaluated and not self.model.training:
+            for name, value in evaluation_metrics(self.evaluated).items():
+                self._metrics["eval"][name] = [value]
+            self.evaluated, self.seen = [], Counter()
+        super().log(logs, start_time)
 
     def _is_written(self) -> bool:
         """Whether this batch goes to `samples.jsonl`: evaluations do, of training the first and every nth."""

@@ -71,6 +71,7 @@ def _bookkeeping(config: "RLConfig", cpu: bool) -> dict[str, Any]:
         "remove_unused_columns": False,
         "dataloader_pin_memory": not cpu,
         "logging_steps": 1,
+        "logging_nan_inf_filter": False,  # a loss that is not a number stops the run; it is not logged as 0
         "logging_strategy": "steps",
         "report_to": "none",
         "disable_tqdm": True,

@@ -16,7 +16,7 @@ from common.runs.folder import read_metrics
 pytestmark = pytest.mark.integration
 
 YAML = """
-data: {rows: 24, eval_rows: 4, noise: {max_tokens: 48, harvest_pages: 0}}
+data: {rows: 24, eval_rows: 6, noise: {max_tokens: 48, harvest_pages: 0}}
 rewards:
   - {kind: repetition, words: 1, times: 2}
   - {kind: overlong, max_tokens: 16, buffer: 16}
