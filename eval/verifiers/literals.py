@@ -143,21 +143,24 @@ def _unescaped(mark: re.Match[str]) -> str:
 def balanced(text: str, opening: str) -> Iterator[str]:
     """The outermost bracketed parts that begin with `opening` (`[`, `{` or `(`), the last one first.
 
-    What is left open closes nothing, and so does not hide what stands before it.
+    A bracket that stays open and one that closes nothing are passed over; neither hides what stands beside it.
 
-    >>> list(balanced("a [1, [2]] b [3] c [4", "["))
+    >>> list(balanced("a [1, [2]] ] b [3] c [4", "["))
     ['[3]', '[1, [2]]']
     """
     closing = {"[": "]", "{": "}", "(": ")"}[opening]
-    depth, end = 0, -1
-    for mark in reversed(list(re.finditer(re.escape(opening) + "|" + re.escape(closing), text))):
-        if mark[0] == closing:
-            end = mark.end() if depth == 0 else end
-            depth += 1
-        elif depth:
-            depth -= 1
-            if depth == 0:
-                yield text[mark.start() : end]
+    open_: list[int] = []
+    pairs: list[tuple[int, int]] = []
+    for mark in re.finditer(re.escape(opening) + "|" + re.escape(closing), text):
+        if mark[0] == opening:
+            open_.append(mark.start())
+        elif open_:
+            pairs.append((open_.pop(), mark.end()))
+    before = len(text) + 1
+    for start, end in reversed(pairs):  # by their ends: what lies inside a pair ends before it and starts after it
+        if end <= before:
+            before = start
+            yield text[start:end]
 
 
 def last_balanced(text: str, opening: str) -> str | None:
