@@ -42,7 +42,15 @@ def command(bwrap: str, paths: Sequence[str], source: str, folder_bytes: int) ->
         line += ["--unshare-pid", "--unshare-net", "--unshare-ipc", "--unshare-uts", "--cap-drop", "ALL"]
         line += ["--cap-add", "CAP_SETUID", "--cap-add", "CAP_SETGID"]  # to become an ordinary user inside
     else:
-        line += ["--unshare-all", "--uid", str(INSIDE_USER), "--gid", str(INSIDE_USER), "--disable-userns"]
+        line += [
+            "--unshare-all",
+            "--unshare-user",
+            "--uid",
+            str(INSIDE_USER),
+            "--gid",
+            str(INSIDE_USER),
+            "--disable-userns",
+        ]
     line += ["--perms", "1777", "--size", str(folder_bytes), "--tmpfs", FOLDER, "--proc", "/proc"]
     parents = {str(parent) for path in (*paths, *own) for parent in Path(path).parents}
     for parent in sorted({*parents, "/dev"} - {"/"}):  # or they would be closed to the ordinary user
