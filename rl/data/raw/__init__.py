@@ -1,0 +1,1 @@
+"""Raw records of published data sets, and what a data set is."""
