@@ -17,7 +17,7 @@ equal file, Arrow schema included.
 import json
 from typing import Annotated, Any, Literal
 
-from common.command import parse, usage_errors
+from common.command import entry_point, parse, usage_errors
 from common.config import HOW, RunConfig
 
 
@@ -68,6 +68,7 @@ def convert(config: ConvertConfig) -> dict[str, Any]:
     return {**counts, "from": sorted(found), "to": layout, "written": written}
 
 
+@entry_point
 def main(argv: list[str] | None = None) -> None:
     """Read the command line, convert, print what was done."""
     config = parse(

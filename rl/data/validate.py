@@ -18,7 +18,7 @@ from typing import Annotated, Any
 
 from pydantic import Field
 
-from common.command import fail, parse, usage_errors
+from common.command import entry_point, fail, parse, usage_errors
 from common.config import HOW, RunConfig
 
 BATCH = 256
@@ -95,6 +95,7 @@ def row_reason(row: Mapping[str, Any]) -> str:
     return "" if well_formed(row["verifier"], json.loads(row["ground_truth"])) else "bad_ground_truth"
 
 
+@entry_point
 def main(argv: list[str] | None = None) -> None:
     """Read the command line, check, print the counts."""
     config = parse(

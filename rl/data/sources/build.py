@@ -34,7 +34,7 @@ class NothingKept(RuntimeError):
     """All records were left out; the message counts why. The command ends with exit code 1."""
 
 
-class Chunk(NamedTuple):
+class Portion(NamedTuple):
     """Some raw records to build."""
 
     source: str
@@ -75,7 +75,7 @@ def build(data_set: DataSet, config: PrepareConfig) -> dict[str, Any]:
     return report
 
 
-def build_chunk(chunk: Chunk) -> str:
+def build_chunk(chunk: Portion) -> str:
     """Build some raw records into a file of rows and rejects, one JSON object a line."""
     data_set, config = DATA_SETS[chunk.source], chunk.config
     found: list[dict[str, Any]] = []
@@ -158,10 +158,10 @@ def _build_parts(
 ) -> list[str]:
     """Build all chunks that are not built yet; their files, in the order of the records."""
 
-    def chunks() -> Iterator[Chunk]:
+    def chunks() -> Iterator[Portion]:
         number = 0
         while records := list(islice(raws, CHUNK)):
-            yield Chunk(data_set.source, config, split, revision, str(parts / f"{number:06d}.jsonl"), records)
+            yield Portion(data_set.source, config, split, revision, str(parts / f"{number:06d}.jsonl"), records)
             number += 1
 
     if config.processes == 1:

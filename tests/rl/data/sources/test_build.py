@@ -75,6 +75,9 @@ def test_gold_answers_score_1_and_empty_ones_0(source):
             assert row["source"] == "codegen__livecodebench"  # published without solutions
             continue
         result = score(row, text)
+        if json.loads(row["info"]).get("question_title") == "made-up-wrong":
+            assert result.status in ("wrong", "infra_error", "skipped")
+            continue
         if result.failure == "infra" or result.reason == "missing_resource":
             pytest.skip(f"{row['verifier']}: {result.reason} here")
         assert (result.status, result.score) == ("correct", 1.0), (text, result)
@@ -206,11 +209,12 @@ def test_long_prompts_are_left_out_at_the_boundary(tmp_path, root):
 
 
 def test_a_wrong_gold_answer_is_a_reject(tmp_path):
-    (tmp_path / "a.jsonl").write_text(
-        json.dumps({"question": "Which?", "options": ["a", "b"], "answer_letter": "A", "uuid": "1"}) + "\n"
-    )
-    report, _ = built("stem__supergpqa", tmp_path, source=str(tmp_path / "a.jsonl"))
-    assert report["gold"] == {"gold_correct": 1}
+    report, rows = built("codegen__leetcode2k", tmp_path)
+    if any(verdict.startswith("not_judged") for verdict in report["gold"]):
+        pytest.skip("programs cannot be run here")
+    assert report["gold"] == {"gold_correct": 3}
+    assert report["drops"] == {"gold_wrong/tests_failed": 1, "no_tests": 1}
+    assert len(rows) == 3
     puzzle = {"train": [{"input": [[1]], "output": [[2]]}], "test": [{"input": [[1]], "output": [[3]]}]}
     (tmp_path / "p.json").write_text(json.dumps(puzzle))
     report, _ = built("logic__arcagi1", tmp_path, source=str(tmp_path / "p.json"))
