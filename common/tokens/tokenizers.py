@@ -143,7 +143,7 @@ class ReferenceEncoder:
     name: EngineName = "tokenizers"
 
     def __init__(self, tokenizer: TokenizerFile, special_in_text: SpecialInText) -> None:
-        from tokenizers import TokenizerFile as HuggingFaceTokenizer
+        from tokenizers import Tokenizer as HuggingFaceTokenizer
 
         self.tokenizer = HuggingFaceTokenizer.from_str(_plain_json(tokenizer.path))
         self.tokenizer.encode_special_tokens = special_in_text == "plain"

@@ -9,19 +9,29 @@ import json
 from pathlib import Path
 from typing import Any
 
+from common.runs.checkpoints import is_complete, newest_complete
+
 FOLDER = "checkpoints"
 
 
 def steps_saved(run: str | Path) -> dict[int, Path]:
     """The complete checkpoints of a run by step, in order."""
     found = sorted(Path(run, FOLDER).glob("step_*"))
-    return {int(folder.name.removeprefix("step_")): folder for folder in found if (folder / ".metadata").exists()}
+    return {int(folder.name.removeprefix("step_")): folder for folder in found if whole(folder)}
 
 
 def latest(run: str | Path) -> Path | None:
-    """The last complete checkpoint of a run."""
-    saved = steps_saved(run)
-    return saved[max(saved)] if saved else None
+    """The last complete checkpoint of a run; those behind it that are not complete are named in the log."""
+    return newest_complete(sorted(Path(run, FOLDER).glob("step_*")), _whole_without_marker)
+
+
+def whole(checkpoint: Path) -> bool:
+    """Whether a checkpoint is complete; see `common.runs.checkpoints`."""
+    return is_complete(checkpoint, _whole_without_marker)
+
+
+def _whole_without_marker(checkpoint: Path) -> bool:
+    return (checkpoint / ".metadata").exists() and "step" in trainer_state(checkpoint)
 
 
 def trainer_state(checkpoint: str | Path) -> dict[str, Any]:

@@ -12,8 +12,9 @@ from torch.distributed import checkpoint as dcp
 from torch.distributed.checkpoint.state_dict import get_state_dict, set_state_dict
 from torch.optim import Optimizer
 
+from common.runs.checkpoints import mark_complete, remove_checkpoint
 from common.runs.folder import write_json
-from pretrain.checkpoints.folder import FOLDER, trainer_state
+from pretrain.checkpoints.folder import FOLDER, trainer_state, whole
 
 
 class Checkpoints:
@@ -55,7 +56,7 @@ class Checkpoints:
         """
         self.wait()
         final = self.folder / f"step_{state['step']:08d}"
-        if final.exists():
+        if whole(final):
             return
         draft = self.folder / f".{final.name}"
         values = _values(model, optimizer, average)
@@ -86,10 +87,15 @@ class Checkpoints:
         # The metadata is written by rank 0 after every rank reported its files, so rank 0 alone knows it is complete.
         if not self._main:
             return
-        (self.folder / f".{final.name}").rename(final)
-        passing = [folder for folder in sorted(self.folder.glob("step_*")) if not trainer_state(folder).get("keep")]
+        draft = self.folder / f".{final.name}"
+        mark_complete(draft)
+        if final.exists():  # an incomplete one of this step
+            remove_checkpoint(final)
+        draft.rename(final)
+        saved = [folder for folder in sorted(self.folder.glob("step_*")) if whole(folder)]
+        passing = [folder for folder in saved if not trainer_state(folder).get("keep")]
         for old in passing[: -self.keep_last]:
-            shutil.rmtree(old)
+            remove_checkpoint(old)
 
 
 def restore(

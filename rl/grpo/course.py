@@ -10,7 +10,6 @@ import torch
 from accelerate import PartialState
 from datasets import Dataset
 from transformers import AutoModelForCausalLM, AutoTokenizer, PreTrainedTokenizerBase, PrinterCallback
-from transformers.trainer_utils import get_last_checkpoint
 from transformers.utils import logging as transformers_logging
 from trl import GRPOConfig
 
@@ -18,7 +17,7 @@ from common.config import config_hash
 from common.runs.folder import Run, write_json
 from rl.grpo.journal import Journal, forget_after
 from rl.grpo.rows import build_data, dataset
-from rl.grpo.trainer import RewardTrainer
+from rl.grpo.trainer import RewardTrainer, last_checkpoint
 from rl.grpo.trl_options import trainer_options
 from rl.rewards.base import Stopped
 from rl.rewards.kinds import open_rewards
@@ -57,7 +56,14 @@ def train(config: "RLConfig") -> dict[str, Any]:
     eval_rows = dataset(out / "data" / "eval.jsonl", config, tokenizer)[0] if config.data.eval_rows else None
     figures |= {"train_rows": len(train_rows), "prompts_over_length": dropped}
     options = trainer_options(config, state.num_processes, cpu=state.device.type == "cpu")
-    checkpoint = get_last_checkpoint(options.output_dir) if Path(options.output_dir).is_dir() else None
+    wanted = config.prompts_per_step * config.updates_per_generation
+    if len(train_rows) < wanted:
+        raise ValueError(
+            f"{len(train_rows)} training rows do not fill one batch of {wanted} prompts (prompts_per_step x "
+            "updates_per_generation); give more rows, or smaller batches"
+        )
+    found = last_checkpoint(Path(options.output_dir))
+    checkpoint = str(found) if found else None
     options.eval_on_start = options.eval_on_start and checkpoint is None  # that step was evaluated before it was saved
     if state.is_main_process:
         _prepare_folder(out, fingerprint, checkpoint)
@@ -70,6 +76,8 @@ def train(config: "RLConfig") -> dict[str, Any]:
         trainer.train(resume_from_checkpoint=checkpoint)
         if journal.stopped:
             raise Stopped(journal.stopped)
+        if trainer.state.global_step < config.max_steps:
+            raise Stopped(f"training ended at step {trainer.state.global_step} of {config.max_steps}")
         return _finish(config, trainer, tokenizer, out, fingerprint, figures)
     finally:
         if run:

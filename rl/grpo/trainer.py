@@ -24,6 +24,7 @@ from torch import Tensor
 from trl import GRPOTrainer
 from trl.models.utils import unwrap_model_for_generation
 
+from common.runs.checkpoints import mark_complete, newest_complete
 from common.runs.folder import write_json
 from rl.grpo.advantages import advantages, process_advantages, segment_mode, total
 from rl.grpo.journal import batch_metrics, evaluation_metrics
@@ -329,11 +330,14 @@ class RewardTrainer(GRPOTrainer):
     def _save_checkpoint(self, model: Any, trial: Any) -> None:
         """TRL's checkpoint with the rewards' state, which is there before the checkpoint counts as one."""
         if self.accelerator.is_main_process:
-            folder = Path(self._get_output_dir(trial=trial)) / f"checkpoint-{self.state.global_step}"
+            folder = folder_of(self, trial)
             folder.mkdir(parents=True, exist_ok=True)
             rule = self.refill.rule.state() if self.refill else None
             write_json(folder / STATE, {"std_filter": rule, "scored_with": self.scored_with})
         super()._save_checkpoint(model, trial)
+        self.accelerator.wait_for_everyone()
+        if self.accelerator.is_main_process:
+            mark_complete(folder_of(self, trial))
 
     def restore(self, checkpoint: str) -> None:
         """Go on from what a checkpoint says about the rewards; TRL restores the rest."""
@@ -341,3 +345,14 @@ class RewardTrainer(GRPOTrainer):
         self.scored_with = state["scored_with"]
         if self.refill:
             self.refill.rule.restore(state["std_filter"])
+
+
+def folder_of(trainer: GRPOTrainer, trial: Any) -> Path:
+    """Where a checkpoint of the present step lies."""
+    return Path(trainer._get_output_dir(trial=trial)) / f"checkpoint-{trainer.state.global_step}"
+
+
+def last_checkpoint(folder: Path) -> Path | None:
+    """The newest complete checkpoint among TRL's."""
+    found = sorted(folder.glob("checkpoint-*"), key=lambda path: int(path.name.rpartition("-")[2]))
+    return newest_complete(found, lambda one: "global_step" in json.loads((one / "trainer_state.json").read_text()))
