@@ -104,4 +104,5 @@ def dataset(path: Path, config: "RowsConfig", tokenizer: Any) -> "tuple[Dataset,
             f"{path}: all {dropped} prompts are over max_prompt_length {config.max_prompt_length}; "
             "give a longer one or shorter texts"
         )
-    return Dataset.from_list(rows), dropped
+    names = dict.fromkeys(name for row in rows for name in row)  # `from_list` takes the columns of the first row alone
+    return Dataset.from_list([{name: row.get(name) for name in names} for row in rows]), dropped

@@ -20,7 +20,7 @@ Encoded = dict[str, list[int]]
 
 def encode_file(path: str, tokenizer: PreTrainedTokenizerBase, max_length: int) -> list[Encoded]:
     """Token ids and labels of a file's rows; rows over `max_length` are left out and counted in the log."""
-    encoded = encode_rows([json.loads(line) for line in read_lines(path)], tokenizer)
+    encoded = encode_rows(_rows(path), tokenizer, path)
     kept = [row for row in encoded if len(row["input_ids"]) <= max_length]
     if len(kept) < len(encoded):
         longer = len(encoded) - len(kept)
@@ -30,14 +30,40 @@ def encode_file(path: str, tokenizer: PreTrainedTokenizerBase, max_length: int) 
     return kept
 
 
-def encode_rows(rows: Sequence[dict[str, Any]], tokenizer: PreTrainedTokenizerBase) -> list[Encoded]:
+def _rows(path: str) -> list[dict[str, Any]]:
+    """The rows of a file; a line that is no JSON object is an error with its number."""
+    rows = []
+    for number, line in enumerate(read_lines(path), 1):
+        if not line.strip():
+            continue
+        try:
+            row = json.loads(line)
+        except ValueError as error:
+            raise ValueError(f"{path}, line {number} is no JSON: {error}") from None
+        if not isinstance(row, dict):
+            raise ValueError(f"{path}, line {number} is no JSON object")
+        rows.append(row)
+    if not rows:
+        raise ValueError(f"{path} holds no row")
+    return rows
+
+
+def encode_rows(
+    rows: Sequence[dict[str, Any]], tokenizer: PreTrainedTokenizerBase, path: str = "rows"
+) -> list[Encoded]:
     """Token ids of rows, and labels that ignore all but the last assistant turn, or nothing in plain text.
 
     Raises:
         ValueError: a row has neither `messages` that end in an assistant turn nor `text`, or the template renders a
             prompt otherwise than the same prompt with its answer.
     """
-    texts = [_prompt_and_answer(row, tokenizer) for row in rows]
+    texts = []
+    for number, row in enumerate(rows, 1):
+        try:
+            texts.append(_prompt_and_answer(row, tokenizer))
+        except ValueError as error:
+            name = f" (id {row['id']!r})" if row.get("id") is not None else ""
+            raise ValueError(f"{path}, row {number}{name}: {error}") from None
     # Two parts, so that no token spans the border: at inference the prompt is encoded alone too.
     prompts, answers = (
         tokenizer(list(part), add_special_tokens=False)["input_ids"] for part in zip(*texts, strict=True)
@@ -52,13 +78,32 @@ def _prompt_and_answer(row: dict[str, Any], tokenizer: PreTrainedTokenizerBase) 
     """What bears no loss, and what does."""
     messages = row.get("messages")
     if not messages:
-        if "text" not in row:
-            raise ValueError(f"row {row.get('id')!r} has neither messages nor text")
+        if not isinstance(row.get("text"), str):
+            raise ValueError("it has neither messages nor text")
         return "", row["text"] + tokenizer.eos_token
-    if messages[-1]["role"] != "assistant":
-        raise ValueError(f"row {row.get('id')!r} does not end in an assistant turn")
+    _check_turns(messages)
     prompt = tokenizer.apply_chat_template(messages[:-1], tokenize=False, add_generation_prompt=True)
     whole = tokenizer.apply_chat_template(messages, tokenize=False)
     if not whole.startswith(prompt):
         raise ValueError("the chat template changes the prompt once its answer follows; give another template")
     return prompt, whole[len(prompt) :]
+
+
+def _check_turns(messages: Any) -> None:
+    """Refuse what a chat template would render to something else, or to nothing.
+
+    Raises:
+        ValueError: `messages` is no list of turns with a text each, the last one the assistant's and not empty.
+    """
+    turns = messages if isinstance(messages, list) else [messages]
+    for turn in turns:
+        if not isinstance(turn, dict) or not isinstance(turn.get("role"), str):
+            raise ValueError(f"a turn is no object with a role: {turn!r:.60}")
+        if not isinstance(turn.get("content"), str):
+            raise ValueError(
+                f"the content of its {turn['role']} turn is {type(turn.get('content')).__name__}, not text"
+            )
+    if turns[-1]["role"] != "assistant":
+        raise ValueError("it does not end in an assistant turn")
+    if not turns[-1]["content"].strip():
+        raise ValueError("its answer is empty")

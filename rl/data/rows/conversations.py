@@ -12,6 +12,7 @@ and where a row has them `verifier`, `source`, `ground_truth`, `info` for the re
 """
 
 import json
+import math
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from hashlib import blake2b, sha256
@@ -157,7 +158,12 @@ def rows(files: Sequence[str], config: ConversationsConfig, count: Count, drops:
     for row, reason in _read(files, config, drops):
         reason = reason or _too_long(row, config, count)
         if not reason and row["id"] in kept:
-            reason = "duplicate"
+            other = kept[row["id"]]
+            if (other["prompt"], other["reference"]) == (row["prompt"], row["reference"]):
+                reason = "duplicate"
+            else:  # two files that number their rows from 1: both stay, the later under a name of its own
+                row["id"] = f"{row['id']}-{_row_id(row['data_source'], row['prompt'], row['reference'])[:8]}"
+                reason = "duplicate" if row["id"] in kept else ""
         if reason:
             drops[reason] += 1
         else:
@@ -185,8 +191,16 @@ def _read(files: Sequence[str], config: ConversationsConfig, drops: Counter[str]
 def normalise(raw: Row, style: PromptStyle = "as_is") -> tuple[Row, str]:
     """A row of any of the three forms as ours, and why it cannot be used ("" if it can).
 
-    Reasons: `no_prompt` (nothing that is asked, or no user turn in it), `no_reference` (no gold text).
+    Near forms are read too: JSON in a text, contents in parts of text, `conversations` of `{from, value}`.
+
+    Reasons: `no_prompt` (nothing that is asked, or no user turn in it), `no_reference` (no gold text), `tool_calls`
+    (a turn that calls tools or answers such a call, which no prompt here can show).
     """
+    raw = {**raw, **{name: _from_json(raw[name]) for name in ("prompt", "messages", "reward_model") if name in raw}}
+    if not raw.get("messages") and raw.get("conversations"):
+        raw["messages"] = _from_json(raw["conversations"])
+    if any(map(_calls_tools, (raw.get("prompt"), raw.get("messages")))):
+        return {}, "tool_calls"
     reference = _references(_gold(raw))
     context = _messages(raw.get("messages"))
     prompt = _messages(raw.get("prompt"))
@@ -266,7 +280,43 @@ def _references(value: Any) -> str | list[str]:
         return texts[0] if len(texts) == 1 else texts or ""
     if isinstance(value, str) and value.strip():
         return value
-    return str(value) if isinstance(value, int | float) and not isinstance(value, bool) else ""
+    if isinstance(value, float):  # a column of whole numbers with a gap in it: 4.0 is 4, NaN is nothing
+        return "" if not math.isfinite(value) else str(int(value)) if value.is_integer() else str(value)
+    return str(value) if isinstance(value, int) and not isinstance(value, bool) else ""
+
+
+def _from_json(value: Any) -> Any:
+    """A list or an object that a column holds as JSON text; a text that is none stays as it is."""
+    if not isinstance(value, str) or not value.lstrip().startswith(("[{", "{")):
+        return value
+    try:
+        found = json.loads(value)
+    except ValueError:
+        return value
+    turns = isinstance(found, list) and all(isinstance(turn, dict) and _role(turn) for turn in found)
+    return found if turns or (isinstance(found, dict) and "ground_truth" in found) else value
+
+
+def _calls_tools(turns: Any) -> bool:
+    found = [turn for turn in turns if isinstance(turn, dict)] if isinstance(turns, list) else []
+    return any(turn.get("tool_calls") or turn.get("role") in ("tool", "function") for turn in found)
+
+
+def _role(turn: Row) -> Any:
+    """A turn's role; `human` and `gpt` are what `conversations` call the user and the assistant."""
+    found = turn.get("role", turn.get("from"))
+    return {"human": "user", "gpt": "assistant"}.get(found, found) if isinstance(found, str) else None
+
+
+def _content(turn: Row) -> Any:
+    """A turn's text, also where it stands in parts; None where a part is no text."""
+    found = turn.get("content", turn.get("value"))
+    if not isinstance(found, list):
+        return found
+    parts = [
+        part.get("text") if isinstance(part, dict) and part.get("type", "text") == "text" else part for part in found
+    ]
+    return "".join(parts) if all(isinstance(part, str) for part in parts) else None
 
 
 def _messages(value: Any) -> list[Message]:
@@ -275,7 +325,7 @@ def _messages(value: Any) -> list[Message]:
         return [{"role": "user", "content": value}] if value.strip() else []
     if not isinstance(value, list):
         return []
-    found = [(turn.get("role"), turn.get("content")) for turn in value if isinstance(turn, dict)]
+    found = [(_role(turn), _content(turn)) for turn in value if isinstance(turn, dict)]
     if len(found) < len(value) or not all(isinstance(role, str) and isinstance(text, str) for role, text in found):
         return []
     return [{"role": role, "content": text} for role, text in found]

@@ -17,7 +17,7 @@ from typing import Annotated, Any
 
 from pydantic import Field
 
-from common.command import parse, usage_errors
+from common.command import fail, parse, usage_errors
 from common.config import HOW, Out, RunConfig
 from common.pools.documents import form_of, write_documents
 from rl.data.rows.conversations import ConversationsConfig, PromptStyle, rows, same_form, to_verl
@@ -80,4 +80,7 @@ def main(argv: list[str] | None = None) -> None:
 
     with usage_errors():
         count = token_counter(config.tokenizer) if config.tokenizer else lambda text: 0
-        print(json.dumps(convert(config, count)))  # noqa: T201
+        report = convert(config, count)
+    if not report["rows"]:
+        fail(f"{config.source}: no row is kept; left out: {report['drops']}", code=1)
+    print(json.dumps(report))  # noqa: T201

@@ -28,7 +28,7 @@ from typing import Annotated, Any
 
 from pydantic import Field, model_validator
 
-from common.command import parse, usage_errors
+from common.command import fail, parse, usage_errors
 from common.config import HOW, CommaList, Out, RunConfig
 from common.engines.config import EngineConfig
 from common.pools.documents import read_rows, write_documents
@@ -315,4 +315,6 @@ def main(argv: list[str] | None = None) -> None:
 
     with usage_errors():
         figures = build(config, token_counter(config.tokenizer))
+    if not figures["train"]:
+        fail(f"{config.source}: no training row is kept; left out: {figures['drops']}", code=1)
     print(json.dumps(figures))  # noqa: T201

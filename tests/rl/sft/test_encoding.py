@@ -1,6 +1,7 @@
 """Supervised training: what bears loss, how batches form, what the config refuses."""
 
 import random
+import re
 
 import pytest
 from hypothesis import given
@@ -93,3 +94,34 @@ def test_the_paper_arm_has_the_published_numbers(root):
     assert (config.learning_rate, config.num_train_epochs, config.max_length) == (5e-5, 1, 8192)
     assert (config.per_device_train_batch_size, config.gradient_accumulation_steps) == (4, 2)
     assert (config.warmup_frac, config.max_grad_norm) == (0.03, 0.2)
+
+
+@pytest.mark.parametrize(
+    ("line", "message"),
+    [
+        ("{broken", "line 2 is no JSON"),
+        ("[1]", "line 2 is no JSON object"),
+        ('{"id": "x"}', "row 2 (id 'x'): it has neither messages nor text"),
+        ('{"messages": []}', "row 2: it has neither messages nor text"),
+        ('{"messages": [{"role": "user", "content": "q"}]}', "row 2: it does not end in an assistant turn"),
+        ('{"messages": [{"role": "assistant", "content": " "}]}', "row 2: its answer is empty"),
+        ('{"messages": [{"role": "assistant", "content": ["a"]}]}', "row 2: the content of its assistant turn is list"),
+        ('{"messages": ["hello"]}', "row 2: a turn is no object with a role"),
+        ('{"text": null}', "row 2: it has neither messages nor text"),
+    ],
+)
+def test_a_row_that_cannot_be_trained_on_is_named(tmp_path, tokenizer, line, message):
+    from rl.sft.encoding import encode_file
+
+    path = tmp_path / "rows.jsonl"
+    path.write_text('{"text": "fine"}\n' + line + "\n")
+    with pytest.raises(ValueError, match=re.escape(f"{path}, {message}")):
+        encode_file(str(path), tokenizer, 64)
+
+
+def test_an_empty_file_is_named(tmp_path, tokenizer):
+    from rl.sft.encoding import encode_file
+
+    (tmp_path / "rows.jsonl").write_text("\n")
+    with pytest.raises(ValueError, match="holds no row"):
+        encode_file(str(tmp_path / "rows.jsonl"), tokenizer, 64)
