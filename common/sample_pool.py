@@ -14,6 +14,7 @@ from pydantic import Field
 from common.command import entry_point, parse, usage_errors
 from common.config import Out, RunConfig
 from common.pools.documents import Document, write_documents
+from common.pools.inputs import refuse_overlap
 from common.pools.shards import list_shards, read_pool
 from common.pools.storage import join
 
@@ -46,7 +47,7 @@ def sample(config: SamplePoolConfig) -> int:
     Raises:
         ValueError: no pool there, or no document in it fits.
     """
-    list_shards(config.pool)
+    refuse_overlap(config.out, [config.pool, *(shard.path for shard in list_shards(config.pool))])
     documents = list(islice(_fitting(config), config.limit))
     if not documents:
         raise ValueError(f"{config.pool} has no document of {config.min_chars} to {config.max_chars} characters")

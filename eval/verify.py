@@ -86,7 +86,8 @@ def main(argv: list[str] | None = None) -> None:
     with usage_errors():
         import orjson
 
-        from common.pools.documents import read_lines, write_documents
+        from common.pools.documents import write_documents
+        from common.pools.lines import read_lines
         from eval.verifiers.registry import named
 
         if config.verifier != "auto":

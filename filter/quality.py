@@ -9,13 +9,13 @@ fields; a text that a scorer cannot score gets null there and is counted. At the
 each score are printed: a threshold is a number, not a rate, and what share it keeps differs from pool to pool.
 """
 
-from collections.abc import Sequence
 from functools import partial
 from typing import Any
 
 from common.command import Command, entry_point, parse_command, usage_errors
+from common.pools.inputs import refuse_overlap
 from common.pools.shards import list_shards, read_pool
-from common.pools.stats import add_stats
+from common.pools.stats import refuse_no_documents, sum_stats
 from common.runs.launch import run_shards
 from filter.scorers.batches import ScorePoolConfig, read_score, score_shard
 from filter.scorers.kinds import open_quality_scorer, scores_hash
@@ -29,13 +29,17 @@ def main(argv: list[str] | None = None) -> None:
     )
     with usage_errors():
         shards = list_shards(config.pool)
+        refuse_overlap(config.out, [config.pool, *(shard.path for shard in shards)])
         for scorer in config.all_scorers():
             open_quality_scorer(scorer)  # a missing model ends here with one line, not in a worker
     from filter.selection.histogram import Histogram, text_histogram
 
     work = partial(score_shard, config=config, identity=scores_hash(config, config.all_scorers()))
-    stats = run_shards(work, shards, workers=config.workers, cluster=config.cluster, label=f"score {config.pool}")
-    total = {key: value for key, value in _sum(stats).items() if key not in ("seconds", "config_hash")}
+    with usage_errors():
+        stats = run_shards(work, shards, workers=config.workers, cluster=config.cluster, label=f"score {config.pool}")
+        whole = sum_stats(stats)
+        refuse_no_documents(whole, config.pool)
+    total = {key: value for key, value in whole.items() if key not in ("seconds", "config_hash")}
     print(total)  # noqa: T201 - the command's output
     fields = [scorer.field for scorer in config.all_scorers()]
     histograms = {field: Histogram() for field in fields}
@@ -50,13 +54,6 @@ def main(argv: list[str] | None = None) -> None:
 
 def _plan(config: ScorePoolConfig) -> dict[str, Any]:
     return {"reads": f"{len(list_shards(config.pool))} shards of {config.pool}", "writes": config.out}
-
-
-def _sum(stats: Sequence[dict[str, Any]]) -> dict[str, Any]:
-    total: dict[str, Any] = {}
-    for one in stats:
-        total = add_stats(total, one) if total else dict(one)
-    return total
 
 
 if __name__ == "__main__":

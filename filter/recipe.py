@@ -1,20 +1,18 @@
 """The steps of a filter recipe, one after the other, each resumable: score, select, dedup, decontaminate, mix."""
 
-import json
 import logging
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
 from common.config import RunConfig, config_hash
 from common.hashing import step_hash
-from common.pools.documents import read_documents
+from common.pools.inputs import refuse_overlap
+from common.pools.marks import read_mark, refuse_other
 from common.pools.shards import Shard, list_shards
-from common.pools.stats import sum_stats
-from common.pools.storage import exists, is_remote, join, make_folder, read_bytes
+from common.pools.stats import refuse_no_documents, sum_stats
+from common.pools.storage import exists, is_remote, join, make_folder
 from common.runs.folder import Run, run_folder, write_json
 from common.runs.launch import keep_workers, run_shards
 from common.scales import scale_tokens
@@ -25,9 +23,9 @@ from filter.duplicates.step import decide_duplicates, drop_shard, ngram_shards, 
 from filter.mixing.megadocuments import join_shard
 from filter.mixing.shares import Share, epochs, fit, share_of
 from filter.mixing.step import MixJob, gather_shard, index_shard, pool_columns
-from filter.mixing.versions import settle_versions, versions
+from filter.mixing.versions import settle_sources
 from filter.notes import PassJob
-from filter.pool import Pool, resolve
+from filter.pool import Pool, missing_shards, refuse_changed, remember_inputs, resolve
 from filter.rules.kinds import check, heuristics_shard
 from filter.scorers.fast_text import FastTextConfig
 from filter.scorers.kinds import open_quality_scorer, scores_hash
@@ -44,7 +42,7 @@ from filter.selection.selecting_step import (
     select_shard,
     selection_figures,
 )
-from filter.steps import Stats, check_hash, stands
+from filter.steps import Stats, stands
 
 if TYPE_CHECKING:
     from filter.config import FilterConfig, SourceRule
@@ -76,10 +74,7 @@ class Recipe:
         """
         if not self.config.source_ref_paths:
             raise ValueError("no pool to select from; give source_ref_paths=POOL[,POOL]")
-        self.inputs = {
-            rule.name: list_shards(resolve(path))
-            for rule, path in zip(self.config.used(), self.config.source_ref_paths, strict=False)
-        }
+        self.inputs = {rule.name: list_shards(resolve(path)) for rule, path in self._sources()}
         for scorer in self.config.scorers:
             open_quality_scorer(scorer)
         open_counter(self.config.token_count())
@@ -92,9 +87,15 @@ class Recipe:
                     f"{rule.name} is selected by score, and nothing is scored; add a scorer, or name a field"
                 )
         self.hash = scores_hash(self.config, self.config.scorers)
+        shards = [shard.path for of_source in self.inputs.values() for shard in of_source]
+        for place in {self.config.output_dir, self.config.work or self.config.output_dir}:
+            refuse_overlap(place, [*map(resolve, self.config.source_ref_paths), *shards])
         record = join(self.config.output_dir, "dataset.json")
         if exists(record):
-            check_hash(self.config.output_dir, json.loads(read_bytes(record))["config_hash"], self.hash)
+            refuse_other(self.config.output_dir, read_mark(record)["config_hash"], self.hash)
+
+    def _sources(self) -> Iterator[tuple["SourceRule", str]]:
+        return zip(self.config.used(), self.config.source_ref_paths, strict=False)
 
     def plan(self) -> dict[str, Any]:
         """What would be read and written."""
@@ -115,9 +116,20 @@ class Recipe:
         if not self.inputs:
             self.check()
         record = join(self.config.output_dir, "dataset.json")
+        logs = run_folder(self.config.output_dir, "filter")
+        pools = {resolve(path): self.inputs[rule.name] for rule, path in self._sources()}
         if exists(record):
-            return json.loads(read_bytes(record))
+            refuse_changed(logs, pools)
+            dataset = read_mark(record)
+            lost = next(missing_shards(self.config.output_dir, dataset["shards"], self.config.form), None)
+            if lost is None:
+                return dataset
+            log.warning("%s: %s is gone; it is made again", self.config.output_dir, lost)
         make_folder(self.config.output_dir)
+        self.records = (logs, self.work)
+        for folder in self.records:
+            refuse_changed(folder, pools)
+            remember_inputs(folder, pools)
         with keep_workers(self.config.workers):
             if is_remote(self.config.output_dir):
                 return self._run(None)
@@ -128,7 +140,7 @@ class Recipe:
         self.logger = run
         sources: list[dict[str, Any]] = []
         pools: list[Pool] = []
-        for rule, path in zip(self.config.used(), self.config.source_ref_paths, strict=False):
+        for rule, path in self._sources():
             content = path
             if self.config.heuristics and rule.heuristics:
                 content = self._heuristics(rule, path)
@@ -150,7 +162,7 @@ class Recipe:
         hash_ = step_hash("heuristics", path, [config_hash(one) for one in self.config.heuristics])
         folder = self._folder("heuristics", hash_, rule.name)
         work = partial(heuristics_shard, folder=folder, hash_=hash_, rules=self.config.heuristics)
-        self._step("heuristics", rule.name, self.inputs[rule.name], work)
+        self._first_step("heuristics", rule.name, self.inputs[rule.name], work, path)
         self.inputs[rule.name] = list_shards(folder)
         return hash_
 
@@ -162,7 +174,8 @@ class Recipe:
         score = self._score_job(rule, content)
         cut = solved(rule.select)  # known before anything is scored: the same pass scores and selects
         select = self._select_job(rule, score, cut) if cut else None
-        self._step("score", rule.name, shards, partial(score_shard, job=replace(score, select=select)))
+        step = partial(self._first_step, path=path) if content == path else self._step
+        step("score", rule.name, shards, partial(score_shard, job=replace(score, select=select)))
         ties = isinstance(rule.select, Budget)
 
         def columns() -> Iterator[Columns]:
@@ -301,7 +314,8 @@ class Recipe:
         for name, amount in often.items():
             whole = float(amount).is_integer()
             shares[name] = share_of(amount, [] if whole else pool_columns(shards[name], config.seed))
-        both, drops = self._versions(shards)
+        fields = {rule.name: config.score_field(rule) for rule in config.used()}
+        both, drops = settle_sources(shards, fields, config.both_versions)
         total = sum(round(documents[name] * amount) for name, amount in often.items())
         buckets = max(1, -(-total // config.shard_docs))
         hash_ = step_hash("mix", self.hash, [pool.hash for pool in pools])
@@ -319,24 +333,6 @@ class Recipe:
         found = [(name, shard) for name, of_source in shards.items() for shard in of_source]
         gathered = self._run_shards(partial(gather_shard, job=job, shards=found, number=buckets), targets, "write")
         return self._record(sources, gathered, both)
-
-    def _versions(self, shards: dict[str, list[Shard]]) -> tuple[int, dict[str, Any]]:
-        """How many pages are kept in both forms, and per source which pages stay out for their other form."""
-        if len(shards) == 1:
-            return 0, {name: np.array([], np.uint64) for name in shards}
-        parts = []
-        for rule in self.config.used():
-            found = (read_documents(shard.path, shard.index) for shard in shards[rule.name])
-            parts.append(versions((one for of in found for one in of), self.config.score_field(rule)))
-        pages, scores, recycled = (np.concatenate(columns) for columns in zip(*parts, strict=True))
-        both, organic, recycled_out = settle_versions(pages, scores, recycled, self.config.both_versions)
-        drops = {}
-        for rule, (_, _, is_recycled) in zip(self.config.used(), parts, strict=True):
-            # a source is all organic or all recycled; one that holds both kinds is refused only where it would matter
-            if self.config.both_versions != "allow" and len(set(is_recycled.tolist())) > 1:
-                raise ValueError(f"{rule.name} holds organic and recycled documents; give each its own source")
-            drops[rule.name] = recycled_out if len(is_recycled) and is_recycled[0] else organic
-        return both, drops
 
     def _record(self, sources: list[dict[str, Any]], gathered: Sequence[Stats], both: int) -> dict[str, Any]:
         tokens = sum(one["tokens"] for one in sources)
@@ -369,10 +365,20 @@ class Recipe:
         """Run a step over a source's shards; its counts go into the record, its seconds into the run's metrics."""
         return self._count(step, source, self._run_shards(work, shards, f"{step} {source}"))
 
+    def _first_step(
+        self, step: str, source: str, shards: Sequence[Shard], work: Callable[[Shard], Stats], path: str
+    ) -> None:
+        """The step that reads a source as the user gave it: what was read is remembered by its content."""
+        stats = self._run_shards(work, shards, f"{step} {source}")
+        for folder in self.records:
+            remember_inputs(folder, {resolve(path): shards}, stats)
+        refuse_no_documents(sum_stats(stats), path)
+        self._count(step, source, stats)
+
     def _count(self, step: str, source: str, stats: Sequence[Stats]) -> Stats:
         total = sum_stats(stats)
         seconds = total.pop("seconds", 0.0)
-        counts = {key: value for key, value in total.items() if key not in ("shard", "config_hash")}
+        counts = {key: value for key, value in total.items() if key not in ("config_hash",)}
         lost = counts["docs_in"] - (counts["docs_out"] - counts.get("copies", 0)) - sum(counts["drops"].values())
         if lost:
             raise RuntimeError(f"{step} {source}: {lost} documents are unaccounted for")

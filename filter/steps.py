@@ -5,16 +5,20 @@ memory. Its pool is plain JSON lines, since it is written once, read several tim
 mix; the finished pool is compressed.
 """
 
-import json
 import time
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import AbstractContextManager
 from typing import IO, Any
 
-from common.pools.documents import Document, encode, open_lines, read_documents, read_lines
+from common.pools.documents import Document, ShardReader, open_lines
 from common.pools.exactly_once import Result
+from common.pools.inputs import Record
+from common.pools.lines import read_lines
+from common.pools.marks import mark_done, read_done, read_mark
+from common.pools.repair import encode
 from common.pools.shards import Shard
 from common.pools.stats import count_into
-from common.pools.storage import atomic_write, exists, is_folder, join, list_files, read_bytes
+from common.pools.storage import Written, exists, is_folder, join, list_files, sweep_once
 
 Stats = dict[str, Any]
 Work = Callable[[Iterator[Document]], Iterable[Result]]
@@ -27,11 +31,18 @@ class Draft:
     """One shard of a step's pool while it is written: the lines go to a file, the counts add up here."""
 
     def __init__(self, shard: Shard, output: str, config_hash: str) -> None:
-        self.path = join(output, shard.name + STEP_FORM)
-        self.stats_path = join(output, f"{shard.name}.stats.json")
+        self.shard = shard
+        self.output = output
+        self.name = shard.name + STEP_FORM
+        self.path = join(output, self.name)
         self.config_hash = config_hash
         self.began = time.monotonic()
-        self.stats: Stats = {"shard": shard.name, "docs_in": 0, "docs_out": 0, "drops": {}}
+        self.stats: Stats = {"docs_in": 0, "docs_out": 0, "drops": {}}
+        self.files: list[Written] = []
+
+    def open(self) -> AbstractContextManager[IO[bytes]]:
+        """The shard's file, for its lines; it appears when the block ends well."""
+        return open_lines(self.path, self.files)
 
     def add(self, result: Result, target: IO[bytes]) -> None:
         """Count one document's result and write what is left of it."""
@@ -42,7 +53,7 @@ class Draft:
         else:
             self.stats["docs_in"] += 1
             self.stats["docs_out"] += 1
-            target.write(encode(result.document))  # type: ignore[arg-type]  # a step gives one document for one
+            target.write(encode(result.document))
 
     def drop(self, reason: str, number: int = 1) -> None:
         """Count documents that are dropped for a reason."""
@@ -54,26 +65,20 @@ class Draft:
         del position, raw
         self.drop(reason)
 
-    def commit(self) -> Stats:
-        """Mark the shard done; its file is in place."""
-        stats = {**self.stats, "seconds": round(time.monotonic() - self.began, 3), "config_hash": self.config_hash}
-        with atomic_write(self.stats_path) as target:
-            target.write(json.dumps(stats, indent=1, ensure_ascii=False).encode())
-        return stats
+    def commit(self, source: Record | None) -> Stats:
+        """Mark the shard done; its file is in place, and `source` tells what it was made from."""
+        stats = {**self.stats, "seconds": round(time.monotonic() - self.began, 3)}
+        outputs = {self.name: self.files[-1].sum()}
+        return mark_done(self.output, self.shard.name, stats, self.config_hash, source=source, outputs=outputs)
 
 
 def finished(shard: Shard, output: str, config_hash: str) -> Stats | None:
     """The stats of a shard that a step is done with, or None.
 
     Raises:
-        ValueError: the folder holds another configuration's output.
+        ValueError: the folder holds another configuration's output, or the shard changed since.
     """
-    path = join(output, f"{shard.name}.stats.json")
-    if not exists(path):
-        return None
-    stats = json.loads(read_bytes(path))
-    check_hash(output, stats["config_hash"], config_hash)
-    return stats
+    return read_done(output, shard.name, config_hash, source=shard.path, outputs=[shard.name + STEP_FORM])
 
 
 def stands(folder: str, config_hash: str) -> bool | None:
@@ -84,7 +89,7 @@ def stands(folder: str, config_hash: str) -> bool | None:
     """
     marks = [path for path in list_files(folder) if path.endswith(".stats.json")] if is_folder(folder) else []
     for path in marks:
-        stats = json.loads(read_bytes(path))
+        stats = read_mark(path)
         rows = path.removesuffix(".stats.json") + STEP_FORM
         if stats["config_hash"] != config_hash or not exists(rows):
             return False
@@ -106,26 +111,15 @@ def rewrite_shard(shard: Shard, output: str, work: Work, config_hash: str) -> St
         The shard's stats; `docs_in` = `docs_out` + the sum of `drops`, lines that are no documents included.
 
     Raises:
-        ValueError: the folder holds another configuration's output.
+        ValueError: the folder holds another configuration's output, or the shard changed since.
     """
     done = finished(shard, output, config_hash)
     if done is not None:
         return done
     draft = Draft(shard, output, config_hash)
-    with open_lines(draft.path) as target:
-        for result in work(read_documents(shard.path, shard.index, draft.reject)):
+    reader = ShardReader(shard.path, shard.index, draft.reject)
+    sweep_once(output)
+    with draft.open() as target:
+        for result in work(document for _, document in reader):
             draft.add(result, target)
-    return draft.commit()
-
-
-def check_hash(folder: str, found: str, wanted: str) -> None:
-    """Refuse a folder with another configuration's output.
-
-    Raises:
-        ValueError: the two hashes differ.
-    """
-    if found != wanted:
-        raise ValueError(
-            f"{folder} holds output of another configuration (hash {found}, now {wanted}); "
-            "choose another output folder, or delete this one"
-        )
+    return draft.commit(reader.taken())

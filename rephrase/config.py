@@ -127,6 +127,9 @@ class RephraseConfig(RunConfig):
     cluster: Annotated[Cluster, HOW] = "local"
     """Where workers run."""
 
+    verify: Annotated[bool, HOW] = False
+    """Of finished shards compare the outputs' digests too, not only their lengths."""
+
     logs: Annotated[str | None, HOW] = None
     """Run folder; `_rephrase` inside the output if null."""
 

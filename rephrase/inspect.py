@@ -17,7 +17,8 @@ from pydantic import Field
 
 from common.command import entry_point, parse, usage_errors
 from common.config import RunConfig
-from common.pools.documents import Document, read_lines
+from common.pools.documents import Document
+from common.pools.lines import read_lines
 from common.pools.shards import list_shards, read_pool
 from common.pools.storage import list_files
 

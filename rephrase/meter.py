@@ -16,15 +16,19 @@ class Meter:
         self.config = config
         self.log = log
         self.devices = 1
-        self.began = time.monotonic()
+        self.began: float | None = None
         self.counts: Counter[str] = Counter()
         self.statuses: Counter[str] = Counter()
         self.logged = 0
 
+    def start(self, devices: int) -> None:
+        """The engine is there and the work on the shard begins: rates are over the time from here on."""
+        self.devices = devices
+        if self.began is None:
+            self.began = time.monotonic()
+
     def add(self, counts: dict[str, Any]) -> None:
         """Count a document that is done."""
-        if not self.counts:
-            self.began = time.monotonic() - 1e-3
         self.counts.update({name: value for name, value in counts.items() if isinstance(value, int)})
         self.statuses.update(counts.get("chunk_statuses", {}))
         if self.counts["docs"] % self.config.part_docs == 0:
@@ -35,15 +39,19 @@ class Meter:
         if self.counts["docs"] == self.logged:
             return
         self.logged = self.counts["docs"]
-        elapsed_s = time.monotonic() - self.began
+        elapsed_s = max(time.monotonic() - (self.began or time.monotonic()), 1e-9)
         chunks = max(1, self.statuses.total())
         self.log(
             {
                 "shard": self.shard,
                 "docs": self.counts["docs"],
                 "elapsed_s": round(elapsed_s, 3),
-                "organic_tok_s_device": round(self.counts["tokens_organic"] / elapsed_s / self.devices, 1),
-                "completion_tok_s_device": round(self.counts["tokens_completion"] / elapsed_s / self.devices, 1),
+                "organic_tok_s_device": self._rate("tokens_organic", elapsed_s),
+                "completion_tok_s_device": self._rate("tokens_completion", elapsed_s),
                 **{f"status_frac/{name}": round(count / chunks, 4) for name, count in self.statuses.items()},
             }
         )
+
+    def _rate(self, tokens: str, elapsed_s: float) -> float | None:
+        """Tokens per second and device; None where tokens are not known."""
+        return round(self.counts[tokens] / elapsed_s / self.devices, 1) if tokens in self.counts else None

@@ -16,14 +16,13 @@ Differs from the original code (arXiv:2510.10681):
 """
 
 from functools import partial
-from pathlib import Path
 from typing import Any
 
 from common.command import entry_point, fail, parse, usage_errors
 from common.engines.open import check_engine
+from common.pools.inputs import refuse_overlap
 from common.pools.shards import Shard, list_shards
-from common.pools.stats import Stats, add_stats
-from common.pools.storage import is_remote
+from common.pools.stats import Stats, refuse_no_documents, sum_stats
 from common.runs.launch import find_gpus, run_shards
 from rephrase.config import RephraseConfig
 from rephrase.health import Unhealthy
@@ -51,8 +50,7 @@ def check(config: RephraseConfig) -> list[Shard]:
         problems += [str(error), f"on this machine {RUNS_HERE} can run"]
     if problems:
         raise ValueError("; ".join(problems))
-    if not is_remote(config.output) and any(Path(shard.path).parent == Path(config.output) for shard in shards):
-        raise ValueError(f"output={config.output} is the input's own folder; the recycled pool needs another one")
+    refuse_overlap(config.output, [config.input, *(shard.path for shard in shards)])
     logs_folder(config)
     run_hash(config)
     return shards
@@ -87,9 +85,8 @@ def main(argv: list[str] | None = None) -> None:
             if rephraser is not None:
                 rephraser.engine.close()
             OPEN.clear()
-    total: Stats = {}
-    for stats in done:
-        total = add_stats(total, stats)
+        total = sum_stats(done)
+        refuse_no_documents(total, config.input)
     print(summary(total, config.output))  # noqa: T201 - the command's output
 
 

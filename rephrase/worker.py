@@ -29,7 +29,7 @@ def work(shard: Shard, config: RephraseConfig, gpus: list[str]) -> Stats:
     def transform(documents: Iterator[Document]) -> Iterable[Result]:
         rephraser = _rephraser(config, gpus)
         rephraser.watch = meter.add
-        meter.devices = rephraser.engine.devices
+        meter.start(rephraser.engine.devices)
         return rephraser(documents)
 
     stats = process_shard(
@@ -39,6 +39,7 @@ def work(shard: Shard, config: RephraseConfig, gpus: list[str]) -> Stats:
         config_hash=run_hash(config),
         part_docs=config.part_docs,
         restart_each_part=config.engine.batches_shape_output,
+        verify=config.verify,
     )
     meter.report()
     return stats

@@ -19,7 +19,8 @@ from pydantic import Field
 
 from common.command import entry_point, parse, usage_errors
 from common.config import HOW, Out
-from common.pools.documents import read_lines, write_documents
+from common.pools.documents import write_documents
+from common.pools.lines import read_lines
 from rephrase.text.prompts import SENTINEL
 from rl.grpo.config import RLConfig
 from rl.rewards.base import Batch, Reward, combine, failure, message_text, parts

@@ -65,6 +65,12 @@ def test_a_finished_work_is_found_finished(version, work, begun):
     assert differences(outcome(work, folder), expected(version, work)) == []
 
 
+MENDED = {
+    # The first version lost a bad line behind the last whole part where batches end with their parts.
+    ("v0", "infer"): ["/figures/shard_1.stats.json/0/docs_in: 13, not 12"],
+}
+
+
 @pytest.mark.parametrize(("version", "work"), KEPT, ids=NAMES)
 def test_a_half_finished_work_goes_on_to_the_same_end(version, work, begun):
     folder = begun(version, work, "half")
@@ -72,7 +78,7 @@ def test_a_half_finished_work_goes_on_to_the_same_end(version, work, begun):
     assert done or not work.kept
     door(work.module)([*work.arguments, *work.going_on])
     assert written_again(folder, done) == []
-    assert differences(outcome(work, folder), expected(version, work)) == []
+    assert differences(outcome(work, folder), expected(version, work)) == MENDED.get((version, work.name), [])
 
 
 @pytest.mark.parametrize("version", VERSIONS)

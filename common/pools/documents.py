@@ -1,4 +1,4 @@
-"""Documents in and out of files: `.jsonl`, `.jsonl.gz`, `.jsonl.zst`/`.zstd` and `.parquet`, local or fsspec.
+"""Documents in and out of files: JSON lines, plain or compressed, and Parquet, local or fsspec.
 
 A document is a JSON object with a string `text`; all other fields ride along. JSONL lines end at `\\n` only: page text
 holds U+2028, U+0085 and the like, at which `str.splitlines` would cut a document in two.
@@ -6,23 +6,35 @@ holds U+2028, U+0085 and the like, at which `str.splitlines` would cut a documen
 
 import contextlib
 import gzip
-import io
-import itertools
-import zlib
-from collections.abc import Callable, Iterable, Iterator
+import tempfile
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import IO, Any
 
-import orjson
 import zstandard
 
-from common.pools.storage import atomic_write, open_read
+from common.pools.inputs import Record, place_of, record
+from common.pools.lines import BrokenOff, Taken, scan_lines
+from common.pools.repair import decode, encode, parse_line
+from common.pools.storage import Written, atomic_write
 
 Document = dict[str, Any]
 Reject = Callable[[int, str, bytes], None]
 """Called with position, reason and raw bytes of what could not be read as a document."""
+Repair = Callable[[int, str], None]
+"""Called with position and name of a change that a line needed to be read."""
 
-FORMS = (".jsonl", ".jsonl.gz", ".jsonl.zst", ".jsonl.zstd", ".parquet")
-PARQUET_BATCH_ROWS = 1024
+FORMS = (
+    ".jsonl",
+    ".jsonl.gz",
+    ".jsonl.zst",
+    ".jsonl.zstd",
+    ".ndjson",
+    ".ndjson.gz",
+    ".ndjson.zst",
+    ".json.gz",
+    ".json.zst",
+    ".parquet",
+)
 ZSTD_LEVEL = 3
 
 
@@ -38,37 +50,118 @@ def form_of(path: str) -> str:
     raise ValueError(f"{path} is no shard: its name should end in one of {', '.join(FORMS)}")
 
 
-def read_documents(path: str, index: int = 0, on_reject: Reject | None = None, start: int = 0) -> Iterator[Document]:
-    """Stream a shard's documents in order; memory does not grow with the shard.
+class ShardReader:
+    """A shard's documents in order, each with its position (line or row number, from 0), read once from start to end.
 
-    A document without `id` gets `<index>-<position>`, so that its line can be traced.
+    Two documents on one line have one position; ids that are made up tell them apart.
 
     Args:
-        path: file or fsspec URL.
+        path: file or URL.
         index: the shard's number in its pool, for derived ids.
-        on_reject: told of every line that is no document (`not_json`, `no_object`, `no_text`) and of the point where a
-            compressed file breaks off (`broken_compression`); what follows such a point cannot be read by anyone.
+        on_reject: told of all that is no document; see `common.pools.stats.NO_DOCUMENT`.
+        on_repair: told of lines that needed a change to be read; see `common.pools.repair`.
         start: position of the first line wanted; lines before it are neither parsed nor rejected.
+        columns: of a Parquet file, the only ones that are needed.
+        any_row: give objects without `text` too.
     """
-    for position, document in read_positions(path, index, on_reject, start):
-        del position
-        yield document
+
+    def __init__(
+        self,
+        path: str,
+        index: int = 0,
+        on_reject: Reject | None = None,
+        on_repair: Repair | None = None,
+        start: int = 0,
+        columns: Sequence[str] | None = None,
+        any_row: bool = False,
+    ) -> None:
+        self.path = path
+        self.index = index
+        self.reject = on_reject or _ignore
+        self.repair = on_repair or _ignore
+        self.start = start
+        self.columns = columns
+        self.any_row = any_row
+        self.place = place_of(path)
+        self.lines = 0
+        self.broken: str | None = None
+        self._taken = Taken()
+        self._record: Record | None = None
+
+    def __iter__(self) -> Iterator[tuple[int, Document]]:
+        """Position and document, one after the other."""
+        parquet = form_of(self.path) == ".parquet"
+        for position, nth, row in self._parquet() if parquet else self._parsed():
+            if not isinstance(row, dict):
+                self.reject(position, "no_object", encode(row).rstrip(b"\n"))
+            elif self.any_row:
+                yield position, row
+            elif isinstance(row.get("text"), str):
+                if row.get("id") is None:
+                    row["id"] = f"{self.index:08d}-{position:08d}" + (f".{nth}" if nth else "")
+                yield position, row
+            else:
+                self.reject(position, "no_text", encode(row).rstrip(b"\n"))
+        if place_of(self.path) != self.place:
+            raise ValueError(f"{self.path} changed while it was read; run the same command again")
+
+    def taken(self) -> Record:
+        """What was read so far, by which the file is known again (`common.pools.inputs`)."""
+        if form_of(self.path) != ".parquet":
+            return {"place": self.place, "bytes": self._taken.bytes, "digest": self._taken.digest()}
+        if self._record is None:
+            self._record = {**record(self.path), "place": self.place}  # Parquet is not read from start to end
+        return self._record
+
+    def _parquet(self) -> Iterator[tuple[int, int, Any]]:
+        from common.pools.parquet import NotParquet, read_parquet
+
+        try:
+            for position, row in read_parquet(self.path, self.reject, self.start, self.columns):
+                yield position, 0, row
+        except NotParquet as error:
+            self.broken = str(error)
+            self.reject(0, "broken_compression", str(error).encode())
+
+    def _parsed(self) -> Iterator[tuple[int, int, Any]]:
+        position = -1
+        try:
+            for position, line in enumerate(scan_lines(self.path, taken=self._taken)):
+                self.lines = position + 1
+                if position < self.start:
+                    continue
+                if line.too_long:
+                    self.reject(position, "line_too_long", line.raw)
+                    continue
+                for nth, found in enumerate(parse_line(line.raw, first=position == 0)):
+                    for name in found.repairs:
+                        self.repair(position, name)
+                    if found.reason is not None:
+                        self.reject(position, found.reason, found.raw)
+                    else:
+                        yield position, nth, found.value
+        except BrokenOff as error:
+            self.broken = f"{self.path} breaks off after {position + 1:,} lines: {error}"
+            if position + 1 >= self.start:
+                self.reject(position + 1, "broken_compression", self.broken.encode())
+
+
+def read_documents(
+    path: str, index: int = 0, on_reject: Reject | None = None, start: int = 0, columns: Sequence[str] | None = None
+) -> Iterator[Document]:
+    """Stream a shard's documents in order; memory does not grow with the shard.
+
+    A document without `id` gets `<index>-<position>`, so that its line can be traced. The arguments are those of
+    `ShardReader`.
+    """
+    return (document for _, document in ShardReader(path, index, on_reject, None, start, columns))
 
 
 def read_positions(
     path: str, index: int = 0, on_reject: Reject | None = None, start: int = 0
 ) -> Iterator[tuple[int, Document]]:
     """`read_documents` with each document's position (line or row number, from 0)."""
-    reject = on_reject or _ignore
-    raw_rows = _parquet_rows(path, start) if form_of(path) == ".parquet" else _parsed_lines(path, reject, start)
-    for position, row in raw_rows:
-        if isinstance(row, dict) and isinstance(row.get("text"), str):
-            if row.get("id") is None:
-                row["id"] = f"{index:08d}-{position:08d}"
-            yield position, row
-        else:
-            reason = "no_text" if isinstance(row, dict) else "no_object"
-            reject(position, reason, orjson.dumps(row, default=str))
+    return iter(ShardReader(path, index, on_reject, None, start))
 
 
 def read_rows(path: str, on_reject: Reject | None = None, start: int = 0) -> Iterator[tuple[int, Document]]:
@@ -76,25 +169,34 @@ def read_rows(path: str, on_reject: Reject | None = None, start: int = 0) -> Ite
 
     Chat rows hold `messages` or `prompt` where a document holds `text`.
     """
-    reject = on_reject or _ignore
-    raw_rows = _parquet_rows(path, start) if form_of(path) == ".parquet" else _parsed_lines(path, reject, start)
-    for position, row in raw_rows:
-        if isinstance(row, dict):
-            yield position, row
-        else:
-            reject(position, "no_object", orjson.dumps(row, default=str))
+    return iter(ShardReader(path, 0, on_reject, None, start, any_row=True))
 
 
-def write_documents(path: str, documents: Iterable[Document]) -> int:
+def write_documents(path: str, documents: Iterable[Document], known: Sequence[Any] = ()) -> int:
     """Write a whole shard; it appears under its name only when complete.
+
+    Args:
+        path: file or URL; its name says how it is stored.
+        documents: gone through once.
+        known: for Parquet, Arrow schemas of the files that the documents come from.
 
     Returns:
         The number of documents written.
     """
     if form_of(path) == ".parquet":
-        return _write_parquet(path, documents)
-    count = 0
+        from common.pools.parquet import write_parquet
+
+        # The schema is settled before the first row is written, so the documents wait in a file, not in memory.
+        with tempfile.TemporaryFile() as spool:
+            spool.writelines(encode(document, exact=True) for document in documents)
+
+            def again() -> Iterator[Document]:
+                spool.seek(0)
+                return (decode(line) for line in spool)
+
+            return write_parquet(path, again, known)[0]
     with open_lines(path) as target:
+        count = 0
         for document in documents:
             target.write(encode(document))
             count += 1
@@ -102,129 +204,27 @@ def write_documents(path: str, documents: Iterable[Document]) -> int:
 
 
 @contextlib.contextmanager
-def open_lines(path: str) -> Iterator[IO[bytes]]:
-    """A writable, compressed-by-name JSONL file that appears whole or not at all. Equal content gives equal bytes."""
+def open_lines(path: str, raw: list[Written] | None = None) -> Iterator[IO[bytes]]:
+    """A writable, compressed-by-name JSONL file that appears whole or not at all. Equal content gives equal bytes.
+
+    Args:
+        path: file or URL.
+        raw: gets the compressed file, which knows its length and digest when the block has ended.
+    """
     form = form_of(path)
-    with atomic_write(path) as raw:
-        if form == ".jsonl":
-            yield raw
-        elif form == ".jsonl.gz":
-            with gzip.GzipFile(filename="", mode="wb", fileobj=raw, mtime=0) as target:
-                yield target  # type: ignore[misc]
-        else:
-            with zstandard.ZstdCompressor(level=ZSTD_LEVEL).stream_writer(raw, closefd=False) as target:
+    with atomic_write(path) as file:
+        if raw is not None:
+            raw.append(file)
+        if form.endswith(".gz"):
+            with gzip.GzipFile(filename="", mode="wb", fileobj=file, mtime=0) as target:  # type: ignore[call-overload]
                 yield target
+        elif form.endswith((".zst", ".zstd")):
+            compressor = zstandard.ZstdCompressor(level=ZSTD_LEVEL, write_checksum=True)
+            with compressor.stream_writer(file, closefd=False) as target:
+                yield target
+        else:
+            yield file  # type: ignore[misc]
 
 
-def encode(document: Document) -> bytes:
-    """One JSON line with its newline."""
-    return orjson.dumps(document, default=str, option=orjson.OPT_APPEND_NEWLINE)
-
-
-def read_lines(path: str) -> Iterator[bytes]:
-    """The lines of a possibly compressed text file, cut at `\\n` only, without it."""
-    form = form_of(path)
-    with contextlib.ExitStack() as open_files:
-        source = open_files.enter_context(open_read(path))
-        if form not in (".jsonl", ".jsonl.gz"):
-            yield from _zstd_lines(source)
-            return
-        lines: Iterable[bytes] = source
-        if form == ".jsonl.gz":
-            lines = open_files.enter_context(gzip.GzipFile(fileobj=source))
-        for line in lines:
-            yield line.removesuffix(b"\n")
-
-
-def _zstd_lines(source: IO[bytes]) -> Iterator[bytes]:
-    """Lines of one or more zstd frames, without newlines; the library's own reader takes a frame that breaks off for
-    the end."""
-    decompress = zstandard.ZstdDecompressor().decompressobj
-    frame = decompress()
-    inside_frame = False
-    rest = b""
-    # Small pieces: what a damaged piece would have given is lost with it.
-    while piece := source.read(1 << 16):
-        plain = []
-        while piece:
-            inside_frame = True
-            plain.append(frame.decompress(piece))
-            piece = frame.unused_data
-            if frame.eof:
-                frame, inside_frame = decompress(), False
-        *lines, rest = (rest + b"".join(plain)).split(b"\n")
-        yield from lines
-    if rest:
-        yield rest
-    if inside_frame:
-        raise zstandard.ZstdError("the file breaks off inside a frame")
-
-
-def _parsed_lines(path: str, reject: Reject, start: int) -> Iterator[tuple[int, Any]]:
-    position = -1
-    try:
-        for position, line in enumerate(read_lines(path)):
-            if position < start or not line.strip():
-                continue
-            try:
-                row = orjson.loads(line)
-            except orjson.JSONDecodeError:
-                reject(position, "not_json", line)
-                continue
-            yield position, row
-    except (zstandard.ZstdError, zlib.error, gzip.BadGzipFile, EOFError) as error:
-        if position + 1 >= start:
-            reject(position + 1, "broken_compression", str(error).encode())
-
-
-def _parquet_rows(path: str, start: int) -> Iterator[tuple[int, Any]]:
-    import pyarrow
-    import pyarrow.parquet
-
-    with open_read(path) as source:
-        try:
-            table = pyarrow.parquet.ParquetFile(source)
-        except pyarrow.ArrowInvalid as error:
-            raise ValueError(f"{path} is no readable Parquet file: {error}") from None
-        position = 0
-        for batch in table.iter_batches(batch_size=PARQUET_BATCH_ROWS):
-            for row in batch.to_pylist():
-                if position >= start:
-                    yield position, row
-                position += 1
-
-
-def _write_parquet(path: str, documents: Iterable[Document]) -> int:
-    import pyarrow
-    import pyarrow.parquet
-
-    # Fields may first appear late in a shard, so the schema needs a pass of its own over what was spooled.
-    count = 0
-    schema = None
-    spooled = io.BytesIO()
-    for document in documents:
-        spooled.write(encode(document))
-        count += 1
-    spooled.seek(0)
-    for batch in _batches(spooled):
-        names = dict.fromkeys(name for row in batch for name in row)
-        # filled up, because `from_pylist` takes the columns from the first row alone
-        found = pyarrow.Table.from_pylist([{name: row.get(name) for name in names} for row in batch]).schema
-        schema = found if schema is None else pyarrow.unify_schemas([schema, found], promote_options="permissive")
-    schema = schema or pyarrow.schema([("text", pyarrow.string())])
-    spooled.seek(0)
-    with atomic_write(path) as target, pyarrow.parquet.ParquetWriter(target, schema, compression="zstd") as writer:
-        for batch in _batches(spooled):
-            rows = [{name: row.get(name) for name in schema.names} for row in batch]
-            writer.write_table(pyarrow.Table.from_pylist(rows, schema=schema))
-    return count
-
-
-def _batches(lines: Iterable[bytes]) -> Iterator[list[Document]]:
-    rows = (orjson.loads(line) for line in lines)
-    while batch := list(itertools.islice(rows, PARQUET_BATCH_ROWS)):
-        yield batch
-
-
-def _ignore(position: int, reason: str, raw: bytes) -> None:
-    del position, reason, raw
+def _ignore(*_: object) -> None:
+    """Nobody is told."""

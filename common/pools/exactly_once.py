@@ -1,39 +1,40 @@
 """One shard's way through a stage: parts that are committed as a whole, put together at the end.
 
-`common.pools.shards.process_shard` drives it. A part counts once its `.json` is there; what lies behind the last
-such part is
-unfinished work, done again by the next run.
+Until a shard is finished its work lies in `.<shard>.parts/`. A part counts once its `.json` is there, which carries the
+part's length and digest and those of the input as far as it was read; what lies behind the last such part is unfinished
+work, done again by the next run. So a kill at any moment costs at most the part in work.
 """
 
-import base64
 import json
+import logging
 import time
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import MappingProxyType
-from typing import IO, TYPE_CHECKING, Any, NamedTuple
+from typing import IO, Any, NamedTuple
 
-import orjson
-
-from common.pools.documents import Document, encode, form_of, open_lines, read_lines, read_positions, write_documents
-from common.pools.lock import Lock
+from common.pools.documents import Document, ShardReader, form_of, open_lines
+from common.pools.inputs import digest, record, unchanged
+from common.pools.lock import alone
+from common.pools.marks import Unreadable, mark_done, read_done, read_mark, refuse_other, reject_row
+from common.pools.repair import decode, encode
 from common.pools.shards import Shard
-from common.pools.stats import Stats, add_stats, count_into
+from common.pools.stats import Stats, add_stats, count_into, documents_in
 from common.pools.storage import (
+    Written,
     atomic_write,
-    exists,
-    is_folder,
     join,
-    list_files,
+    list_below,
     make_folder,
+    open_read,
     read_bytes,
     remove,
+    sweep_once,
 )
 
-if TYPE_CHECKING:
-    from common.pools.shards import Shard
+log = logging.getLogger("repro")
 
 
 class Result(NamedTuple):
@@ -49,6 +50,27 @@ class Result(NamedTuple):
     """The document to set aside, where it is not `document`."""
 
 
+def with_own(document: Document, fields: Mapping[str, Any]) -> Document:
+    """A document with a stage's own fields; what it held under their names before is kept beside them.
+
+    An older value goes to `<name>_before`; if that is taken by another value, to `<name>_before_2` and so on.
+
+    >>> with_own({"text": "t", "source": "crawl"}, {"source": "organic"})
+    {'text': 't', 'source': 'organic', 'source_before': 'crawl'}
+    """
+    kept: Document = {}
+    for name, value in fields.items():
+        old = document.get(name)
+        if old is None or old == value:
+            continue
+        place, number = f"{name}_before", 1
+        while document.get(place) not in (None, old):
+            number += 1
+            place = f"{name}_before_{number}"
+        kept[place] = old
+    return {**document, **fields, **kept}
+
+
 Transform = Callable[[Iterator[Document]], Iterable[Result]]
 """A stage's work: a stream of documents in, one result for each, in order."""
 
@@ -58,7 +80,7 @@ class Part:
     """The work on one part of a shard that is not committed yet."""
 
     number: int
-    began: float = field(default_factory=time.monotonic)
+    exact: bool = False
     kept: list[bytes] = field(default_factory=list)
     rejects: list[bytes] = field(default_factory=list)
     stats: Stats = field(default_factory=lambda: {"docs_in": 0, "docs_out": 0, "drops": {}})
@@ -70,16 +92,15 @@ class Part:
         if result.reason is not None:
             stats["drops"][result.reason] = stats["drops"].get(result.reason, 0) + 1
             if result.aside:
-                document = result.source or result.document
-                self.rejects.append(encode({"position": position, "reason": result.reason, "document": document}))
+                self.rejects.append(reject_row(position, result.reason, document=result.source or result.document))
         elif isinstance(result.document, list):
-            self.kept += [encode(document) for document in result.document]
+            self.kept += [encode(document, exact=self.exact) for document in result.document]
             stats["docs_out"] += len(result.document)
             if len(result.document) > 1:
                 stats["copies"] = stats.get("copies", 0) + len(result.document) - 1
         else:
             if result.document is not None:
-                self.kept.append(encode(result.document))
+                self.kept.append(encode(result.document, exact=self.exact))
             stats["docs_out"] += 1
         if result.counts:
             count_into(stats, result.counts)
@@ -88,142 +109,195 @@ class Part:
         """Set a line aside that is no document."""
         self.stats["docs_in"] += 1
         self.stats["drops"][reason] = self.stats["drops"].get(reason, 0) + 1
-        try:
-            row: Document = {"position": position, "reason": reason, "raw": raw.decode()}
-        except UnicodeDecodeError:
-            row = {"position": position, "reason": reason, "raw_base64": base64.b64encode(raw).decode()}
-        self.rejects.append(encode(row))
+        self.rejects.append(reject_row(position, reason, raw))
 
 
-class Job:
+class ShardWork:
     """One shard on its way through a stage: which parts are committed, which one is in work."""
 
-    def __init__(self, shard: "Shard", output: str, config_hash: str, part_docs: int, form: str) -> None:
+    def __init__(self, shard: Shard, output: str, config_hash: str, part_docs: int, form: str) -> None:
         self.shard = shard
         self.output = output
         self.config_hash = config_hash
         self.part_docs = part_docs
-        self.target = join(output, shard.name + form)
-        self.stats_path = join(output, f"{shard.name}.stats.json")
-        self.rejects_path = join(output, f"{shard.name}.rejects.jsonl")
-        self.parts_folder = join(output, f".{shard.name}.parts")
+        self.target = shard.name + form
+        folder, _, name = shard.name.rpartition("/")
+        self.folder = join(output, folder) if folder else output
+        self.parts_folder = join(self.folder, f".{name}.parts")
+        self.parquet = form_of(self.target) == ".parquet"
         self.committed: list[Stats] = []
         self.input_ended = False
-
-    def finished(self) -> Stats | None:
-        """The stats if this shard is done; checks that the folder is this configuration's."""
-        if exists(self.stats_path):
-            stats = json.loads(read_bytes(self.stats_path))
-            self._check(stats)
-            return stats
-        if is_folder(self.output):
-            for path in list_files(self.output):
-                if path.endswith(".stats.json"):
-                    self._check(json.loads(read_bytes(path)))
-                    break  # every one was checked against another when it was written
-        return None
-
-    def alone(self) -> "Lock":
-        """Entered by one process at a time."""
-        return Lock(self.parts_folder)
+        self.parts: dict[int, Part] = {}
+        self.pending: deque[int] = deque()
+        self.clock: float | None = None
+        self.reader: ShardReader | None = None
+        self.source: Iterator[tuple[int, Document]] = iter(())
+        self.ahead: tuple[int, Document] | None = None
 
     def resume(self) -> None:
-        """Find the committed parts; what lies behind the last of them is unfinished work and goes."""
-        while exists(self._part_path(len(self.committed), "json")):
-            stats = json.loads(read_bytes(self._part_path(len(self.committed), "json")))
-            self._check(stats)
+        """Find the committed parts; what lies behind the last of them is unfinished work and goes.
+
+        A part that is not what its mark says ends them. If the input is no longer what they were made from, all go.
+        """
+        names = list_below(self.parts_folder)
+        while f"{len(self.committed):06d}.json" in names:
+            stats = read_mark(self._part_path(len(self.committed), "json"))
+            refuse_other(self.output, stats["config_hash"], self.config_hash)
+            wrong = self._wrong(len(self.committed), stats, names)
+            if wrong is not None:
+                log.warning("%s; it is done again from there", wrong)
+                break
             self.committed.append(stats)
+        known = (self.committed[-1].get("files") or {}).get("input") if self.committed else None
+        if known and not unchanged(self.shard.path, known, whole=self.committed[-1]["last"]):
+            log.warning("%s changed since its first parts were committed; it is begun again", self.shard.path)
+            self.committed.clear()
+        number = len(self.committed)
+        while f"{number:06d}.json" in names:
+            remove(self._part_path(number, "json"))  # or a later run would take it for a successor of what comes now
+            number += 1
         self.input_ended = bool(self.committed) and self.committed[-1]["last"]
 
     def run(self, transform: Transform, *, one_part: bool) -> None:
-        """Feed documents to the stage and commit part after part, to the end of the shard or of one part."""
+        """Feed documents to the stage and commit part after part, to the end of the shard or of one part.
+
+        The shard is read once, from start to end, by however many calls.
+        """
         if self.input_ended:
             return
-        parts: dict[int, Part] = {}
-        pending: deque[int] = deque()
         first = len(self.committed)
+        if self.reader is None:
+            start = first * self.part_docs
+            self.reader = ShardReader(self.shard.path, self.shard.index, self._reject, self._repair, start)
+            self.source = iter(self.reader)
         stop = (first + 1) * self.part_docs if one_part else None
-        reached_end = True
-
-        def part_of(position: int) -> Part:
-            number = position // self.part_docs
-            if number not in parts:
-                parts[number] = Part(number)
-            return parts[number]
-
-        def feed() -> Iterator[Document]:
-            nonlocal reached_end
-            source = read_positions(self.shard.path, self.shard.index, on_reject, first * self.part_docs)
-            for position, document in source:
-                if stop is not None and position >= stop:
-                    reached_end = False
-                    return
-                pending.append(position)
-                yield document
-
-        def on_reject(position: int, reason: str, raw: bytes) -> None:
-            if stop is None or position < stop:
-                part_of(position).reject(position, reason, raw)
-
-        documents = feed()
+        documents = self._feed(stop)
         for result in transform(documents):
-            if not pending:
+            if not self.pending:
                 raise RuntimeError(f"{self.shard.name}: the stage gave more results than it had documents")
-            position = pending.popleft()
+            position = self.pending.popleft()
             # A result for a later part: all documents before it have theirs, since results come in order.
             while len(self.committed) < position // self.part_docs:
-                self._commit(parts.pop(len(self.committed), None), last=False)
-            part_of(position).add(position, result)
+                self._commit(last=False)
+            self._part_of(position).add(position, result)
         for _ in documents:  # what the stage left unread is missed below, with its number
             pass
-        if pending:
-            raise RuntimeError(f"{self.shard.name}: the stage gave no result for {len(pending)} documents")
-        final = max(parts, default=len(self.committed))
+        if self.pending:
+            raise RuntimeError(f"{self.shard.name}: the stage gave no result for {len(self.pending)} documents")
+        final = max(self.parts, default=len(self.committed)) if self.input_ended else first
         while len(self.committed) <= final:
-            number = len(self.committed)
-            self._commit(parts.pop(number, None), last=reached_end and number == final)
-        self.input_ended = reached_end
+            self._commit(last=self.input_ended and len(self.committed) == final)
+        if self.input_ended and self.reader.broken:
+            log.warning("%s; what was read before is kept", self.reader.broken)
 
     def finish(self) -> Stats:
-        """Join the committed parts, put the result in its place, then mark the shard done."""
+        """Join the committed parts, put the result in its place, then mark the shard done.
+
+        Raises:
+            Unreadable: the shard is damaged, and not one document could be read of it.
+        """
         total: Stats = {}
         for stats in self.committed:
             total = add_stats(total, {key: value for key, value in stats.items() if key != "last"})
-        numbers = range(len(self.committed))
-        if form_of(self.target) == ".parquet":
-            rows = (orjson.loads(line) for number in numbers for line in read_lines(self._part_path(number, "jsonl")))
-            write_documents(self.target, rows)
-        else:
-            with open_lines(self.target) as target:
-                self._copy(target, "jsonl")
-        if sum(stats["rejects"] for stats in self.committed):
-            with open_lines(self.rejects_path) as target:
+        if total["drops"].get("broken_compression") and not documents_in(total):
+            remove(self.parts_folder)
+            raise Unreadable(f"no document could be read from {self.shard.path}: it is damaged from its beginning")
+        outputs = {self.target: self._join()}
+        if total.pop("rejects"):
+            name, files = f"{self.shard.name}.rejects.jsonl", []
+            with open_lines(join(self.output, name), files) as target:
                 self._copy(target, "rejects.jsonl")
-        total.pop("rejects")
+            outputs[name] = files[0].sum()
         total["seconds"] = round(total["seconds"], 3)
-        total = {"shard": self.shard.name, **total}
-        with atomic_write(self.stats_path) as target:
-            target.write(json.dumps(total, indent=1, ensure_ascii=False).encode())
+        known = (self.committed[-1].get("files") or {}).get("input") or record(self.shard.path)
+        counts = {key: value for key, value in total.items() if key != "config_hash"}
+        done = mark_done(self.output, self.shard.name, counts, self.config_hash, source=known, outputs=outputs)
         remove(self.parts_folder)
-        return total
+        return done
 
-    def _commit(self, part: Part | None, *, last: bool) -> None:
-        part = part or Part(len(self.committed))
-        with atomic_write(self._part_path(part.number, "jsonl")) as target:
-            target.writelines(part.kept)
-        if part.rejects:
-            with atomic_write(self._part_path(part.number, "rejects.jsonl")) as target:
-                target.writelines(part.rejects)
+    def _feed(self, stop: int | None) -> Iterator[Document]:
+        if self.clock is None:
+            self.clock = time.monotonic()  # the stage asks for work, so its models are there: start-up is over
+        while True:
+            found = self.ahead or next(self.source, None)
+            self.ahead = None
+            if found is None:
+                self.input_ended = True
+                return
+            if stop is not None and found[0] >= stop:
+                self.ahead = found
+                return
+            self.pending.append(found[0])
+            yield found[1]
+
+    def _part_of(self, position: int) -> Part:
+        number = position // self.part_docs
+        if number not in self.parts:
+            self.parts[number] = Part(number, self.parquet)
+        return self.parts[number]
+
+    def _reject(self, position: int, reason: str, raw: bytes) -> None:
+        self._part_of(position).reject(position, reason, raw)
+
+    def _repair(self, position: int, name: str) -> None:
+        count_into(self._part_of(position).stats, {"repaired": {name: 1}})
+
+    def _commit(self, *, last: bool) -> None:
+        number = len(self.committed)
+        part = self.parts.pop(number, None) or Part(number)
+        files = {}
+        for kind, lines in (("jsonl", part.kept), ("rejects.jsonl", part.rejects)):
+            if lines or kind == "jsonl":
+                with atomic_write(self._part_path(number, kind)) as target:
+                    target.writelines(lines)
+                files[kind] = target.sum()
+        now = time.monotonic()
         stats = {
             **part.stats,
-            "seconds": time.monotonic() - part.began,
+            "seconds": now - (self.clock or now),
             "config_hash": self.config_hash,
             "rejects": len(part.rejects),
             "last": last,
+            "files": {**files, **({"input": self.reader.taken()} if self.reader else {})},
         }
-        with atomic_write(self._part_path(part.number, "json")) as target:  # comes last: it makes the part count
+        self.clock = now
+        with atomic_write(self._part_path(number, "json")) as target:  # comes last: it makes the part count
             target.write(json.dumps(stats).encode())
         self.committed.append(stats)
+
+    def _wrong(self, number: int, stats: Stats, names: Mapping[str, int]) -> str | None:
+        """What is wrong with a part's files, or None."""
+        kinds = ["jsonl"] + (["rejects.jsonl"] if stats["rejects"] else [])
+        for kind in kinds:
+            name, path = f"{number:06d}.{kind}", self._part_path(number, kind)
+            if name not in names:
+                return f"{path} is gone"
+            about = (stats.get("files") or {}).get(kind)
+            if about is None:  # committed by an earlier version
+                rows = stats["docs_out"] if kind == "jsonl" else stats["rejects"]
+                if read_bytes(path).count(b"\n") != rows:
+                    return f"{path} does not hold its {rows} lines"
+            elif names[name] != about["bytes"] or digest(path) != about["digest"]:
+                return f"{path} is not what was committed"
+        return None
+
+    def _join(self) -> dict[str, Any]:
+        """The parts as one file; its length and digest."""
+        target = join(self.output, self.target)
+        if self.parquet:
+            from common.pools.parquet import read_schema, write_parquet
+
+            known = [read_schema(self.shard.path)] if form_of(self.shard.path) == ".parquet" else []
+            return write_parquet(target, self._kept, known)[1]
+        files: list[Written] = []
+        with open_lines(target, files) as lines:
+            self._copy(lines, "jsonl")
+        return files[0].sum()
+
+    def _kept(self) -> Iterator[Document]:
+        for number in range(len(self.committed)):
+            with open_read(self._part_path(number, "jsonl")) as lines:
+                yield from map(decode, lines)
 
     def _copy(self, target: IO[bytes], kind: str) -> None:
         for number, stats in enumerate(self.committed):
@@ -232,13 +306,6 @@ class Job:
 
     def _part_path(self, number: int, kind: str) -> str:
         return join(self.parts_folder, f"{number:06d}.{kind}")
-
-    def _check(self, stats: Mapping[str, Any]) -> None:
-        if stats["config_hash"] != self.config_hash:
-            raise ValueError(
-                f"{self.output} holds output of another configuration (hash {stats['config_hash']}, now "
-                f"{self.config_hash}); choose another output folder, or delete this one"
-            )
 
 
 def process_shard(
@@ -250,6 +317,7 @@ def process_shard(
     part_docs: int = 1000,
     form: str | None = None,
     restart_each_part: bool = False,
+    verify: bool = False,
 ) -> Stats:
     """Run a stage over one shard, exactly once whatever happens.
 
@@ -262,23 +330,32 @@ def process_shard(
         form: how the output is stored, as an ending; the input's own if None.
         restart_each_part: call `transform` anew for each part, for stages whose output depends on how documents are
             batched: then it depends on the part alone and a resumed run equals one that was never stopped.
+        verify: of a finished shard, compare the outputs' digests too, not only their lengths.
 
     Returns:
         The shard's stats: `docs_in` = `docs_out` - `copies` + the sum of `drops`.
 
     Raises:
-        ValueError: the folder holds another configuration's output, or another process works on the shard.
+        ValueError: the folder holds another configuration's output, the input changed since it was finished, or another
+            process works on the shard.
+        Unreadable: the shard is damaged, and not one document could be read of it.
     """
-    job = Job(shard, str(output), config_hash, part_docs, form or form_of(shard.path))
-    done = job.finished()
+    place, form = str(output), form or form_of(shard.path)
+
+    def finished() -> Stats | None:
+        outputs = [shard.name + form]
+        return read_done(place, shard.name, config_hash, source=shard.path, outputs=outputs, verify=verify)
+
+    done = finished()
     if done is not None:
         return done
-    make_folder(str(output))
-    with job.alone():
-        job.resume()
-        if restart_each_part:
-            while not job.input_ended:
-                job.run(transform, one_part=True)
-        else:
-            job.run(transform, one_part=False)
-        return job.finish()
+    work = ShardWork(shard, place, config_hash, part_docs, form)
+    make_folder(work.folder)
+    with alone(work.parts_folder) as waited:
+        if waited and (done := finished()) is not None:
+            return done
+        sweep_once(work.folder)
+        work.resume()
+        while not work.input_ended:
+            work.run(transform, one_part=restart_each_part)
+        return work.finish()

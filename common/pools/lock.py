@@ -1,30 +1,55 @@
-"""Keep a second process of this machine off a folder, or wait for it."""
+"""Keep a second process of this machine off some work, or wait for it; a killed process lets go by itself."""
 
-from typing import IO
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
 
-from common.pools.storage import is_remote, local_path, make_folder
+from common.pools.storage import is_remote, local_path
+
+GRACE_S = 3.0
+"""How long to wait for a process that has just been ended: its workers let go a moment later."""
 
 
-class Lock:
-    """Keeps a second process of this machine off a shard; a killed process lets go by itself."""
+@contextmanager
+def alone(folder: str | Path, what: str | None = None) -> Iterator[bool]:
+    """Work in a folder while no other process of this machine does; gives whether another one had to end first.
 
-    def __init__(self, folder: str) -> None:
-        self.folder = folder
-        self.handle: IO[bytes] | None = None
+    Args:
+        folder: made if absent; it holds the lock file.
+        what: named in the refusal in place of the folder.
 
-    def __enter__(self) -> None:
-        if is_remote(self.folder):
-            return  # object stores have no locks; START and END keep array jobs apart
-        import fcntl
+    Raises:
+        ValueError: another process is at work there.
+    """
+    if is_remote(str(folder)):
+        yield False  # object stores have no locks; START and END keep array jobs apart
+        return
+    import fcntl
 
-        make_folder(self.folder)
-        self.handle = (local_path(self.folder) / "lock").open("wb")
-        try:
-            fcntl.flock(self.handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            self.handle.close()
-            raise ValueError(f"another process is working on {self.folder}") from None
+    place = local_path(str(folder))
+    end = time.monotonic() + GRACE_S
+    waited = False
+    while True:
+        place.mkdir(parents=True, exist_ok=True)
+        with (place / "lock").open("wb") as handle:
+            try:
+                fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                if time.monotonic() > end:
+                    raise ValueError(f"another process is working on {what or folder}") from None
+            else:
+                yield waited
+                return
+        waited = True
+        time.sleep(0.05)
 
-    def __exit__(self, *_: object) -> None:
-        if self.handle is not None:
-            self.handle.close()
+
+@contextmanager
+def wait(lock: Path) -> Iterator[None]:
+    """Wait until no other process of this machine holds a lock file."""
+    import fcntl
+
+    with lock.open("wb") as handle:
+        fcntl.flock(handle, fcntl.LOCK_EX)
+        yield

@@ -1,19 +1,14 @@
-"""Shards and pools, and the rule that every document is processed exactly once.
-
-A shard's output appears under its final name only when complete, then `<shard>.stats.json` marks it done. Until then
-its work lies in parts (`.<shard>.parts/`), each committed as a whole, so a kill at any moment costs at most the part in
-work. A rerun skips finished shards, continues unfinished ones, and refuses a folder that holds another configuration's
-output.
-"""
+"""Pools and their shards: which files are shards, in which order, under which names."""
 
 import json
+import posixpath
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
 from common.pools.documents import FORMS, Document, form_of, read_documents
 from common.pools.stats import Stats
-from common.pools.storage import exists, is_folder, list_files, read_bytes
+from common.pools.storage import exists, is_folder, join, list_below, list_files, read_bytes
 
 NOT_SHARDS = ("metrics.jsonl", "manifest.jsonl")
 """JSONL files of run folders and tokenised sets, which may lie beside shards."""
@@ -31,6 +26,9 @@ class Shard:
 def list_shards(pool: str | Path | Sequence[str], start: int | None = None, end: int | None = None) -> list[Shard]:
     """The shards of a pool in the order of their names, or those numbered start to end, both included.
 
+    Where a folder holds no shards itself, those below it count (DCLM keeps equal names in many folders): such a shard's
+    name holds its folders, and so does the name of what is made of it.
+
     Args:
         pool: folder, glob, one shard, an fsspec URL of these, or several of them, counted one after the other.
         start: number of the first shard wanted, from 0.
@@ -40,10 +38,8 @@ def list_shards(pool: str | Path | Sequence[str], start: int | None = None, end:
         ValueError: nothing there, two shards of one name, or numbers outside the pool.
     """
     pools = [str(pool)] if isinstance(pool, str | Path) else [str(one) for one in pool]
-    paths = [path for one in pools for path in _paths(one)]
-    shards = [
-        Shard(index, path, PurePosixPath(path).name.removesuffix(form_of(path))) for index, path in enumerate(paths)
-    ]
+    found = [(path, name) for one in pools for path, name in _named(one)]
+    shards = [Shard(index, path, name) for index, (path, name) in enumerate(found)]
     names: dict[str, str] = {}
     for shard in shards:
         if shard.name in names:
@@ -65,21 +61,47 @@ def read_pool(pool: str | Path | Sequence[str], start: int | None = None, end: i
 
 def read_stats(output: str | Path) -> list[Stats]:
     """The stats of a pool's finished shards, in the order of their names."""
-    names = [path for path in list_files(str(output)) if path.endswith(".stats.json")]
-    return [json.loads(read_bytes(path)) for path in names]
+    folder = str(output)
+    if not is_folder(folder):
+        return []
+    here = [path for path in list_files(folder) if is_mark(path)]
+    if here:
+        return [json.loads(read_bytes(path)) for path in here]
+    below = {name: json.loads(read_bytes(join(folder, name))) for name in sorted(list_below(folder)) if is_mark(name)}
+    # another pool inside this folder names its shards without the way to it
+    return [stats for name, stats in below.items() if stats.get("shard") == name.removesuffix(".stats.json")]
 
 
-def _paths(pool: str) -> list[str]:
-    if any(mark in pool for mark in "*?") or is_folder(pool):
-        found = list_files(pool)
+def is_mark(name: str) -> bool:
+    """Whether a file in a pool marks a finished shard."""
+    return name.endswith(".stats.json") and not PurePosixPath(name).name.startswith(".")
+
+
+def _named(pool: str) -> list[tuple[str, str]]:
+    """Paths and names of a pool's shards."""
+    if any(mark in pool for mark in "*?"):
+        found = _shards(list_files(pool))
+        names = [PurePosixPath(path).name for path in found]
+        if len(set(names)) < len(names):
+            top = posixpath.commonpath([posixpath.dirname(path) for path in found])
+            names = [posixpath.relpath(path, top) for path in found]
+    elif is_folder(pool):
+        found = _shards(list_files(pool))
+        names = [PurePosixPath(path).name for path in found]
+        if not found:
+            names = sorted(_shards(list(list_below(pool))))
+            found = [join(pool, name) for name in names]
     elif exists(pool):
-        return [pool] if form_of(pool) else []
+        found, names = [pool], [PurePosixPath(pool).name]
     else:
         raise ValueError(f"no pool at {pool}: there is no such file or folder")
-    shards = [path for path in found if path.endswith(FORMS) and _is_shard(PurePosixPath(path).name)]
-    if not shards:
+    if not found:
         raise ValueError(f"no shards in {pool}: looked for names that end in {', '.join(FORMS)}")
-    return shards
+    return [(path, name.removesuffix(form_of(path))) for path, name in zip(found, names, strict=True)]
+
+
+def _shards(paths: Sequence[str]) -> list[str]:
+    return [path for path in paths if path.endswith(FORMS) and _is_shard(PurePosixPath(path).name)]
 
 
 def _is_shard(name: str) -> bool:

@@ -6,19 +6,36 @@ from typing import Any
 Stats = dict[str, Any]
 """Name → number, text that all shards share, or a mapping of the same kind."""
 
+NO_DOCUMENT = frozenset(
+    (
+        "not_json",
+        "no_object",
+        "no_text",
+        "too_deep",
+        "line_too_long",
+        "bad_cell",
+        "broken_row_group",
+        "broken_compression",
+    )
+)
+"""Reasons for which a line or row is no document at all."""
+
+OWN = ("shard", "files")
+"""What stats say of one shard alone."""
+
 
 def add_stats(first: Mapping[str, Any], second: Mapping[str, Any]) -> Stats:
-    """Add two shards' stats, number by number; order does not matter. The shard's name goes.
+    """Add two shards' stats, number by number; order does not matter. What is one shard's own goes: name and files.
 
     Raises:
         ValueError: they were made with two configurations.
     """
     total: Stats = {}
     for key in [*first, *(key for key in second if key not in first)]:
-        if key == "shard":
+        if key in OWN:
             continue
-        if key not in first or key not in second:
-            total[key] = first.get(key, second.get(key))
+        if first.get(key) is None or second.get(key) is None:
+            total[key] = second.get(key) if first.get(key) is None else first[key]
             continue
         one, other = first[key], second[key]
         if isinstance(one, Mapping) and isinstance(other, Mapping):
@@ -51,5 +68,24 @@ def sum_stats(stats: Iterable[Stats]) -> Stats:
     """All shards' stats as one; empty for none."""
     total: Stats = {}
     for one in stats:
-        total = add_stats(total, one) if total else dict(one)
+        total = add_stats(total, one)
     return total
+
+
+def documents_in(stats: Mapping[str, Any]) -> int:
+    """How many of the lines or rows that were read were documents."""
+    return int(stats["docs_in"]) - sum(count for reason, count in stats["drops"].items() if reason in NO_DOCUMENT)
+
+
+def refuse_no_documents(stats: Mapping[str, Any], pool: object) -> None:
+    """Say that a pool is none: it has lines or rows, and none of them is a document.
+
+    Raises:
+        ValueError: that is so.
+    """
+    if stats and stats["docs_in"] and not documents_in(stats):
+        drops = ", ".join(f"{reason} {count:,}" for reason, count in sorted(stats["drops"].items()))
+        raise ValueError(
+            f"no documents in {pool}: {stats['docs_in']:,} lines or rows, none of them with a text in a field `text` "
+            f"({drops})"
+        )

@@ -1,12 +1,20 @@
 """Files on a local disk or any fsspec URL: open, list, and write so that a file appears whole or not at all."""
 
+import io
 import os
+import re
+import socket
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from contextvars import ContextVar
+from hashlib import blake2b
 from pathlib import Path
-from typing import IO
+from typing import IO, Any
 
 import fsspec
+
+_HERE = blake2b(socket.gethostname().encode(), digest_size=3).hexdigest()
+_TEMPORARY = re.compile(r"^\..+\.([0-9a-f]{6})-(\d+)\.tmp$")
 
 
 def is_remote(path: str) -> bool:
@@ -54,6 +62,69 @@ def list_files(folder_or_glob: str) -> list[str]:
     return sorted(files.unstrip_protocol(path) if is_remote(folder_or_glob) else path for path in found)
 
 
+def list_below(folder: str) -> dict[str, int]:
+    """Sizes of all files in a folder and below it, by their path inside it; hidden folders and those whose name
+    begins with `_` are passed over. Empty where there is no such folder."""
+    found: dict[str, int] = {}
+    if not is_remote(folder):
+        top = local_path(folder)
+        for place, folders, names in os.walk(top, followlinks=True):
+            folders[:] = sorted(one for one in folders if not one.startswith((".", "_")))
+            for name in names:
+                path = Path(place) / name
+                with suppress(OSError):  # a link to nothing, or a file that goes at this moment
+                    found[path.relative_to(top).as_posix()] = path.stat().st_size
+        return found
+    files, inside = fsspec.core.url_to_fs(folder)
+    with suppress(FileNotFoundError):
+        for path, about in files.find(inside, detail=True).items():
+            name = path.removeprefix(inside.rstrip("/") + "/")
+            if not any(one.startswith((".", "_")) for one in name.split("/")[:-1]):
+                found[name] = int(about.get("size") or 0)
+    return found
+
+
+class Listings:
+    """Output folders as this process has seen them: each listed once, what it writes there added."""
+
+    def __init__(self) -> None:
+        self.sizes: dict[str, dict[str, int]] = {}
+        self.checked: set[tuple[str, str]] = set()
+        """(folder, configuration) of which one mark was compared, and folders that were swept."""
+
+
+_listings: ContextVar[Listings | None] = ContextVar("listings", default=None)
+
+
+@contextmanager
+def one_listing_each() -> Iterator[None]:
+    """Inside the block each output folder is listed once by this process."""
+    token = _listings.set(Listings())
+    try:
+        yield
+    finally:
+        _listings.reset(token)
+
+
+def keep_listings() -> None:
+    """The same for the rest of this process: a worker's."""
+    if _listings.get() is None:
+        _listings.set(Listings())
+
+
+def listings() -> Listings:
+    """What this process has seen, empty where nothing is remembered."""
+    return _listings.get() or Listings()
+
+
+def listing(folder: str) -> dict[str, int]:
+    """`list_below`, remembered where `one_listing_each` holds. A name that is not in it may have come since."""
+    known = listings().sizes
+    if folder not in known:
+        known[folder] = list_below(folder)
+    return known[folder]
+
+
 def open_read(path: str) -> IO[bytes]:
     """Open a file's raw bytes."""
     if is_remote(path):
@@ -65,6 +136,14 @@ def read_bytes(path: str) -> bytes:
     """A whole small file."""
     with open_read(path) as source:
         return source.read()
+
+
+def size_of(path: str) -> int:
+    """A file's length in bytes."""
+    if is_remote(path):
+        files, inside = fsspec.core.url_to_fs(path)
+        return int(files.info(inside)["size"])
+    return local_path(path).stat().st_size
 
 
 def make_folder(path: str) -> None:
@@ -80,8 +159,38 @@ def remove(path: str) -> None:
         files.rm(inside, recursive=True)
 
 
+class Written(io.RawIOBase):
+    """A file that is written from start to end, with the length and the digest of what went into it."""
+
+    def __init__(self, target: IO[bytes]) -> None:
+        super().__init__()
+        self.target = target
+        self.bytes = 0
+        self._hash = blake2b(digest_size=16)
+
+    def writable(self) -> bool:
+        """It is."""
+        return True
+
+    def write(self, raw: Any) -> int:
+        """Write all of it."""
+        view = memoryview(raw).cast("B")
+        self.target.write(view)
+        self.bytes += len(view)
+        self._hash.update(view)
+        return len(view)
+
+    def tell(self) -> int:
+        """Bytes written so far."""
+        return self.bytes
+
+    def sum(self) -> dict[str, Any]:
+        """`bytes` and `digest` of what was written."""
+        return {"bytes": self.bytes, "digest": self._hash.copy().hexdigest()}
+
+
 @contextmanager
-def atomic_write(path: str) -> Iterator[IO[bytes]]:
+def atomic_write(path: str) -> Iterator[Written]:
     """Open a file for writing that takes its name only when the block ends well.
 
     Locally: written beside its place under a hidden name, flushed to the disk, renamed, the folder flushed too, so that
@@ -91,7 +200,7 @@ def atomic_write(path: str) -> Iterator[IO[bytes]]:
     if is_remote(path):
         target = fsspec.open(path, "wb").open()
         try:
-            yield target
+            yield Written(target)
         except BaseException:
             discard = getattr(target, "discard", None)
             if discard is not None:
@@ -101,10 +210,10 @@ def atomic_write(path: str) -> Iterator[IO[bytes]]:
         return
     place = local_path(path)
     place.parent.mkdir(parents=True, exist_ok=True)
-    beside = place.with_name(f".{place.name}.{os.getpid()}.tmp")
+    beside = place.with_name(f".{place.name}.{_HERE}-{os.getpid()}.tmp")
     try:
         with beside.open("wb") as target:
-            yield target
+            yield Written(target)
             target.flush()
             os.fsync(target.fileno())
         beside.replace(place)
@@ -120,3 +229,36 @@ def sync_folder(folder: Path) -> None:
         os.fsync(handle)
     finally:
         os.close(handle)
+
+
+def sweep(folder: str | Path) -> None:
+    """Delete the temporary files that killed processes of this machine left in a folder (not below it)."""
+    if is_remote(str(folder)):
+        return
+    place = local_path(str(folder))
+    if not place.is_dir():
+        return
+    for path in place.iterdir():
+        found = _TEMPORARY.match(path.name)
+        if found and found.group(1) == _HERE and not _lives(int(found.group(2))):
+            path.unlink(missing_ok=True)
+
+
+def sweep_once(folder: str) -> None:
+    """`sweep`, but once per process where `one_listing_each` holds: a look at the folder for each shard is too much."""
+    swept = listings().checked
+    if (folder, "swept") not in swept:
+        swept.add((folder, "swept"))
+        sweep(folder)
+
+
+def _lives(process: int) -> bool:
+    if process == os.getpid():
+        return True
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return False
+    except OSError:
+        return True
+    return True

@@ -1,32 +1,60 @@
 """One function over many shards: in this process, in several processes, or on a Ray cluster."""
 
 import contextlib
+import logging
 import multiprocessing
+import multiprocessing.connection
 import os
 import shutil
+import signal
 import subprocess
+import threading
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import Executor, ProcessPoolExecutor, ThreadPoolExecutor
+from concurrent.futures import Executor, Future, ProcessPoolExecutor, ThreadPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
 from contextvars import ContextVar
 from typing import Any, Literal
 
+from common.pools.marks import Unreadable
 from common.pools.shards import Shard
+from common.pools.storage import keep_listings, one_listing_each
 from common.runs.folder import progress
 
 Cluster = Literal["local", "ray"]
 
-_kept: ContextVar[Executor | None] = ContextVar("kept", default=None)
+log = logging.getLogger("repro")
+
+
+class WorkerKilled(ChildProcessError):
+    """A worker process ended before its work did, twice."""
+
+
+class _Workers:
+    """The processes that several `run_shards` share; new ones where one was killed."""
+
+    def __init__(self, workers: int) -> None:
+        self.workers = workers
+        self.pool = _pool(workers, threads=False)
+
+    def renew(self) -> Executor:
+        self.pool.shutdown(wait=False, cancel_futures=True)
+        self.pool = _pool(self.workers, threads=False)
+        return self.pool
+
+
+_kept: ContextVar[_Workers | None] = ContextVar("kept", default=None)
 
 
 @contextlib.contextmanager
 def keep_workers(workers: int) -> Iterator[None]:
     """Let all `run_shards` of the block share their processes: imports and models are loaded once, not once a step."""
-    with _pool(workers, threads=False) as pool:
-        token = _kept.set(pool)
-        try:
-            yield
-        finally:
-            _kept.reset(token)
+    kept = _Workers(workers)
+    token = _kept.set(kept)
+    try:
+        yield
+    finally:
+        _kept.reset(token)
+        kept.pool.shutdown()
 
 
 def run_shards(
@@ -41,7 +69,9 @@ def run_shards(
     """Call a function on each shard and return its results in the shards' order.
 
     The work must not depend on where it runs: any number of workers gives the same files. The first error stops the
-    rest and is raised here; finished shards stay finished, so the same command goes on from there.
+    rest and is raised here; finished shards stay finished, so the same command goes on from there. A shard that cannot
+    be read at all (`Unreadable`) does not stop the others; it is raised at the end. Where a worker is killed, what it
+    had in work is done again by new ones, once. Workers die with this process, whatever ends it.
 
     Args:
         function: importable by name (a top-level function, or a `functools.partial` of one), since workers are fresh
@@ -52,26 +82,81 @@ def run_shards(
             `workers` then caps the tasks in flight.
         label: what the progress bar calls the work.
         threads: workers on this machine are threads of this process: for work that leaves Python's lock alone.
+
+    Raises:
+        Unreadable: not one document could be read of a shard; all others are done.
+        WorkerKilled: workers are killed again and again.
     """
     if cluster == "ray":
-        return _on_ray(function, shards, workers, label)
+        return _readable(_on_ray(function, shards, workers, label))
     if workers == 1 or len(shards) <= 1:
-        return [function(shard) for shard in progress(shards, len(shards), label, "shards")]
-    kept = None if threads else _kept.get()
-    with contextlib.nullcontext(kept) if kept else _pool(min(workers, len(shards)), threads) as pool:
-        futures = [pool.submit(function, shard) for shard in shards]
+        with one_listing_each():
+            return _readable([_call(function, shard) for shard in progress(shards, len(shards), label, "shards")])
+    kept = _kept.get()
+    if threads or kept is None:
+        own = _Workers(min(workers, len(shards))) if not threads else None
+        with own.pool if own else _pool(min(workers, len(shards)), threads=True) as pool:
+            return _readable(_in_workers(pool, own, function, shards, label))
+    return _readable(_in_workers(kept.pool, kept, function, shards, label))
+
+
+def _in_workers(
+    pool: Executor, workers: _Workers | None, function: Callable[[Shard], Any], shards: Sequence[Shard], label: str
+) -> list[Any]:
+    results: dict[int, Any] = {}
+    for last in (False, True):
+        left = [number for number in range(len(shards)) if number not in results]
+        futures = {number: pool.submit(_call, function, shards[number]) for number in left}
         try:
-            return [future.result() for future in progress(futures, len(futures), label, "shards")]
+            for number in progress(left, len(left), label, "shards"):
+                results[number] = futures[number].result()
+            break
+        except BrokenProcessPool:
+            if last or workers is None:
+                raise WorkerKilled(
+                    "worker processes were killed (too little memory?); finished shards stay finished, and the same "
+                    "command goes on from there"
+                ) from None
+            log.warning("a worker process was killed; what was in work is done again")
+            results |= {number: one.result() for number, one in futures.items() if _ended_well(one)}
+            pool = workers.renew()
         except BaseException:
             pool.shutdown(wait=False, cancel_futures=True)
             raise
+    return [results[number] for number in range(len(shards))]
+
+
+def _ended_well(future: Future[Any]) -> bool:
+    return future.done() and not future.cancelled() and future.exception() is None
+
+
+def _readable(results: list[Any]) -> list[Any]:
+    """The results, if no shard was unreadable."""
+    failed = [result for result in results if isinstance(result, Unreadable)]
+    if failed:
+        more = f" (and {len(failed) - 1} more shards)" if len(failed) > 1 else ""
+        raise Unreadable(f"{failed[0]}{more}; the other shards are done")
+    return results
 
 
 def _pool(workers: int, threads: bool) -> Executor:
     if threads:
         return ThreadPoolExecutor(workers)
     # spawn: a forked child would inherit locks of threads (OpenMP, tokenizers) that do not exist in it
-    return ProcessPoolExecutor(workers, mp_context=multiprocessing.get_context("spawn"))
+    return ProcessPoolExecutor(workers, mp_context=multiprocessing.get_context("spawn"), initializer=_begin_worker)
+
+
+def _begin_worker() -> None:
+    """Let this worker die with its parent, whatever ends that: a worker that lives on holds memory and locks."""
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        threading.Thread(target=_follow, args=(parent.sentinel,), daemon=True).start()
+    keep_listings()
+
+
+def _follow(sentinel: int) -> None:
+    multiprocessing.connection.wait([sentinel])
+    os.kill(os.getpid(), signal.SIGKILL)
 
 
 def _on_ray(function: Callable[[Shard], Any], shards: Sequence[Shard], workers: int, label: str) -> list[Any]:
@@ -80,7 +165,7 @@ def _on_ray(function: Callable[[Shard], Any], shards: Sequence[Shard], workers: 
     except ImportError:
         raise ValueError("cluster=ray needs the `cluster` extra: pip install -e .[cluster]") from None
     ray.init(ignore_reinit_error=True, log_to_driver=False)
-    task = ray.remote(_call)  # takes functions only, and the work may be a `functools.partial`
+    task = ray.remote(_call_on_ray)  # takes functions only, and the work may be a `functools.partial`
     work = ray.put(function)
     results: dict[int, Any] = {}
     running: dict[Any, int] = {}
@@ -98,7 +183,15 @@ def _on_ray(function: Callable[[Shard], Any], shards: Sequence[Shard], workers: 
 
 
 def _call(function: Callable[[Shard], Any], shard: Shard) -> Any:
-    return function(shard)
+    try:
+        return function(shard)
+    except Unreadable as error:
+        return error
+
+
+def _call_on_ray(function: Callable[[Shard], Any], shard: Shard) -> Any:
+    keep_listings()  # a process of Ray serves one command only
+    return _call(function, shard)
 
 
 def find_gpus() -> list[str]:

@@ -18,7 +18,8 @@ from common.config import HOW, Out, RunConfig
 from common.engines.config import EngineConfig, TransformersEngineConfig
 from common.engines.open import check_engine, open_engine
 from common.engines.requests import Engine, Request
-from common.pools.documents import encode, read_rows
+from common.pools.documents import read_rows
+from common.pools.repair import encode
 from eval.story.plans import extract_plan, with_plan_block
 from eval.story.prompts import END_OF_CHAPTER, LENGTH_TASK
 

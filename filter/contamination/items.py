@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from pydantic import Field
 
 from common.config import CommaList, RunConfig
-from common.pools.documents import read_lines
+from common.pools.lines import read_lines
 from common.pools.storage import exists, is_folder, list_files
 from filter.ngrams import NgramHasher
 

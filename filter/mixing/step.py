@@ -6,23 +6,25 @@ each output shard takes the documents whose keys fall into its range, and sorts 
 """
 
 import io
-import json
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-import orjson
 from numpy.typing import NDArray
 
 from common.hashing import hash_id
-from common.pools.documents import encode, form_of, open_lines, read_documents, write_documents
+from common.pools.documents import form_of, open_lines, read_documents
+from common.pools.inputs import place_of
+from common.pools.lines import Taken
+from common.pools.marks import mark_done, read_done
+from common.pools.repair import decode, encode
 from common.pools.shards import Shard
-from common.pools.storage import atomic_write, join, open_read, read_bytes
+from common.pools.storage import Written, atomic_write, join, open_read, read_bytes, sweep_once
 from filter.mixing.shares import Share
 from filter.mixing.versions import page_hash
 from filter.selection.cut import Columns, keep
-from filter.steps import Stats, finished
+from filter.steps import Stats
 
 KEY, OFFSET, LENGTH, COPY, TOKENS = range(5)
 """Columns of an index: the key that orders the mix, where the line lies (bytes), which copy it is, its tokens."""
@@ -67,17 +69,21 @@ def index_shard(shard: Shard, job: MixJob, source: str, share: Share, dropped: N
     Returns:
         Documents and tokens that go into the mix, and documents dropped by reason.
     """
-    done = finished(shard, join(job.folder, source), job.config_hash)
+    folder = join(job.folder, source)
+    name = f"{shard.name}.index.npy"
+    done = read_done(folder, shard.name, job.config_hash, source=shard.path, outputs=[name])
     if done is not None:
         return done
+    place, taken = place_of(shard.path), Taken()
     cut_columns = pool_columns([shard], job.seed)[0] if share.cut else None
     once_more = keep(share.cut, cut_columns, shard.index) if share.cut and cut_columns else None
-    stats: Stats = {"shard": shard.name, "docs_in": 0, "docs_out": 0, "copies": 0, "tokens": 0, "drops": {}}
+    stats: Stats = {"docs_in": 0, "docs_out": 0, "copies": 0, "tokens": 0, "drops": {}}
     rows: list[tuple[int, ...]] = []
     offset = 0
     with open_read(shard.path) as lines:
         for number, line in enumerate(lines):
-            document = orjson.loads(line)
+            taken.update(line)
+            document = decode(line)
             copies = share.whole + int(once_more is not None and once_more[number])
             if len(dropped) and _contains(dropped, page_hash(document)):
                 copies, reason = 0, "other_version_kept"
@@ -97,10 +103,9 @@ def index_shard(shard: Shard, job: MixJob, source: str, share: Share, dropped: N
     index = np.array(rows, np.uint64).reshape(-1, 5)
     with atomic_write(_index_path(job, source, shard)) as target:
         np.save(target, index[np.argsort(index[:, KEY], kind="stable")], allow_pickle=False)
-    stats["config_hash"] = job.config_hash
-    with atomic_write(join(job.folder, f"{source}/{shard.name}.stats.json")) as target:
-        target.write(json.dumps(stats).encode())
-    return stats
+    known = {"place": place, "bytes": taken.bytes, "digest": taken.digest()}
+    outputs = {name: target.sum()}
+    return mark_done(folder, shard.name, stats, job.config_hash, source=known, outputs=outputs)
 
 
 def gather_shard(shard: Shard, job: MixJob, shards: Sequence[tuple[str, Shard]], number: int) -> Stats:
@@ -112,7 +117,8 @@ def gather_shard(shard: Shard, job: MixJob, shards: Sequence[tuple[str, Shard]],
         shards: all shards of the selected pools, with their source.
         number: of output shards.
     """
-    done = finished(shard, job.output, job.config_hash)
+    name = shard.name + job.form
+    done = read_done(job.output, shard.name, job.config_hash, outputs=[name])
     if done is not None:
         return done
     began = time.monotonic()
@@ -123,25 +129,26 @@ def gather_shard(shard: Shard, job: MixJob, shards: Sequence[tuple[str, Shard]],
         tokens += int(rows[:, TOKENS].sum())
         lines += _read_lines(one, rows)
     lines.sort()  # by key, then by content: documents that share an id have an order too
-    path = join(job.output, shard.name + job.form)
+    path = join(job.output, name)
+    sweep_once(job.output)
     if form_of(path) == ".parquet":
-        write_documents(path, (orjson.loads(line) for _, line in lines))
+        from common.pools.parquet import write_parquet
+
+        written = write_parquet(path, lambda: (decode(line) for _, line in lines))[1]
     else:
-        with open_lines(path) as target:
+        files: list[Written] = []
+        with open_lines(path, files) as target:
             for start in range(0, len(lines), 256):
                 target.write(b"".join(line for _, line in lines[start : start + 256]))
+        written = files[0].sum()
     stats = {
-        "shard": shard.name,
         "docs_in": len(lines),
         "docs_out": len(lines),
         "drops": {},
         "tokens": tokens,
         "seconds": round(time.monotonic() - began, 3),
-        "config_hash": job.config_hash,
     }
-    with atomic_write(join(job.output, f"{shard.name}.stats.json")) as target:
-        target.write(json.dumps(stats, indent=1).encode())
-    return stats
+    return mark_done(job.output, shard.name, stats, job.config_hash, outputs={name: written})
 
 
 def _range(index: NDArray[np.uint64], shard: int, number: int) -> NDArray[np.uint64]:
@@ -161,7 +168,7 @@ def _read_lines(shard: Shard, rows: NDArray[np.uint64]) -> Iterator[tuple[int, b
         for key, offset, length, copy, _ in rows.tolist():
             source.seek(offset)
             line = source.read(length)
-            yield key, (encode(orjson.loads(line) | {"copy": copy}) if copy else line)
+            yield key, (encode(decode(line) | {"copy": copy}) if copy else line)
 
 
 def _index_path(job: MixJob, source: str, shard: Shard) -> str:

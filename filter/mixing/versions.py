@@ -1,13 +1,15 @@
 """Pages kept as organic and recycled: which form stays."""
 
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
 from common.hashing import hash_id
+from common.pools.documents import read_documents
+from common.pools.shards import Shard
 
 
 def page_of(document: Mapping[str, Any]) -> str | None:
@@ -65,3 +67,35 @@ def settle_versions(
     np.maximum.at(best, (recycled[shared].astype(int), places[shared]), scores[shared])
     organic_wins = best[0] > best[1]
     return len(both), both[~organic_wins], both[organic_wins]
+
+
+def settle_sources(
+    shards: Mapping[str, Sequence[Shard]],
+    fields: Mapping[str, str | None],
+    prefer: Literal["allow", "prefer_best", "prefer_recycled"],
+) -> tuple[int, dict[str, NDArray[np.uint64]]]:
+    """How many pages are kept in both forms, and per source which pages stay out for their other form.
+
+    Args:
+        shards: source → its selected pool.
+        fields: source → its score.
+        prefer: see `settle_versions`.
+
+    Raises:
+        ValueError: a source holds both forms where it matters which one a page has.
+    """
+    if len(shards) == 1:
+        return 0, {name: np.array([], np.uint64) for name in shards}
+    parts = {
+        name: versions((one for shard in of for one in read_documents(shard.path, shard.index)), fields[name])
+        for name, of in shards.items()
+    }
+    pages, scores, recycled = (np.concatenate(columns) for columns in zip(*parts.values(), strict=True))
+    both, organic, recycled_out = settle_versions(pages, scores, recycled, prefer)
+    drops = {}
+    for name, (_, _, is_recycled) in parts.items():
+        # a source is all organic or all recycled; one that holds both kinds is refused only where it would matter
+        if prefer != "allow" and len(set(is_recycled.tolist())) > 1:
+            raise ValueError(f"{name} holds organic and recycled documents; give each its own source")
+        drops[name] = recycled_out if len(is_recycled) and is_recycled[0] else organic
+    return both, drops

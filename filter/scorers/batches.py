@@ -84,6 +84,9 @@ class ScorePoolConfig(RunConfig):
     cluster: Annotated[Literal["local", "ray"], HOW] = "local"
     """Where the shards are worked on."""
 
+    verify: Annotated[bool, HOW] = False
+    """Of finished shards compare the outputs' digests too, not only their lengths."""
+
     @model_validator(mode="after")
     def _has_scorers(self) -> "ScorePoolConfig":
         fields = [scorer.field for scorer in self.all_scorers()]
@@ -105,7 +108,9 @@ def score_shard(shard: Shard, config: ScorePoolConfig, identity: str) -> dict[st
         return score_documents(documents, [open_quality_scorer(scorer) for scorer in config.all_scorers()])
 
     # batches end with their part, so that a resumed run forms the same ones
-    return process_shard(shard, config.out, transform, config_hash=identity, restart_each_part=True)
+    return process_shard(
+        shard, config.out, transform, config_hash=identity, restart_each_part=True, verify=config.verify
+    )
 
 
 def _batches(items: Iterable[Document], size: int) -> Iterator[list[Document]]:

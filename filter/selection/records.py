@@ -5,10 +5,10 @@ from functools import lru_cache
 from typing import Any
 
 import numpy as np
-import orjson
 
 from common.hashing import hash_id
-from common.pools.documents import read_lines
+from common.pools.lines import read_lines
+from common.pools.repair import decode
 from common.pools.shards import Shard
 from common.pools.storage import join
 from filter.selection.cut import Columns
@@ -23,7 +23,7 @@ def records_path(folder: str, shard: Shard) -> str:
 
 def read_records(path: str) -> Iterator[dict[str, Any]]:
     """The score records of one shard, in its documents' order."""
-    return (orjson.loads(line) for line in read_lines(path))
+    return (decode(line) for line in read_lines(path))
 
 
 def columns_of(records: Iterable[Mapping[str, Any]], field: str | None, ties: bool) -> Columns:

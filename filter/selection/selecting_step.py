@@ -10,8 +10,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from common.hashing import step_hash
-from common.pools.documents import Document, open_lines
-from common.pools.exactly_once import Result
+from common.pools.documents import Document
+from common.pools.exactly_once import Result, with_own
+from common.pools.inputs import Record
 from common.pools.shards import Shard
 from filter.selection.cut import Columns, Cut, keep
 from filter.selection.histogram import Histogram, linear_bins
@@ -77,11 +78,12 @@ def select_shard(shard: Shard, job: SelectJob) -> Stats:
 class Along:
     """A selection made while its shard is scored, from the documents at hand."""
 
-    def __init__(self, shard: Shard, job: SelectJob, target: IO[bytes]) -> None:
+    def __init__(self, draft: Draft, job: SelectJob, target: IO[bytes]) -> None:
         self.job = job
-        self.draft = Draft(shard, job.folder, job.hash)
+        self.draft = draft
         self.target = target
         self.whole = False
+        self.source: Record | None = None
 
     def take(self, documents: Sequence[Document], records: Sequence[Document]) -> None:
         """Write what the cut keeps of some documents with their score records."""
@@ -98,6 +100,7 @@ class Along:
         self.whole = self.draft.stats["docs_in"] == scored["docs_out"]
         for reason, number in scored["drops"].items():
             self.draft.drop(reason, number)
+        self.source = (scored.get("files") or {}).get("input")
 
 
 class _NotWhole(Exception):
@@ -111,12 +114,13 @@ def selecting_along(shard: Shard, job: SelectJob | None) -> Iterator[Along | Non
         yield None
         return
     with contextlib.suppress(_NotWhole):
-        with open_lines(Draft(shard, job.folder, job.hash).path) as target:
-            selection = Along(shard, job, target)
+        draft = Draft(shard, job.folder, job.hash)
+        with draft.open() as target:
+            selection = Along(draft, job, target)
             yield selection
             if not selection.whole:
                 raise _NotWhole  # the file is not kept
-        selection.draft.commit()
+        draft.commit(selection.source)
 
 
 def _chosen(document: Document, record: Document, score: float, kept: bool, job: SelectJob) -> Result:
@@ -141,10 +145,7 @@ def _route(score: float, job: SelectJob) -> str:
 def _selected(document: Document, record: Document, source: str) -> Document:
     scores = {field: score for field, score in record["scores"].items() if score is not None}
     tokens = {"token_count": record["tokens"]} if "tokens" in record else {}
-    own = document.get("source")
-    # a pool's own `source` field is not lost
-    moved = {"source_before": own} if own is not None and own != source else {}
-    return {**document, **scores, **tokens, **moved, "source": source}
+    return with_own(document, {**scores, **tokens, "source": source})
 
 
 def selection_figures(rule: All | Threshold | Fraction | Budget, cut: Cut) -> dict[str, Any]:

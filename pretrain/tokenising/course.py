@@ -4,16 +4,14 @@ Everything unfinished lies in `<output>/.work`. A set is finished when its `data
 of it has its final name, or all that are needed to go on still lie in the work folder.
 """
 
-import fcntl
 import hashlib
 import json
 import logging
 import os
 import shutil
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -23,6 +21,9 @@ import fsspec
 
 from common.config import config_hash
 from common.pools.documents import read_documents
+from common.pools.inputs import refuse_overlap, unchanged
+from common.pools.lock import alone
+from common.pools.marks import read_mark
 from common.pools.shards import Shard, list_shards
 from common.pools.stats import add_stats
 from common.pools.storage import exists
@@ -61,16 +62,17 @@ def tokenize(config: TokenizeConfig) -> dict[str, Any]:
     """
     began = time.monotonic()
     shards = pool_shards(config.input)
+    refuse_overlap(config.output, [*config.input, *(shard.path for shard in shards)])
     tokenizer = load_tokenizer(config.tokenizer, config.eot, config.bos, config.pad)
     if config.add_bos and tokenizer.bos is None:
         raise ValueError(f"{config.tokenizer} has no BOS token to add; give one with bos=TOKEN")
     plan = plan_digest(config, tokenizer.sha256, shards)
     output = Path(config.output)
-    done = _finished(output, plan)
+    done = _finished(output, plan, shards)
     if done is None:
         work = output / ".work"
         work.mkdir(parents=True, exist_ok=True)
-        with Run(run_folder(output, "tokenize"), config, seed=config.seed) as run, _alone(work):
+        with Run(run_folder(output, "tokenize"), config, seed=config.seed) as run, alone(work, str(output)):
             job = EncodeJob(
                 tokenizer=tokenizer,
                 engine="tokenizers",
@@ -118,19 +120,20 @@ def plan_digest(config: TokenizeConfig, tokenizer_sha256: str, shards: Sequence[
     return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
-def _finished(output: Path, plan: str) -> dict[str, Any] | None:
+def _finished(output: Path, plan: str, shards: Sequence[Shard]) -> dict[str, Any] | None:
     description = output / DESCRIPTION
     if not description.exists():
         return None
-    done = json.loads(description.read_text(encoding="utf-8"))
+    done = read_mark(str(description))
     if done.get("config_hash") != plan:
         raise ValueError(
             f"{output} holds a set made from other input or settings (hash {done.get('config_hash')}, now {plan}); "
             "choose another output folder, or delete this one"
         )
-    shutil.rmtree(output / ".work", ignore_errors=True)
     manifest = [line for line in (output / MANIFEST).read_text(encoding="utf-8").split("\n") if line]
     stats = [json.loads(path.read_text(encoding="utf-8")) for path in sorted(output.glob("*.stats.json"))]
+    _compare(output, manifest, stats, shards)
+    shutil.rmtree(output / ".work", ignore_errors=True)
     return {
         **done,
         "documents": sum(one["docs_out"] for one in stats),
@@ -139,15 +142,22 @@ def _finished(output: Path, plan: str) -> dict[str, Any] | None:
     }
 
 
-@contextmanager
-def _alone(work: Path) -> Iterator[None]:
-    """Keep a second process of this machine off the folder; a killed process lets go by itself."""
-    with (work / "lock").open("wb") as handle:
-        try:
-            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise ValueError(f"another process is working on {work.parent}") from None
-        yield
+def _compare(output: Path, manifest: Sequence[str], stats: Sequence[dict[str, Any]], shards: Sequence[Shard]) -> None:
+    """Whether a finished set is still whole, and made from the shards as they are now; older sets know only sizes.
+
+    Raises:
+        ValueError: it is not.
+    """
+    for line in manifest:
+        name = json.loads(line)["shard"]
+        if not (output / f"{name}.bin").exists():
+            raise ValueError(f"{output / name}.bin is gone; delete {output} to make the set anew")
+    known = {one["shard"]: one.get("files", {}).get("input") for one in stats}
+    for shard in shards:
+        if known.get(shard.name) and not unchanged(shard.path, known[shard.name]):
+            raise ValueError(
+                f"{shard.path} changed since {output} was made from it; choose another output, or delete this one"
+            )
 
 
 def _make(config: TokenizeConfig, job: EncodeJob, shards: list[Shard], output: Path) -> dict[str, Any]:

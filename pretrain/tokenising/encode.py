@@ -4,13 +4,11 @@ Work is committed run by run: the run's bytes are on the disk before the state f
 one. After a kill the files are cut back to what the state counts and reading goes on behind the last document in it.
 """
 
-import base64
-import fcntl
 import json
+import logging
 import os
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
@@ -18,8 +16,12 @@ from typing import Any, Literal
 import numpy as np
 import numpy.typing as npt
 
-from common.pools.documents import Document, encode, read_positions
+from common.pools.documents import Document, ShardReader
+from common.pools.inputs import unchanged
+from common.pools.lock import wait
+from common.pools.marks import Unreadable, reject_row
 from common.pools.shards import Shard
+from common.pools.stats import count_into, documents_in
 from common.runs.folder import write_json
 from common.tokens.token_set import id_dtype
 from common.tokens.tokenizers import (
@@ -35,6 +37,8 @@ from common.tokens.tokenizers import (
 )
 from pretrain.tokenising.packing import best_fit, cut, join_documents, pad_tail
 from pretrain.tokenising.shuffle import ENTRY, Runs, append_run, context_keys
+
+log = logging.getLogger("repro")
 
 Pack = Literal["file", "stream", "best_fit"]
 Tail = Literal["pad", "drop"]
@@ -85,6 +89,8 @@ class State:
     rejects_bytes: int = 0
     stats: dict[str, Any] = field(default_factory=dict)
     done: bool = False
+    input: dict[str, Any] = field(default_factory=dict)
+    """What tells the shard's file, as far as it was read (`common.pools.inputs`); empty in older states."""
 
 
 class ShardFiles:
@@ -119,23 +125,17 @@ def encode_shard(shard: Shard, job: EncodeJob) -> State:
         EngineMismatch: a sampled document has other ids than `tokenizers` gives.
         ValueError: an id is outside the vocabulary.
     """
-    with held(ShardFiles(job.work, shard.index).lock):
+    with wait(ShardFiles(job.work, shard.index).lock):
         work = _ShardWork(shard, job)
+        known = work.state.input
+        if known and not unchanged(shard.path, known, whole=work.state.done):
+            raise ValueError(
+                f"{shard.path} changed since it was begun; delete {Path(job.work).parent} to make the set anew, or "
+                "choose another output folder"
+            )
         if not work.state.done:
             work.run()
         return work.state
-
-
-@contextmanager
-def held(lock: Path) -> Iterator[None]:
-    """Wait until no other process works on the same files.
-
-    When the main process of a run is killed, its workers live on until their task is done; the next run must not write
-    beside them.
-    """
-    with lock.open("wb") as handle:
-        fcntl.flock(handle, fcntl.LOCK_EX)
-        yield
 
 
 class _ShardWork:
@@ -153,12 +153,19 @@ class _ShardWork:
         job, state = self.job, self.state
         encoder = open_encoder(job.engine, job.tokenizer, job.special_in_text)
         self._cut_back()
-        source = read_positions(self.shard.path, self.shard.index, self._reject, state.next_position)
-        for batch in _batches(source):
+        self.began = time.monotonic()  # the engine is there: start-up is over
+        how = (self._reject, self._repair, state.next_position, ("id", "text"))
+        self.reader = ShardReader(self.shard.path, self.shard.index, *how)
+        for batch in _batches(iter(self.reader)):
             self._add(batch, encoder)
             state.next_position = batch[-1][0] + 1
             if self.held >= RUN_TOKENS:
                 self._commit(last=False)
+        drops = state.stats["drops"]
+        if drops.get("broken_compression") and not documents_in(state.stats):
+            raise Unreadable(f"no document could be read from {self.shard.path}: it is damaged from its beginning")
+        if self.reader.broken:
+            log.warning("%s; what was read before is kept", self.reader.broken)
         self._commit(last=True)
 
     def _add(self, batch: list[tuple[int, Document]], encoder: Encoder) -> None:
@@ -241,6 +248,7 @@ class _ShardWork:
         state.stats["seconds"] += now - self.began
         self.began = now
         state.done = last
+        state.input = self.reader.taken()
         write_json(self.files.state, vars(state))
 
     def _commit_contexts(self, stream: Ids, *, last: bool) -> None:
@@ -280,12 +288,11 @@ class _ShardWork:
     def _reject(self, position: int, reason: str, raw: bytes) -> None:
         _count(self.state.stats, "docs_in", 1)
         _count(self.state.stats["drops"], reason, 1)
-        row: Document = {"position": position, "reason": reason}
-        try:
-            row["raw"] = raw.decode()
-        except UnicodeDecodeError:
-            row["raw_base64"] = base64.b64encode(raw).decode()
-        self.rejects.append(encode(row))
+        self.rejects.append(reject_row(position, reason, raw))
+
+    def _repair(self, position: int, name: str) -> None:
+        del position
+        count_into(self.state.stats, {"repaired": {name: 1}})
 
 
 def _batches(source: Iterator[tuple[int, Document]]) -> Iterator[list[tuple[int, Document]]]:
@@ -293,11 +300,12 @@ def _batches(source: Iterator[tuple[int, Document]]) -> Iterator[list[tuple[int,
     batch: list[tuple[int, Document]] = []
     chars = 0
     for position, document in source:
-        batch.append((position, document))
-        chars += len(document["text"]) + 256  # so that a pool of empty texts comes in batches too
-        if chars >= BATCH_CHARS:
+        # documents that share a line stay together, since work goes on from line to line
+        if chars >= BATCH_CHARS and position != batch[-1][0]:
             yield batch
             batch, chars = [], 0
+        batch.append((position, document))
+        chars += len(document["text"]) + 256  # so that a pool of empty texts comes in batches too
     if batch:
         yield batch
 

@@ -54,6 +54,8 @@ def finish(
         stats["seconds"] = round(stats["seconds"], 3)
         if shard.index == 0:
             stats["checked_at_start"] = note["checked"]
+        if state.input:
+            stats["files"] = {"input": state.input}
         if note["mismatch"]:
             stats["mismatch"] = note["mismatch"]
         rejects = ShardFiles(job.work, shard.index).rejects

@@ -8,10 +8,11 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from common.pools.lock import wait
 from common.pools.shards import Shard
 from common.runs.folder import write_json
 from common.tokens.token_set import Pads, pads_of, shard_name
-from pretrain.tokenising.encode import EncodeJob, held
+from pretrain.tokenising.encode import EncodeJob
 from pretrain.tokenising.shuffle import Piece, Runs, gather_piece, plan_pieces
 
 
@@ -67,7 +68,7 @@ def _pieces(work: Path, runs: list[Runs], capacity: int) -> list[Piece]:
 def _place_piece(task: Shard, pieces: list[Piece], runs: list[Runs], job: EncodeJob, shard_rows: int) -> Pads:
     """Write one piece's contexts to their final rows; returns (row in the whole set, pads). Doing it twice is safe."""
     marker = Path(job.work) / f"{task.name}.json"
-    with held(marker.with_suffix(".lock")):
+    with wait(marker.with_suffix(".lock")):
         if not marker.exists():
             write_json(marker, _write_piece(pieces[task.index], runs, job, shard_rows))
     return json.loads(marker.read_text(encoding="utf-8"))

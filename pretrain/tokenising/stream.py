@@ -13,9 +13,10 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from common.pools.lock import wait
 from common.pools.shards import Shard
 from common.runs.folder import write_json
-from pretrain.tokenising.encode import RUN_TOKENS, EncodeJob, ShardFiles, held
+from pretrain.tokenising.encode import RUN_TOKENS, EncodeJob, ShardFiles
 from pretrain.tokenising.packing import pad_tail
 from pretrain.tokenising.shuffle import Runs, append_run, context_keys
 
@@ -34,7 +35,7 @@ def cut_shard(shard: Shard, job: EncodeJob, tokens: Sequence[int]) -> dict[str, 
         `{run_lengths, contexts, pads, tokens_dropped}`.
     """
     files = ShardFiles(job.work, shard.index)
-    with held(files.lock):
+    with wait(files.lock):
         return _cut_shard(shard, job, tokens, files)
 
 

@@ -7,7 +7,7 @@ from typing import Any
 
 from transformers import PreTrainedTokenizerBase
 
-from common.pools.documents import read_lines
+from common.pools.lines import read_lines
 
 log = logging.getLogger(__name__)
 

@@ -29,7 +29,7 @@ SCRIPT = {"GLIBC_TUNABLES": "glibc.malloc.hugetlb=1"}
 BARE = """
 import sys, time
 import fasttext, orjson
-from common.pools.documents import read_lines
+from common.pools.lines import read_lines
 from common.pools.documents import write_documents
 from common.pools.shards import list_shards
 from filter.quality import normalize

@@ -14,6 +14,7 @@ import pytest
 
 from common.config import load
 from common.pools.documents import read_documents, write_documents
+from common.pools.lock import wait
 from common.pools.shards import list_shards
 from common.tokens.token_set import open_rows, read_manifest_lines
 from common.tokens.tokenizers import load_tokenizer, open_encoder
@@ -226,10 +227,10 @@ def test_a_run_waits_for_what_a_killed_one_left_working(tmp_path):
     done = threading.Event()
 
     def second():
-        with encode_shard.held(tmp_path / "lock"):
+        with wait(tmp_path / "lock"):
             done.set()
 
-    with encode_shard.held(tmp_path / "lock"):  # as a worker whose parent is dead
+    with wait(tmp_path / "lock"):  # as a worker whose parent is dead
         thread = threading.Thread(target=second)
         thread.start()
         assert not done.wait(0.3)

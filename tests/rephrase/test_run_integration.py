@@ -199,7 +199,7 @@ def test_a_killed_greedy_command_gives_the_same_bytes(tiny_model, sentences, roo
         (["0", "9", "input=IN"], "has shards 0 to 4; 0 to 9 were asked for"),
         (["0", "1", "input=NOWHERE"], "no pool at NOWHERE"),
         (["0", "1", "input=IN", "max_char=5"], "unknown key 'max_char', did you mean 'max_chars'?"),
-        (["0", "1", "input=IN", "output=IN"], "input's own folder"),
+        (["0", "1", "input=IN", "output=IN"], "is the input"),
         (["0", "1", "input=IN", "engine=transformers", "model=./nowhere"], "no model at ./nowhere"),
         (["0", "1", "input=IN", "engine.url=http://127.0.0.1:9/v1"], "no server at http://127.0.0.1:9/v1"),
     ],

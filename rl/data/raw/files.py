@@ -10,7 +10,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from common.pools.documents import read_lines
+from common.pools.lines import read_lines
 
 LINES = (".jsonl", ".jsonl.gz", ".jsonl.zst", ".jsonl.zstd")
 FORMS = (*LINES, ".json", ".parquet", ".csv", ".zip")

@@ -7,7 +7,8 @@ import json
 from collections.abc import Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
-from common.pools.documents import open_lines, read_lines
+from common.pools.documents import open_lines
+from common.pools.lines import read_lines
 from common.pools.storage import atomic_write, exists, is_folder, list_files, open_read
 from rl.data.rows import guru_files, schema
 from rl.data.rows.guru_files import Rows

@@ -226,8 +226,9 @@ def test_another_model_behind_the_same_path_is_another_configuration(model, tmp_
     main(command)
     train_fasttext([{"text": "x", "label": 1}, {"text": "y", "label": 0}], path)
     open_quality_scorer.cache_clear()
-    with pytest.raises(SystemExit):
+    with pytest.raises(SystemExit) as stop:
         main(command)
+    assert stop.value.code == 2
     assert "another configuration" in capsys.readouterr().err
 
 
