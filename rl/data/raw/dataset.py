@@ -86,7 +86,7 @@ class DataSet:
     """What a raw record looks like, for the message when none is found."""
 
     revision: str = "main"
-    files: Mapping[str, tuple[str, ...]] = field(default_factory=lambda: {"train": ("*",)})
+    files: Mapping[str, tuple[str, ...]] = field(default_factory=lambda: {"train": ("*.jsonl", "*.parquet", "*.json")})
     """Split to the patterns of its files' names below the source; the first split is the default."""
 
     shares: Mapping[str, tuple[float, float]] = field(default_factory=dict)

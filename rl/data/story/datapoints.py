@@ -10,7 +10,8 @@ A folder of `.txt` books is split into chapters; books, not chapters, are held o
 `{dataset_name}_{split}.jsonl` (datapoints, in the published form), `{split}.jsonl` (`prompt`, `messages`, `reference`:
 what `rl.data.rows.conversations` reads), `{split}_messages.jsonl` (chats whose last turn is the chapter: what `rl.sft`
 reads) and `data.json`, which counts what was left out by its reason. Given a folder with such datapoints (the
-original's `setup_rl_data.py --data_dir --dataset_name --tokenizer_name`), it begins there.
+original's `setup_rl_data.py --data_dir --dataset_name --tokenizer_name`), it begins there; a datapoint may also be a
+chat, `{"messages": [...]}`, whose last turn is the gold text: its policy plans after the turns before.
 
 Differs from the paper:
     1. The scoring prompt is the same with and without a plan, which stands under a heading at its end.
@@ -34,6 +35,7 @@ from common.engines.config import EngineConfig
 from common.pools.documents import read_rows, write_documents
 from common.runs.folder import write_json
 from eval.story.prompts import chapter_messages, plan_messages
+from rl.data.rows.conversations import normalise
 from rl.data.story.books import split_chapters
 
 Datapoint = dict[str, Any]
@@ -197,6 +199,9 @@ def some_words(text: str, count: int, seed: str) -> str:
 
 def reason_to_drop(datapoint: Datapoint, config: StoryConfig, count: Count) -> str:
     """Why a datapoint gives no row, "" if it does: the filters of the paper, in their order."""
+    if _is_chat(datapoint):
+        _, reason = normalise(datapoint, "plan")
+        return reason or _too_long(to_row(datapoint, config), config, count)
     missing = [field for field in (*NEEDED, *config.wanted()) if not datapoint.get(field)]
     if missing:
         return f"no_{missing[0]}"
@@ -212,7 +217,15 @@ def reason_to_drop(datapoint: Datapoint, config: StoryConfig, count: Count) -> s
         return "chapter_too_long"
     if len(datapoint["story_text"].split()) >= config.max_chapter_words * config.last_n:
         return "story_too_long"
-    row = to_row(datapoint, config)
+    return _too_long(to_row(datapoint, config), config, count)
+
+
+def _is_chat(datapoint: Datapoint) -> bool:
+    """Whether a datapoint is a chat whose last turn is the chapter, without the parts that ours have."""
+    return "story_text" not in datapoint and bool(datapoint.get("messages"))
+
+
+def _too_long(row: Row, config: StoryConfig, count: Count) -> str:
     for messages in (row["prompt"], row["messages"]):
         if sum(len(message["content"].split()) for message in messages) >= config.max_prompt_words:
             return "prompt_too_many_words"
@@ -223,6 +236,8 @@ def reason_to_drop(datapoint: Datapoint, config: StoryConfig, count: Count) -> s
 
 def to_row(datapoint: Datapoint, config: StoryConfig) -> Row:
     """A training row: the policy plans after `prompt`, the chapter is scored after `messages`."""
+    if _is_chat(datapoint):
+        return normalise(datapoint, "plan")[0] | {"data_source": "story", "ability": "writing"}
     told = {key: value for key, value in datapoint.items() if key not in OPTIONAL.values() or key in config.wanted()}
     hidden = () if config.writer_knows_synopsis else ("next_chapter_synopsis",)
     writer = {key: value for key, value in told.items() if key not in hidden}
@@ -271,7 +286,7 @@ def datapoints(config: StoryConfig, drops: Counter[str]) -> dict[str, list[Datap
         return {
             split: [row for _, row in read_rows(str(path))] if path.is_file() else [] for split, path in files.items()
         }
-    books = {path.stem: path.read_text(encoding="utf-8") for path in sorted(folder.glob("*.txt"))}
+    books = {path.stem: _text(path) for path in sorted(folder.glob("*.txt"))}
     if not books:
         raise ValueError(f"{config.source} holds neither books (*.txt) nor {config.dataset_name}_train.jsonl")
     made = {name: book_datapoints(name, text, config) for name, text in books.items()}
@@ -283,6 +298,13 @@ def datapoints(config: StoryConfig, drops: Counter[str]) -> dict[str, list[Datap
         drops.update(add_notes(made, chapters, config.engine, config.model, config.wanted()))
     splits = split_books(list(made), config)
     return {split: [point for name in names for point in made[name]] for split, names in splits.items()}
+
+
+def _text(path: Path) -> str:
+    try:
+        return path.read_text(encoding="utf-8")
+    except UnicodeDecodeError as error:
+        raise ValueError(f"{path} is no UTF-8 text (byte {error.start}); save it as UTF-8") from None
 
 
 def build(config: StoryConfig, count: Count) -> dict[str, Any]:
@@ -315,6 +337,6 @@ def main(argv: list[str] | None = None) -> None:
 
     with usage_errors():
         figures = build(config, token_counter(config.tokenizer))
-    if not figures["train"]:
-        fail(f"{config.source}: no training row is kept; left out: {figures['drops']}", code=1)
+    if not any(figures[split] for split in SPLITS):
+        fail(f"{config.source}: no row is kept; left out: {figures['drops']}", code=1)
     print(json.dumps(figures))  # noqa: T201

@@ -255,3 +255,32 @@ def test_the_six_novels_give_rows_without_an_engine(shared_data, tmp_path, root,
     points = 12 + 28 + 59 + 61 + 12 + 34 - 6  # chapters that have one before them
     assert sum(figures[split] for split in ("train", "val", "test")) + sum(figures["drops"].values()) == points
     assert figures["test"] == 8 and figures["drops"]["early_chapter"] == 6 and figures["drops"]["last_chapters"] == 12
+
+
+def test_chats_whose_last_turn_is_the_chapter_are_datapoints_too(tmp_path, capsys):
+    turns = [{"role": "system", "content": "A writer."}, {"role": "user", "content": "What comes next?"}]
+    chats = [{"messages": [*turns, {"role": "assistant", "content": f"Chapter {at}."}]} for at in range(3)]
+    chats.append({"messages": turns})
+    lines = "".join(json.dumps(chat) + "\n" for chat in chats)
+    (tmp_path / "story_dataset_train.jsonl").write_text(lines)
+    main(["story", f"source={tmp_path}", f"out={tmp_path / 'out'}"])
+    figures = json.loads(capsys.readouterr().out)
+    assert (figures["train"], figures["drops"]) == (3, {"no_prompt": 1})
+    row = json.loads((tmp_path / "out" / "train.jsonl").read_text().splitlines()[0])
+    assert row["reference"] == "Chapter 0."
+    assert row["messages"] == turns
+    assert row["prompt"][-1]["content"].startswith("What comes next?")
+    assert "In summary: " in row["prompt"][-1]["content"]
+
+
+def test_nothing_kept_and_no_utf8_are_one_line(tmp_path, capsys):
+    (tmp_path / "story_dataset_train.jsonl").write_text('{"story_text": "x"}\n')
+    with pytest.raises(SystemExit) as ended:
+        main(["story", f"source={tmp_path}", f"out={tmp_path / 'out'}"])
+    assert ended.value.code == 1
+    assert "no row is kept" in capsys.readouterr().err
+    (tmp_path / "books").mkdir()
+    (tmp_path / "books" / "a.txt").write_bytes("caf\u00e9".encode("latin-1"))
+    with pytest.raises(SystemExit):
+        main(["story", f"source={tmp_path / 'books'}", f"out={tmp_path / 'out'}"])
+    assert "a.txt is no UTF-8 text (byte 3)" in capsys.readouterr().err

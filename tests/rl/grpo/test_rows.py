@@ -1,5 +1,7 @@
 """The order of training rows: a function of seed, epoch and position."""
 
+import json
+
 import pytest
 import torch
 from hypothesis import given
@@ -48,3 +50,22 @@ def test_a_loader_of_the_second_epoch_brings_its_rows(opened):
     resumed = trainer.get_train_dataloader()
     resumed.set_epoch(1)
     assert [row["row_index"] for batch in resumed for row in batch] == seen[1]
+
+
+def test_columns_that_the_first_row_lacks_are_there(tmp_path):
+    from types import SimpleNamespace
+
+    from rl.data.rows.conversations import ConversationsConfig
+    from rl.grpo.rows import dataset
+
+    turns = [{"role": "user", "content": "q"}]
+    rows = [{"id": "a", "prompt": turns}, {"id": "b", "prompt": turns, "text": "T", "reference": "4"}]
+    path = tmp_path / "rows.jsonl"
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    tokenizer = SimpleNamespace(apply_chat_template=lambda *_, **__: {"input_ids": [1, 2]})
+    prompt = SimpleNamespace(prompt_file="", name="", system="", no_think=False)
+    config = SimpleNamespace(prompt=prompt, data=ConversationsConfig(), max_prompt_length=10)
+    found, dropped = dataset(path, config, tokenizer)
+    assert dropped == 0
+    assert found["reference"][:] == [None, "4"]
+    assert found["text"][:] == [None, "T"]
