@@ -1,0 +1,1 @@
+"""Questions that repeat each other, or that hold what an evaluation set asks."""
