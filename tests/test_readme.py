@@ -1,30 +1,119 @@
-"""What the README names is there."""
+"""What the READMEs name is there and answers; they are short, and their sentences are."""
 
 import re
+import statistics
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
 ROOT = Path(__file__).parents[1]
-READMES = [ROOT / "README.md", *sorted(ROOT.glob("rephrase/*/README.md"))]
+MAIN = ROOT / "README.md"
+READMES = [
+    MAIN,
+    ROOT / ".github/CONTRIBUTING.md",
+    ROOT / "tests/bench/README.md",
+    *sorted(
+        path
+        for room in ("common", "eval", "filter", "rephrase", "pretrain", "rl")
+        for path in (ROOT / room).rglob("README.md")
+    ),
+]
+ROOMS = "common|eval|filter|rephrase|pretrain|rl"
+MOST_LINES, MOST_LINES_BESIDE = 220, 150
+MEDIAN_WORDS = 20
 
 
-@pytest.mark.parametrize("readme", READMES, ids=lambda path: path.relative_to(ROOT).as_posix())
-def test_every_script_module_config_and_picture_it_names_exists(readme):
-    text = readme.read_text(encoding="utf-8")
-    paths = re.findall(r"\b(?:scripts|configs|tests|common|eval|filter|rephrase|pretrain|rl)/[\w./*=-]*\w\*?", text)
-    paths += [
-        f"configs/{area}/{name}" for area, name in re.findall(r"`(rl|rephrase|filter|eval)/([\w*]+\.yaml)`", text)
+def name(path):
+    return path.relative_to(ROOT).as_posix()
+
+
+def text_of(readme):
+    return readme.read_text(encoding="utf-8")
+
+
+def modules_of(text):
+    return re.findall(rf"python3? -m ((?:{ROOMS})\.[\w.]*\w)", text)
+
+
+def door(module):
+    path = ROOT / module.replace(".", "/")
+    return path / "__main__.py" if path.is_dir() else path.with_suffix(".py")
+
+
+def paths_of(text):
+    text = re.sub(r"/[^\s`|]*\bNAME\b[^\s`|]*", "/", text)  # a name that the reader chooses
+    paths = re.findall(rf"(?<![\w./-])(?:scripts|configs|tests|{ROOMS})/[\w./*=-]*[\w*/]", text)
+    return paths + [
+        f"configs/{room}/{file}" for room, file in re.findall(r"`(rl|rephrase|filter|eval)/([\w*]+\.yaml)`", text)
     ]
-    modules = re.findall(r"python3? -m ((?:common|eval|filter|rephrase|pretrain|rl)\.[\w.]*\w)", text)
-    doors = [module.replace(".", "/") for module in modules]
-    paths += [f"{door}/__main__.py" if (ROOT / door).is_dir() else f"{door}.py" for door in doors]
-    pictures = re.findall(r"!\[[^\]]*\]\(([^)]+)\)", text)
-    missing = [path for path in paths if not list(ROOT.glob(path))]
-    missing += [picture for picture in pictures if not (readme.parent / picture).is_file()]
+
+
+def sentences(text):
+    """Sentences of the prose, as lists of words: no code, tables, headings and pictures."""
+    text = re.sub(r"```.*?```", "\n\n", text, flags=re.DOTALL)
+    prose = "\n".join("" if line.startswith(("|", "#", "!", "    ")) else line for line in text.splitlines())
+    found = []
+    for paragraph in re.split(r"\n\s*\n|\n(?=- |\d+\. )", prose):
+        found += [one.split() for one in re.split(r"(?<=[.!?:])\s+", paragraph.strip())]
+    return [one for one in found if len(one) > 1]
+
+
+@pytest.mark.parametrize("readme", READMES, ids=name)
+def test_every_script_module_config_and_picture_it_names_exists(readme):
+    text = text_of(readme)
+    missing = [path for path in paths_of(text) if not list(ROOT.glob(path)) and not list(readme.parent.glob(path))]
+    missing += [module for module in modules_of(text) if not door(module).is_file()]
+    links = re.findall(r"\]\(([^)#\s]+)[^)]*\)", text)
+    missing += [link for link in links if "://" not in link and not (readme.parent / link).exists()]
     assert not missing
 
 
-def test_the_figures_are_filled_in():
-    for readme in READMES:
-        assert "@@" not in readme.read_text(encoding="utf-8"), readme
+@pytest.mark.parametrize("readme", READMES, ids=name)
+def test_it_is_short_and_so_are_its_sentences(readme):
+    text = text_of(readme)
+    lines = text.count("\n")
+    assert lines <= (MOST_LINES if readme == MAIN else MOST_LINES_BESIDE)
+    assert statistics.median(len(one) for one in sentences(text)) <= MEDIAN_WORDS
+    assert "@@" not in text
+
+
+def test_the_prose_of_a_text_is_found():
+    text = "# No\n\nOne two three. Four\nfive:\n\n```\nno no\n```\n\n| no | no |\n\n    no no\n\n- Six seven.\n- Eight nine!\n"
+    assert [len(one) for one in sentences(text)] == [3, 2, 2, 2]
+
+
+def commands(text):
+    """Each `python -m` and `bash scripts/` command with its arguments, from code blocks, indented lines and backticks."""
+    text = text.replace("\\\n", " ")
+    spoken = re.findall(r"`([^`\n]+)`", re.sub(r"```.*?```", "", text, flags=re.DOTALL))
+    for line in [*text.splitlines(), *spoken]:
+        found = re.match(r"\s*(?:[A-Z_]+=\S+ )*(?:python -m|bash) (\S+)(.*)", line.strip("`"))
+        if found:
+            yield found[1], re.sub(r"\s#.*", "", found[2])
+
+
+def test_every_module_and_script_named_answers_help():
+    named = {module for readme in READMES for module in modules_of(text_of(readme))}
+    # one process for all modules: each would import the same again
+    program = f"""
+import contextlib, importlib, io, pathlib, sys
+for name in {sorted(named)}:
+    door = name + ".__main__" if pathlib.Path(*name.split(".")).is_dir() else name
+    with contextlib.redirect_stdout(io.StringIO()) as out:
+        try:
+            importlib.import_module(door).main(["--help"])
+        except SystemExit as stop:
+            if stop.code not in (0, None):
+                print("exit", stop.code, name, file=sys.stderr)
+    if len(out.getvalue()) < 40:
+        print("no help", name, file=sys.stderr)
+"""
+    done = subprocess.run([sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr) == (0, "")
+    scripts = {path for readme in READMES for path in re.findall(r"\bscripts/\w+\.sh\b", text_of(readme))}
+    for script in sorted(scripts):
+        done = subprocess.run(["bash", script, "--help"], cwd=ROOT, capture_output=True, text=True, check=False)
+        assert done.returncode == 0, script
+        assert "Usage" in done.stdout, script
