@@ -24,7 +24,7 @@ from typing import Annotated, Any
 from pydantic import Field, model_validator
 
 from common.command import entry_point, fail, parse
-from common.config import HOW, RunConfig
+from common.config import ADDED, HOW, RunConfig
 from common.model_server import api_key, healthy, is_loopback
 
 EVERYWHERE = ("0.0.0.0", "::")
@@ -36,7 +36,7 @@ class ServeConfig(RunConfig):
     model: str
     """Model folder or hub name; clients ask for it by this name."""
 
-    host: str = "127.0.0.1"
+    host: Annotated[str, ADDED] = "127.0.0.1"
     """Address to serve on; `0.0.0.0` for other machines too. Any but this machine's own needs `api_key_env`."""
 
     port: int = Field(8000, ge=1, le=65535)
