@@ -1,27 +1,69 @@
-"""What tells one model folder from another: digests of its config and weights."""
+"""Where a model lies, and what tells one model folder from another: digests of its config and weights."""
 
 import hashlib
 import os
 from pathlib import Path
 
+ROOT = Path(__file__).parents[1]
+"""Where this toolkit lies: the checkout, or the folder it was installed into."""
+
+OWN = ("common", "configs", "eval", "filter", "pretrain", "rephrase", "rl", "runs")
+"""First parts of names that can only mean a folder of this toolkit, or of a run of it."""
+
+
+def find_model(name: str) -> str:
+    """A model's folder, or its name on a hub; a server's address stays as it is.
+
+    `rephrase/tiny` is found from any folder. `owner/name` is a hub's name unless it can only be meant as a folder: it
+    begins with `.`, `/` or `~`, has more than one slash, or its first part is a folder here or one of this toolkit's.
+
+    Raises:
+        ValueError: a folder is meant, and there is none; or no hub may be asked (HF_HUB_OFFLINE=1).
+    """
+    if "://" in name:
+        return name
+    folder = Path(name).expanduser()
+    if name and folder.exists():
+        return str(folder)
+    first = name.split("/")[0]
+    if first in OWN and (ROOT / name / "config.json").is_file():
+        return str(ROOT / name)
+    meant = name.startswith((".", "/", "~")) or name.count("/") > 1 or first in OWN or Path(first).is_dir()
+    if meant or not name:
+        raise ValueError(f"no model at {name}: name a Hugging Face folder (it holds config.json) or a hub's owner/name")
+    if os.environ.get("HF_HUB_OFFLINE") == "1":
+        raise ValueError(f"no model folder {name}, and HF_HUB_OFFLINE=1 keeps the hub out")
+    return name
+
+
 WHOLE_FILE_BYTES = 1 << 28
-"""Weights files up to this size are hashed whole; of larger ones the first and last 16 MiB and the size."""
+"""Larger weights files are read once for as long as they stay as they are: their digest is remembered."""
 
 
 def model_hash(folder: str) -> str:
-    """SHA-256 over a folder's config and weights files: changes with the model, not with its path."""
+    """SHA-256 over a folder's config and weights files, all of their bytes: the model's own, wherever it lies."""
     digest = hashlib.sha256()
     for path in sorted(Path(folder).iterdir()):
         if path.name == "config.json" or path.suffix in (".safetensors", ".bin"):
             digest.update(f"{path.name} {path.stat().st_size}\n".encode())
-            with path.open("rb") as file:
-                if path.stat().st_size <= WHOLE_FILE_BYTES:
-                    digest.update(hashlib.file_digest(file, "sha256").digest())
-                else:
-                    digest.update(file.read(1 << 24))
-                    file.seek(-(1 << 24), os.SEEK_END)
-                    digest.update(file.read())
+            digest.update(_file_digest(path))
     return digest.hexdigest()
+
+
+def _file_digest(path: Path) -> bytes:
+    """SHA-256 of a file; a large one's is remembered in this process while inode, size and time stay the same."""
+    found = path.stat()
+    key = (found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns)
+    if key not in _REMEMBERED:
+        with path.open("rb") as file:
+            digest = hashlib.file_digest(file, "sha256").digest()
+        if found.st_size <= WHOLE_FILE_BYTES:
+            return digest
+        _REMEMBERED[key] = digest
+    return _REMEMBERED[key]
+
+
+_REMEMBERED: dict[tuple[int, int, int, int], bytes] = {}
 
 
 IDENTIFYING = ("*.safetensors", "config.json")
@@ -39,6 +81,5 @@ def model_identity(model: str, revision: str | None = None) -> str:
     digest = hashlib.sha256()
     for path in sorted({path for pattern in IDENTIFYING for path in folder.glob(pattern)}):
         digest.update(path.name.encode())
-        with path.open("rb") as source:
-            digest.update(hashlib.file_digest(source, "sha256").digest())
+        digest.update(_file_digest(path))
     return f"sha256:{digest.hexdigest()}"

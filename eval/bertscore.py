@@ -17,6 +17,7 @@ from pydantic import Field
 
 from common.command import entry_point, parse, usage_errors
 from common.config import RunConfig
+from common.weights import find_model
 
 if TYPE_CHECKING:
     pass
@@ -61,7 +62,7 @@ def main(argv: list[str] | None = None) -> None:
         if not texts:
             raise ValueError(f"no documents in {config.pool}")
         try:
-            tokenizer = AutoTokenizer.from_pretrained(config.model)
+            tokenizer = AutoTokenizer.from_pretrained(find_model(config.model))
         except OSError as error:
             raise ValueError(f"no tokenizer at {config.model} ({str(error).splitlines()[0]})") from None
     lengths = [len(tokenizer.encode(text, add_special_tokens=True, verbose=False)) for text in texts]

@@ -18,6 +18,7 @@ from pydantic import Field
 
 from common.command import entry_point, parse, usage_errors
 from common.config import HOW
+from common.weights import find_model
 from eval.likelihood.spans import Unwritable
 from eval.likelihood.trunks import Trunk
 from rl.grpo.config import RLConfig, RowsConfig
@@ -45,7 +46,7 @@ def fill(config: BaselinesConfig) -> dict[str, int]:
     from rl.rewards.kinds import open_rewards
     from rl.scoring.models import SavedModels, bind, likelihood_rewards
 
-    tokenizer = AutoTokenizer.from_pretrained(config.model)
+    tokenizer = AutoTokenizer.from_pretrained(find_model(config.model))
     store = BaselineStore(config.baselines_file)
     rewards = [reward for reward in likelihood_rewards(open_rewards(config.rewards)) if reward.config.baseline_by]
     if not rewards:

@@ -21,6 +21,7 @@ from common.command import entry_point, parse, usage_errors
 from common.config import HOW, Out
 from common.pools.documents import write_documents
 from common.pools.lines import read_lines
+from common.weights import find_model
 from rephrase.text.prompts import SENTINEL
 from rl.grpo.config import RLConfig
 from rl.rewards.base import Batch, Reward, combine, failure, message_text, parts
@@ -66,7 +67,7 @@ def _bind(config: ScorePairsConfig, rewards: Sequence[Reward]) -> None:
 
         from rl.scoring.baselines import BaselineStore
 
-        tokenizer = AutoTokenizer.from_pretrained(config.model)
+        tokenizer = AutoTokenizer.from_pretrained(find_model(config.model))
         bind(rewards, SavedModels(config), tokenizer, BaselineStore(config.baselines_file, writes=False))
 
 

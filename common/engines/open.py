@@ -1,10 +1,10 @@
 """Open the engine that a config names, or say in one line what is missing (check_engine)."""
 
-import os
 from pathlib import Path
 
 from common.engines.config import EngineConfig, ServerEngineConfig, TransformersEngineConfig, VLLMEngineConfig
 from common.engines.requests import Engine
+from common.weights import find_model
 
 
 def open_engine(config: EngineConfig, model: str) -> Engine:
@@ -46,9 +46,6 @@ def check_engine(config: EngineConfig, model: str) -> None:
 
         if importlib.util.find_spec("vllm") is None:
             raise ValueError("engine vllm: the vllm package is not installed here (pip install -e .[gpu])")
-    looks_like_path = model.startswith((".", "/", "~")) or model.count("/") > 1
-    if looks_like_path or Path(model).exists():
-        if not (Path(model) / "config.json").is_file():
-            raise ValueError(f"no model at {model}: a Hugging Face folder holds config.json")
-    elif os.environ.get("HF_HUB_OFFLINE") == "1":
-        raise ValueError(f"no model folder {model}, and HF_HUB_OFFLINE=1 keeps the hub out")
+    found = find_model(model)
+    if Path(found).exists() and not (Path(found) / "config.json").is_file():
+        raise ValueError(f"no model at {model}: a Hugging Face folder holds config.json")

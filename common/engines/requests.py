@@ -19,6 +19,8 @@ from dataclasses import dataclass
 from types import TracebackType
 from typing import Any, Literal
 
+from common.weights import find_model
+
 Message = Mapping[str, Any]
 FinishReason = Literal["stop", "length", "error"]
 
@@ -182,7 +184,7 @@ def load_tokenizer(folder: str) -> Any:
     from transformers import AutoTokenizer
 
     try:
-        return AutoTokenizer.from_pretrained(folder)
+        return AutoTokenizer.from_pretrained(find_model(folder))
     except OSError as error:
         raise ValueError(f"no tokenizer at {folder}: {error}") from None
 

@@ -5,13 +5,13 @@ here a row that ends is taken out of the batch and its cache, and each draws fro
 """
 
 import time
-from pathlib import Path
 from typing import Any
 
 import torch
 
 from common.engines.config import TransformersEngineConfig
 from common.engines.requests import Completion, Engine, Request, load_tokenizer, too_long
+from common.weights import find_model
 
 
 class _Row:
@@ -48,8 +48,7 @@ class TransformersEngine(Engine):
         self._threads_before = torch.get_num_threads()
         if config.threads and self.device.type == "cpu":
             torch.set_num_threads(config.threads)
-        path = str(Path(model)) if Path(model).exists() else model
-        self.lm = AutoModelForCausalLM.from_pretrained(path, dtype=dtype).to(self.device).eval()
+        self.lm = AutoModelForCausalLM.from_pretrained(find_model(model), dtype=dtype).to(self.device).eval()
         text_config = self.lm.config.get_text_config()
         self.max_model_len = getattr(text_config, "max_position_embeddings", None)
         self.end_ids = _end_ids(self.lm, self.tokenizer)

@@ -7,6 +7,7 @@ from typing import Any
 
 from common.engines.config import VLLMEngineConfig
 from common.engines.requests import Completion, Engine, Request, load_tokenizer, too_long
+from common.weights import find_model
 
 
 class VLLMEngine(Engine):
@@ -22,7 +23,7 @@ class VLLMEngine(Engine):
         }
         self.engine = LLMEngine.from_engine_args(
             EngineArgs(
-                model=model,
+                model=find_model(model),
                 dtype=config.dtype,
                 tensor_parallel_size=config.tensor_parallel_size,
                 gpu_memory_utilization=config.gpu_memory_utilization,

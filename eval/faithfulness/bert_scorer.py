@@ -3,6 +3,8 @@
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
+from common.weights import find_model
+
 if TYPE_CHECKING:
     import torch
 
@@ -46,8 +48,8 @@ class BertScorer:
         from transformers import AutoModel, AutoTokenizer
 
         self.device = device or ("cuda" if torch.cuda.is_available() else "cpu")
-        self.tokenizer = AutoTokenizer.from_pretrained(model)
-        self.model = AutoModel.from_pretrained(model, dtype=torch.float32).to(self.device).eval()
+        self.tokenizer = AutoTokenizer.from_pretrained(find_model(model))
+        self.model = AutoModel.from_pretrained(find_model(model), dtype=torch.float32).to(self.device).eval()
         layers = self.model.config.num_hidden_layers
         if layer > layers:
             raise ValueError(f"{model} has {layers} layers, not {layer}")

@@ -22,6 +22,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from common.command import entry_point, parse, usage_errors
 from common.config import HOW, Out
+from common.weights import find_model
 from eval.likelihood.config import ScorerConfig
 from eval.likelihood.open import open_scorer
 from eval.likelihood.trunks import Branch, Trunk
@@ -75,7 +76,7 @@ def _trunks(rows: Sequence[dict[str, Any]], model: str) -> Iterator[Trunk]:
 
                 from eval.likelihood.spans import encode_continuation, encode_start
 
-                tokenizer = AutoTokenizer.from_pretrained(model)
+                tokenizer = AutoTokenizer.from_pretrained(find_model(model))
             ids = encode_start(tokenizer, row["context"])
             texts = row["continuations"]
             yield Trunk(ids, [Branch(len(ids), encode_continuation(tokenizer, text)) for text in texts])

@@ -9,6 +9,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from common.weights import find_model
+
 MASKED = ("sdpa", "eager", "flex_attention")
 """Attention implementations of transformers that take a mask of ours."""
 
@@ -19,7 +21,9 @@ def load_model(model: str | Path, dtype: str = "auto", device: str = "auto") -> 
 
     if device == "auto":
         device = "cuda" if torch.cuda.is_available() else "cpu"
-    loaded = AutoModelForCausalLM.from_pretrained(model, dtype=dtype if dtype == "auto" else getattr(torch, dtype))
+    loaded = AutoModelForCausalLM.from_pretrained(
+        find_model(model), dtype=dtype if dtype == "auto" else getattr(torch, dtype)
+    )
     return loaded.to(device).eval()
 
 

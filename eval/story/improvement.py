@@ -8,6 +8,7 @@ from typing import Annotated, Any, Literal
 
 from common.config import HOW, Out, RunConfig
 from common.pools.documents import write_documents
+from common.weights import find_model
 from eval.likelihood.config import ScorerConfig
 from eval.likelihood.open import open_scorer
 from eval.likelihood.trunks import Trunk
@@ -59,7 +60,7 @@ def improvement(config: ImprovementConfig) -> dict[str, Any]:
     if unknown is not None:
         raise ValueError(f"{config.completions} has a completion of {unknown!r}, which is not in {config.rows}")
     used = list(dict.fromkeys(row["id"] for row in completions))
-    tokenizer = AutoTokenizer.from_pretrained(config.tokenizer or config.model)
+    tokenizer = AutoTokenizer.from_pretrained(find_model(config.tokenizer or config.model))
     neutral = NEUTRAL_PLAN if config.baseline == "neutral" else ""
 
     def trunk(name: str, plan: str) -> Trunk:

@@ -15,6 +15,7 @@ from trl import GRPOConfig
 
 from common.config import config_hash
 from common.runs.folder import Run, write_json
+from common.weights import find_model
 from rl.grpo.journal import Journal, forget_after
 from rl.grpo.rows import build_data, dataset
 from rl.grpo.trainer import RewardTrainer, last_checkpoint
@@ -49,7 +50,7 @@ def train(config: "RLConfig") -> dict[str, Any]:
     if finished:
         log.info("%s is finished", out)
         return finished
-    tokenizer = AutoTokenizer.from_pretrained(config.model)
+    tokenizer = AutoTokenizer.from_pretrained(find_model(config.model))
     with state.main_process_first():
         figures = build_data(config, out / "data", tokenizer)
     train_rows, dropped = dataset(out / "data" / "train.jsonl", config, tokenizer)
@@ -94,7 +95,7 @@ def evaluate(config: "RLConfig") -> dict[str, float]:
         raise ValueError("val_only evaluates held-out rows, and data.eval_rows is 0")
     state = process_state()
     out = Path(config.out) / "val_only"
-    tokenizer = AutoTokenizer.from_pretrained(config.model)
+    tokenizer = AutoTokenizer.from_pretrained(find_model(config.model))
     with state.main_process_first():
         build_data(config, Path(config.out) / "data", tokenizer)
     rows, _ = dataset(Path(config.out) / "data" / "eval.jsonl", config, tokenizer)
@@ -135,7 +136,7 @@ def open_trainer(
     """The trainer of a run, with its rewards and callbacks."""
     rewards = open_rewards(config.rewards)
     model = AutoModelForCausalLM.from_pretrained(
-        config.model, dtype=torch.float32, attn_implementation=config.attention
+        find_model(config.model), dtype=torch.float32, attn_implementation=config.attention
     )
     trainer = RewardTrainer(
         config,

@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
-from common.weights import model_identity
+from common.weights import find_model, model_identity
 from eval.likelihood.config import ScorerConfig
 from eval.likelihood.open import open_scorer
 from eval.likelihood.trunks import Scorer
@@ -104,10 +104,10 @@ def identity(name: str, config: ScorerConfig) -> dict[str, Any]:
     if not name.startswith(("http://", "https://")):
         from transformers import AutoConfig
 
-        saved = AutoConfig.from_pretrained(name)
+        saved = AutoConfig.from_pretrained(find_model(name))
         dtype = str(saved.dtype or "float32").removeprefix("torch.") if dtype == "auto" else dtype
         revision = getattr(saved, "_commit_hash", None)
-    known = {"model": model_identity(name, revision), "dtype": dtype, "temperature": config.temperature}
+    known = {"model": model_identity(find_model(name), revision), "dtype": dtype, "temperature": config.temperature}
     return {**known, "mode": config.mode}
 
 
@@ -121,5 +121,8 @@ def check_vocabulary(name: str, policy: str) -> None:
         return
     from transformers import AutoTokenizer
 
-    if AutoTokenizer.from_pretrained(name).get_vocab() != AutoTokenizer.from_pretrained(policy).get_vocab():
+    if (
+        AutoTokenizer.from_pretrained(find_model(name)).get_vocab()
+        != AutoTokenizer.from_pretrained(find_model(policy)).get_vocab()
+    ):
         raise ValueError(f"{name} has another vocabulary than {policy}, whose token ids it would have to score")

@@ -21,6 +21,7 @@ from transformers import (
 from trl import SFTConfig, SFTTrainer
 
 from common.runs.folder import Run
+from common.weights import find_model
 from rl.sft.config import SFTRunConfig
 from rl.sft.copying_init import copying_init
 from rl.sft.curriculum import curriculum
@@ -32,7 +33,7 @@ log = logging.getLogger("repro")
 def train(config: SFTRunConfig) -> Path:
     """Train, log to the run folder, export; returns the exported folder."""
     set_seed(config.seed)
-    tokenizer = AutoTokenizer.from_pretrained(_tokenizer_source(config))
+    tokenizer = AutoTokenizer.from_pretrained(find_model(_tokenizer_source(config)))
     model = load_model(config, tokenizer)
     with Run(config.out, config, seed=config.seed) as run:
         files = {path: encode_file(path, tokenizer, config.max_length) for path in config.files()}
@@ -55,7 +56,7 @@ def load_model(config: SFTRunConfig, tokenizer: PreTrainedTokenizerBase) -> PreT
     """The model to start from: trained weights, or fresh ones of a configuration file, sized to the tokenizer."""
     dtype = torch.bfloat16 if config.precision == "bf16" else torch.float32
     if not config.model.endswith(".json"):
-        return AutoModelForCausalLM.from_pretrained(config.model, dtype=dtype)
+        return AutoModelForCausalLM.from_pretrained(find_model(config.model), dtype=dtype)
     values = json.loads(Path(config.model).read_text(encoding="utf-8"))
     shape = AutoConfig.for_model(
         **values,
