@@ -10,10 +10,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, TypeVar
 
+from rephrase.text.lines import DROP, EDITS, MARK, number_lines, show
+
 SENTINEL = "Here is a paraphrased version:"
 """A completion's text is what follows this line."""
 
 TEXT_SLOT = "{text}"
+
+MARKED = 64
+"""Numbers of lines that a small model's tokenizer holds as one entry each."""
 
 Message = dict[str, str]
 T = TypeVar("T")
@@ -29,6 +34,7 @@ PromptName = Literal[
     "nemotron_distill",
     "nemotron_extract",
     "nemotron_list",
+    "edit_lines",
 ]
 SystemName = Literal["assistant", "paraphraser", "none"]
 
@@ -57,9 +63,12 @@ class Prompt:
     tail: str
     """What follows the text."""
 
+    numbered: bool = False
+    """Show the text as numbered lines (`rephrase.text.lines`); the answer then is edits, not a text."""
+
     def fill(self, text: str) -> str:
         """The user turn for one text; the text itself is never read as a template."""
-        return f"{self.head}{text}{self.tail}"
+        return f"{self.head}{show(number_lines(text)) if self.numbered else text}{self.tail}"
 
     @classmethod
     def parse(cls, template: str) -> "Prompt":
@@ -122,6 +131,8 @@ def fixed_parts(names: Iterable[str] = ("repro",)) -> list[str]:
     A tokenizer that holds each as one entry (`pretrain.tokenizer`) makes a small model's prompts short.
     """
     parts = [part.strip() for name in names for part in (PROMPTS[name].head, PROMPTS[name].tail)]
+    if any(PROMPTS[name].numbered for name in names):
+        parts += [EDITS, f" {DROP}", *(MARK.format(number=number) for number in range(1, MARKED + 1))]
     return list(dict.fromkeys([*parts, *(line for line in SYSTEMS.values() if line), NO_THINK.strip(), SENTINEL]))
 
 
@@ -199,6 +210,18 @@ PROMPTS: dict[str, Prompt] = {
         "Read the text below and arrange its important facts, concepts and details as a well-ordered list with main "
         "entries and sub-entries.",
         "Now give the list.",
+    ),
+    # In the manner of arXiv:2409.17115 (ProX): decide per line, change nothing else.
+    "edit_lines": Prompt(
+        "Below is the text of a web page in numbered lines. Judge each line.\n"
+        "1. Drop what does not belong to the page's content: menus, headers, footers, badges, lists of links, contents "
+        "tables, notices, adverts, buttons, decorative lines.\n"
+        "2. Keep everything else as it stands, side remarks, headings and lists included.\n"
+        "3. Where such a fragment stands inside a line of content, cut only the fragment: quote it exactly.\n\n"
+        "Text:",
+        "\n\nAnswer with one line per numbered line: its number in brackets and then keep, or drop, or cut and the "
+        f"fragment. Begin your answer at once with: {EDITS}",
+        numbered=True,
     ),
 }
 """The registry: name to prompt."""
