@@ -26,14 +26,9 @@ class SFTRunConfig(RunConfig):
     model: str = "Qwen/Qwen3-4B"
     """Hugging Face folder or name, or a model configuration (`.json`) for fresh weights."""
 
-<<<<<<< HEAD:rl/sft/config.py
-    init: Literal["random", "copying"] = "random"
-    """Fresh weights: as transformers draws them, or with a circuit that copies (`rl.sft.copying_init`)."""
-=======
     init: Literal["random", "copying", "reading"] = "random"
-    """Fresh weights: as transformers draws them, with a circuit that copies (`pretrain.copying_init`), or with one that
-    also knows the numbered line a token stands in (`pretrain.reading_init`)."""
->>>>>>> 34ad97b (Line edits: numbered lines, kinds of lines, rows and fresh weights for them (before the move)):rl/sft.py
+    """Fresh weights: as transformers draws them, with a circuit that copies (`rl.sft.copying_init`), or with one that
+    also knows the numbered line a token stands in (`rl.sft.reading_init`)."""
 
     tokenizer: str | None = None
     """Hugging Face folder or name of the tokenizer; the model's if not given."""

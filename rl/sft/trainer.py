@@ -20,22 +20,15 @@ from transformers import (
 )
 from trl import SFTConfig, SFTTrainer
 
-<<<<<<< HEAD:rl/sft/trainer.py
 from common.runs.folder import Run
 from common.weights import find_model
+from rephrase.text.lines import MARK
+from rephrase.text.prompts import MARKED
 from rl.sft.config import SFTRunConfig
 from rl.sft.copying_init import copying_init
 from rl.sft.curriculum import curriculum
 from rl.sft.encoding import IGNORED, Encoded, encode_file
-=======
-from common.documents import read_lines
-from common.run import Run
-from pretrain.copying_init import copying_init
-from pretrain.reading_init import reading_init
-from rephrase.prompts import MARKED
-from rephrase.text.lines import MARK
-from rl.sft import SFTRunConfig
->>>>>>> 34ad97b (Line edits: numbered lines, kinds of lines, rows and fresh weights for them (before the move)):rl/sft_trainer.py
+from rl.sft.reading_init import reading_init
 
 log = logging.getLogger("repro")
 
@@ -83,8 +76,6 @@ def load_model(config: SFTRunConfig, tokenizer: PreTrainedTokenizerBase) -> PreT
     return model
 
 
-<<<<<<< HEAD:rl/sft/trainer.py
-=======
 def _marks(tokenizer: PreTrainedTokenizerBase) -> list[int]:
     """Entries of the tokenizer that begin a numbered line."""
     entries = tokenizer.get_added_vocab()
@@ -92,91 +83,6 @@ def _marks(tokenizer: PreTrainedTokenizerBase) -> list[int]:
     return [mark for mark in marks if mark is not None]
 
 
-def encode_file(path: str, tokenizer: PreTrainedTokenizerBase, max_length: int) -> list[Encoded]:
-    """Token ids and labels of a file's rows; rows over `max_length` are left out and counted in the log."""
-    encoded = encode_rows([json.loads(line) for line in read_lines(path)], tokenizer)
-    kept = [row for row in encoded if len(row["input_ids"]) <= max_length]
-    if len(kept) < len(encoded):
-        longer = len(encoded) - len(kept)
-        log.warning("%s: %d of %d rows are longer than %d tokens", path, longer, len(encoded), max_length)
-    if not kept:
-        raise ValueError(f"{path} holds no row of at most {max_length} tokens")
-    return kept
-
-
-def encode_rows(rows: Sequence[dict[str, Any]], tokenizer: PreTrainedTokenizerBase) -> list[Encoded]:
-    """Token ids of rows, and labels that ignore all but the last assistant turn, or nothing in plain text.
-
-    Raises:
-        ValueError: a row has neither `messages` that end in an assistant turn nor `text`, or the template renders a
-            prompt otherwise than the same prompt with its answer.
-    """
-    texts = [_prompt_and_answer(row, tokenizer) for row in rows]
-    # Two parts, so that no token spans the border: at inference the prompt is encoded alone too.
-    prompts, answers = (
-        tokenizer(list(part), add_special_tokens=False)["input_ids"] for part in zip(*texts, strict=True)
-    )
-    return [
-        {"input_ids": prompt + answer, "labels": [IGNORED] * len(prompt) + answer}
-        for prompt, answer in zip(prompts, answers, strict=True)
-    ]
-
-
-def _prompt_and_answer(row: dict[str, Any], tokenizer: PreTrainedTokenizerBase) -> tuple[str, str]:
-    """What bears no loss, and what does."""
-    messages = row.get("messages")
-    if not messages:
-        if "text" not in row:
-            raise ValueError(f"row {row.get('id')!r} has neither messages nor text")
-        return "", row["text"] + tokenizer.eos_token
-    if messages[-1]["role"] != "assistant":
-        raise ValueError(f"row {row.get('id')!r} does not end in an assistant turn")
-    prompt = tokenizer.apply_chat_template(messages[:-1], tokenize=False, add_generation_prompt=True)
-    whole = tokenizer.apply_chat_template(messages, tokenize=False)
-    if not whole.startswith(prompt):
-        raise ValueError("the chat template changes the prompt once its answer follows; give another template")
-    return prompt, whole[len(prompt) :]
-
-
-def batches_of(
-    rows: Sequence[int], lengths: Sequence[int], batch_tokens: int, rng: random.Random
-) -> Iterator[list[int]]:
-    """Batches of rows of similar length, for ever: shuffled rows, sorted within windows, batches shuffled again.
-
-    Args:
-        rows: numbers of the rows.
-        lengths: tokens per row, by row number.
-        batch_tokens: rows times longest row of a batch stay within this; a longer row is a batch of its own.
-        rng: decides the order.
-    """
-    average = sum(lengths[row] for row in rows) / len(rows)
-    window = max(1, round(SORTED_BATCHES * batch_tokens / average))
-    while True:
-        order = rng.sample(list(rows), len(rows))
-        for start in range(0, len(order), window):
-            part = sorted(order[start : start + window], key=lengths.__getitem__)
-            batches: list[list[int]] = [[]]
-            for row in part:
-                if batches[-1] and (len(batches[-1]) + 1) * lengths[row] > batch_tokens:
-                    batches.append([])
-                batches[-1].append(row)
-            rng.shuffle(batches)
-            yield from batches
-
-
-def _curriculum(config: SFTRunConfig, lengths: Sequence[int], ranges: dict[str, range]) -> list[list[int]]:
-    """Row numbers of every step's batch, stage after stage."""
-    rng = random.Random(config.seed)
-    batches: list[list[int]] = []
-    lengths = list(lengths)
-    for stage in config.stages:
-        rows = [row for path in stage.data for row in ranges[path]]
-        endless = batches_of(rows, lengths, stage.batch_tokens, rng)
-        batches += [next(endless) for _ in range(stage.steps)]
-    return batches
-
-
->>>>>>> 34ad97b (Line edits: numbered lines, kinds of lines, rows and fresh weights for them (before the move)):rl/sft_trainer.py
 class StagedTrainer(SFTTrainer):
     """SFTTrainer that takes its batches from a list, if that is not empty."""
 

@@ -1,37 +1,33 @@
-"""Rows for a rephraser that edits by line: pages with boilerplate in them, and which lines to drop or cut.
-
-Usage:
-    python -m rl.data.edit_rows configs/rl/data_tiny_edits.yaml pool=POOL documents=DOCUMENTS out=runs/tiny/data/edits.jsonl
-
-Three kinds of pages, cut into chunks as the rephrase stage cuts them:
-
-    seeded      a passage of a web page with seeded pieces of boilerplate between, around and inside its paragraphs
-    crawled     a longer run of a web page between blocks of boilerplate, as a crawler sees it
-    documents   README pages and reference text; their badges, links, contents tables and rules are what to drop
-
-A row holds `id`, `text`, `clean_text`, `noise` (kind and text of what is to go) and `messages`. Documents are split by
-hash of their id, as in `rl.data.rephrase`.
-"""
+"""Pages with boilerplate in them, and which lines to drop or cut: rows for a rephraser that edits by line."""
 
 import itertools
 import random
 import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from typing import Any, Literal
 
 from pydantic import Field
 
-from common.config import RunConfig, parse, usage_errors
-from common.documents import read_documents, write_documents
-from common.shards import list_shards
-from eval.line_kinds import line_kinds
-from rephrase.chunking import chunk
-from rephrase.prompts import SystemName, messages
+from common.config import RunConfig
+from common.pools.documents import read_documents
+from common.pools.shards import list_shards
+from eval.faithfulness.line_kinds import line_kinds
+from rephrase.text.chunking import chunk
 from rephrase.text.lines import apply_edits, number_lines, write_edits
-from rl.data.furniture import Stock, furniture
-from rl.data.noise import Noisy, Span, add_noise
-from rl.data.passages import Count, clean_runs, is_heading, is_item, is_prose, is_scrap, part_of, passages, sentences
-from rl.data.rephrase import token_counter
+from rephrase.text.prompts import SystemName, messages
+from rl.data.recycling.furniture import Stock, furniture
+from rl.data.recycling.noise import Noisy, Span, add_noise
+from rl.data.recycling.passages import (
+    Count,
+    clean_runs,
+    is_heading,
+    is_item,
+    is_prose,
+    is_scrap,
+    part_of,
+    passages,
+    sentences,
+)
 
 Row = dict[str, Any]
 Source = Literal["seeded", "crawled", "documents"]
@@ -308,15 +304,3 @@ def _row(key: str, text: str, page: Noisy, config: EditRowsConfig) -> Iterator[R
         "noise": [piece for piece in page.pieces() if piece["text"]],
         "messages": [*messages(text, "edit_lines", config.system), {"role": "assistant", "content": edits}],
     }
-
-
-def main(argv: Sequence[str] | None = None) -> None:
-    """Read the command line, then write the rows."""
-    config = parse(EditRowsConfig, __doc__, argv, plan=lambda config: {"reads": config.pool, "writes": config.out})
-    with usage_errors():
-        written = write_documents(config.out, build_rows(config, token_counter(config.tokenizer)))
-    print(f"{written} rows in {config.out}")  # noqa: T201
-
-
-if __name__ == "__main__":
-    main()

@@ -1,7 +1,7 @@
 """Fresh weights that copy and that know which numbered line a token stands in, so that verdicts per line are learnt soon.
 
 An answer of line edits (`rephrase.text.lines`) asks of token `[k]`: what does line k say? A small model finds out how to
-look that up late, after millions of tokens, as with copying (`pretrain.copying_init`, whose circuit this builds on).
+look that up late, after millions of tokens, as with copying (`rl.sft.copying_init`, whose circuit this builds on).
 Here one head of layer 0 attends to the latest mark and writes which it is beside the token (in the place of the token
 four back); four heads of layer 1 and four of layer 2 attend to all tokens of the same line, so that a mark in the answer
 sees the line's words at once, and the copying heads look for a fragment inside that line first.
@@ -11,7 +11,7 @@ import math
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from pretrain.copying_init import BACK, MATCH, MATCH_PAIRS, copying_init
+from rl.sft.copying_init import BACK, MATCH, MATCH_PAIRS, copying_init
 
 if TYPE_CHECKING:
     import torch
@@ -69,7 +69,7 @@ def _latest_mark(
     """Attend to the nearest mark before, and write at `place` which it is."""
     import torch
 
-    from pretrain.copying_init import _orthogonal
+    from rl.sft.copying_init import _orthogonal
 
     size, width = config.head_dim, config.hidden_size
     half, tokens, scale = size // 2, len(mark), math.sqrt(size)
@@ -102,7 +102,7 @@ def _content(head: int, size: int) -> "torch.Tensor":
 
 def _prefer_own_line(attention: Any, heads: int, place: int, config: Any, generator: "torch.Generator") -> None:
     """The copying heads match three tokens and the line in place of four tokens."""
-    from pretrain.copying_init import _orthogonal
+    from rl.sft.copying_init import _orthogonal
 
     size = config.head_dim
     for head in range(heads):
@@ -117,7 +117,7 @@ def _same_line(attention: Any, head: int, place: int, config: Any, generator: "t
     """Attend to all tokens of the same line alike, and hand on what stands there."""
     import torch
 
-    from pretrain.copying_init import _orthogonal
+    from rl.sft.copying_init import _orthogonal
 
     size, width = config.head_dim, config.hidden_size
     rows = slice(head * size, (head + 1) * size)

@@ -1,6 +1,6 @@
 """Blocks of boilerplate as they stand around real articles: columns of links, teasers, headlines, comments, forms.
 
-`rl.data.boilerplate` makes single pieces; a page as a crawler sees it begins and ends with dozens of lines of them.
+`rl.data.recycling.boilerplate` makes single pieces; a page as a crawler sees it begins and ends with dozens of lines of them.
 Titles and sentences come from other training pages, so that what tells a teaser from the article is where it stands
 and how it is cut, not its words.
 """
@@ -9,7 +9,7 @@ import random
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
-from rl.data.boilerplate import (
+from rl.data.recycling.boilerplate import (
     SEEN,
     advert,
     byline,
@@ -23,7 +23,7 @@ from rl.data.boilerplate import (
     share,
     tags,
 )
-from rl.data.boilerplate_words import NETWORKS, SECTIONS, TOPICS, cased, date, person, site, some
+from rl.data.recycling.boilerplate_words import NETWORKS, SECTIONS, TOPICS, cased, date, person, site, some
 
 
 class Stock(NamedTuple):
