@@ -3,6 +3,13 @@
 Usage:
     python -m eval.cleaning model=rephrase/tiny rows=runs/tiny/data/held_out.jsonl out=figures.json
 
+    python -m rephrase.run configs/rephrase/rephrase_tiny_cpu.yaml input=PAGES output=CLEANED
+    python -m eval.cleaning rows=PAGES recycled=CLEANED out=figures.json
+
+With `recycled`, what the rephrase stage made of the pages is measured, whatever prompt it ran. Pages with the article
+that a person marked (`gold`) give precision and recall of shared runs of four words (`eval.faithfulness.articles`),
+beside the page as it came and its lines of 20 words and more; pages with `clean_text` give the figures below.
+
 Rows (`python -m rl.data.rephrase`) carry `messages` (request and answer), `text`, `clean_text` and `noise`. Decoding is
 greedy. An answer that does not open as the row's own answer does, says that opening twice, or does not end counts as
 out of form; the other two figures are of the answers in form.
@@ -20,7 +27,9 @@ from common.engines.config import EngineConfig, TransformersEngineConfig
 from common.engines.open import open_engine
 from common.engines.requests import Request
 from common.pools.documents import read_documents, write_documents
+from common.pools.shards import read_pool
 from common.runs.folder import write_json
+from eval.faithfulness.articles import article_figures
 from eval.faithfulness.noise import cleaning_figures, read_answer
 
 
@@ -32,6 +41,9 @@ class CleaningConfig(RunConfig):
 
     rows: str = "runs/tiny/data/held_out.jsonl"
     """File of pages with their clean texts."""
+
+    recycled: str = ""
+    """The recycled pool of these pages; `model` then is not asked."""
 
     engine: EngineConfig = TransformersEngineConfig()
     """Back-end that generates."""
@@ -69,15 +81,40 @@ def clean_pages(config: CleaningConfig) -> list[dict[str, Any]]:
     return rows
 
 
+def recycled_pages(config: CleaningConfig) -> list[dict[str, Any]]:
+    """The rows with what the rephrase stage made of them as `output`, None where it dropped the page.
+
+    Raises:
+        ValueError: no row has a recycled page.
+    """
+    outputs = {str(page["id"]): page["text"] for page in read_pool(config.recycled)}
+    rows = list(islice(read_documents(config.rows), config.max_rows))
+    if not any(str(row["id"]) in outputs for row in rows):
+        raise ValueError(f"{config.recycled} has no page of {config.rows}")
+    return [{**row, "output": outputs.get(str(row["id"]))} for row in rows]
+
+
+def marked_articles(rows: list[dict[str, Any]]) -> dict[str, Any]:
+    """Figures of pages with a marked article: the cleaner, the page as it came, the best-known rule by line length."""
+    long = {row["id"]: "\n".join(line for line in row["text"].split("\n") if len(line.split()) >= 20) for row in rows}
+    versions = {
+        "": [(row["gold"], row["output"] or "") for row in rows],
+        "as_it_came/": [(row["gold"], row["text"]) for row in rows],
+        "lines_of_20_words/": [(row["gold"], long[row["id"]]) for row in rows],
+    }
+    return {f"{name}{key}": value for name, pages in versions.items() for key, value in article_figures(pages).items()}
+
+
 @entry_point
 def main(argv: list[str] | None = None) -> None:
     """Read the command line, generate, print and write the figures."""
     config = parse(CleaningConfig, __doc__, argv, plan=lambda config: {"reads": config.rows, "writes": config.out})
     with usage_errors():
-        rows = clean_pages(config)
-    figures = cleaning_figures(rows)
+        rows = recycled_pages(config) if config.recycled else clean_pages(config)
+    figures = marked_articles(rows) if all("gold" in row for row in rows) else cleaning_figures(rows)
+    width = 2 + max(map(len, figures))
     for name, value in figures.items():
-        print(f"{name:20} {value:.4f}" if isinstance(value, float) else f"{name:20} {value}")  # noqa: T201
+        print(f"{name:{width}} {value:.4f}" if isinstance(value, float) else f"{name:{width}} {value}")  # noqa: T201
     if config.out:
         write_json(config.out, figures)
         write_documents(str(Path(config.out).with_suffix(".jsonl")), rows)

@@ -7,9 +7,12 @@ from pydantic import Field, model_validator
 from common.config import HOW, Out, RunConfig
 from common.engines.config import EngineConfig, VLLMEngineConfig
 from common.runs.launch import Cluster
+from rephrase.gate.config import GateConfig
 from rephrase.health import HealthConfig
 from rephrase.text.chunking import MAX_CHARS, MIN_TAIL
 from rephrase.text.prompts import PromptName, SystemName
+
+LineKind = Literal["code", "table", "math", "link", "badge", "contents"]
 
 
 class RouteConfig(RunConfig):
@@ -85,11 +88,20 @@ class RephraseConfig(RunConfig):
     min_tail: int = Field(MIN_TAIL, ge=0)
     """A last chunk shorter than this borrows from the one before."""
 
+    verbatim: Annotated[list[LineKind], ADDED] = []
+    """Kinds of blocks that never reach the model and return as they stand: code, table, math, link, badge, contents."""
+
+    min_chunk_words: Annotated[int, ADDED] = Field(0, ge=0)
+    """A chunk of prose with fewer words passes as it stands too."""
+
     carry: Literal["none", "previous_output"] = "none"
     """`previous_output` shows each chunk the end of the rephrasing before it; a document's chunks then go in turn."""
 
     retries: int = Field(1, ge=0)
     """Further attempts, with new seeds, at a chunk whose completion is not usable."""
+
+    gate: Annotated[GateConfig, ADDED] = GateConfig()
+    """Checks of every chunk's faithfulness; all off by default."""
 
     on_bad_chunk: Literal["drop_document", "keep_organic", "drop_chunk"] = "drop_document"
     """What to do with a chunk that failed for good."""
@@ -139,4 +151,6 @@ class RephraseConfig(RunConfig):
             raise ValueError("select_best needs rollouts_per_document above 1")
         if self.carry != "none" and self.cut == "blind":
             raise ValueError("carry needs cut=pauses")
+        if (self.verbatim or self.min_chunk_words) and (self.cut == "blind" or self.carry != "none"):
+            raise ValueError("verbatim and min_chunk_words need cut=pauses and carry=none")
         return self

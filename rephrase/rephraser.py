@@ -13,11 +13,13 @@ from common.engines.requests import Completion, Engine, Request
 from common.pools.documents import Document
 from common.pools.exactly_once import Result
 from rephrase.config import RephraseConfig
+from rephrase.gate.checks import Gate
 from rephrase.health import Health
 from rephrase.text.chunking import Chunk, blind_chunks, chunk
 from rephrase.text.joining import LENGTHS, Job, Joiner, Piece
-from rephrase.text.postprocess import read_completion
-from rephrase.text.prompts import Message, messages, read_prompt_file
+from rephrase.text.postprocess import read_completion, unfaithful
+from rephrase.text.prompts import Message, answer_form, messages, read_prompt_file
+from rephrase.text.verbatim import Passage, cut_around
 
 SLACK_TOKENS = 8
 """A chunk beside its prompt may make a few tokens more than the two apart."""
@@ -47,6 +49,8 @@ class Rephraser:
         self.watch = watch
         self.count_tokens = engine.count_tokens if engine.tokenizer is not None else None
         self.joiner = Joiner(config, self.count_tokens)
+        self.gate = Gate(config.gate)
+        self.form = answer_form(config.prompt, config.prompt_file)
         self.prompt = read_prompt_file(config.prompt_file) if config.prompt_file else None
         self.max_tokens = self._chunk_tokens()
         # Greedy decoding gives the same completion again.
@@ -80,11 +84,18 @@ class Rephraser:
         """
         return _Pass(self).run(documents)
 
-    def cut(self, text: str) -> list[Chunk]:
+    def cut(self, text: str) -> list[Passage]:
         """A document's chunks."""
-        if self.config.cut == "blind":
-            return blind_chunks(text, self.config.max_chars)
-        return chunk(text, self.config.max_chars, self.config.min_tail, self.max_tokens, self.count_tokens)
+        config = self.config
+        if config.cut == "blind":
+            return [Passage(*part) for part in blind_chunks(text, config.max_chars)]
+
+        def cut(stretch: str) -> list[Chunk]:
+            return chunk(stretch, config.max_chars, config.min_tail, self.max_tokens, self.count_tokens)
+
+        if config.verbatim or config.min_chunk_words:
+            return cut_around(text, config.verbatim, config.min_chunk_words, cut)
+        return [Passage(*part) for part in cut(text)]
 
     def request(self, name: str, text: str, before: str | None, seed: int) -> Request:
         """Ask for a rephrasing of `text`, showing what came `before` if there is something to show."""
@@ -162,13 +173,16 @@ class _Pass:
         number = self.first + len(self.jobs)
         result = self._route(document)
         chunks = [] if result else self.rephraser.cut(document["text"])
-        todo = [index for index, part in enumerate(chunks) if part.text.strip()]
+        todo = [index for index, part in enumerate(chunks) if part.text.strip() and not part.kind]
         count = self.config.rollouts_per_document
-        if not todo and result is None:
+        if not any(part.text.strip() for part in chunks) and result is None:
             counts = {"chars_in": len(document["text"])}
             result = Result(reason="blank", counts=counts, aside=self.config.rejects, source=document)
         rollouts = [[Piece() for _ in chunks] for _ in range(count)]
-        self.jobs.append(Job(document, chunks, rollouts, count * len(todo), result))
+        job = Job(document, chunks, rollouts, count * len(todo), result)
+        if not todo and result is None:  # nothing but verbatim blocks
+            job.result = self.rephraser.joiner.finish(job)
+        self.jobs.append(job)
         for rollout in range(count):
             self.queue.extend((number, rollout, index) for index in (todo[:1] if self.in_turn else todo))
 
@@ -198,7 +212,13 @@ class _Pass:
         piece.seconds += completion.seconds
         piece.finish_reason = completion.finish_reason
         piece.error = completion.error
-        piece.reading = read_completion(completion.text, job.chunks[index].text, completion.finish_reason)
+        organic = job.chunks[index].text
+        reading = read_completion(completion.text, organic, completion.finish_reason, self.rephraser.form)
+        if reading.status == "ok":
+            piece.scores, check = self.rephraser.gate.judge(organic, reading.text)
+            if check:
+                reading = reading._replace(text="", status=unfaithful(check))
+        piece.reading = reading
         # The engine has retries of its own: what it could not answer would fail again.
         failed = piece.reading.status not in ("ok", "engine_error")
         if failed and piece.attempts < self.rephraser.attempts:

@@ -85,6 +85,7 @@ def read_batch(rows: Sequence[Row]) -> Batch:
         elif "organic_text" in row:
             completions.append(f"{SENTINEL}\n\n{row['text']}")
             columns["text"][number] = row["organic_text"]
+            columns.setdefault("answer_form", [None] * len(rows))[number] = "text"
         else:
             raise ValueError(f"row {row.get('id', number)!r} has neither 'completion' nor 'organic_text'")
     prompts = [row.get("prompt", "") for row in rows]

@@ -6,7 +6,10 @@ Usage:
     python -m eval.faithfulness PAIRS semantic_model=PATH        # adds BERTScore F1
 
 ORGANIC and RECYCLED are shard files or pools, joined by `id`. Writes one row per pair and prints a table. Rows that
-carry `clean_text` (made by `rl.data.rephrase`) also give the share of content kept and of noise removed.
+carry `clean_text` (made by `rl.data.rephrase`) also give the share of content kept and of noise removed. For a
+recycled pool with its records (`rephrase.chunks`) a second table tells of the pool as a whole: what became of the prose
+that went through the model, of verbatim blocks, of badge, link and contents lines, and of whole pages; its last line is
+the verdict.
 
 The measures are those of arXiv:2510.10681 as far as published; the rest, and all that need no model, are ours.
 `score_pair` is the one function behind reward, gate and report.
@@ -19,8 +22,10 @@ from pydantic import Field
 
 from common.command import entry_point, parse, usage_errors
 from common.config import HOW, Out, RunConfig
+from common.runs.folder import write_json
 from eval.faithfulness.measures import opening_collisions, score_pair
-from eval.faithfulness.pairs import read_pairs, summarize, table
+from eval.faithfulness.pairs import chunk_records, read_pairs, summarize, table
+from eval.faithfulness.recycled import figures_table, pool_figures
 
 
 class FaithfulnessConfig(RunConfig):
@@ -34,6 +39,9 @@ class FaithfulnessConfig(RunConfig):
 
     out: Annotated[str, HOW, Out()] = ""
     """JSONL file to write, one row of measures per pair; nothing is written if empty."""
+
+    figures: Annotated[str, HOW] = ""
+    """JSON file for the figures of the pool as a whole; nothing is written if empty."""
 
     semantic_model: str = ""
     """Folder or hub name of an encoder; adds BERTScore F1 as `semantic_f1` if given."""
@@ -69,9 +77,16 @@ def main(argv: list[str] | None = None) -> None:
     print(table(summary))  # noqa: T201
     collisions = opening_collisions(pair["text"] for pair in pairs)
     print(f"pairs {len(rows)}, opening collisions {collisions:.0f} per 1,000 documents")  # noqa: T201
+    lost = 0
     if config.recycled:
         lost = _count(config.organic) - len(rows)
         print(f"organic documents without a rephrasing (dropped as out of form, or not in the pool): {lost}")  # noqa: T201
+    if any(chunk_records(pair) for pair in pairs):
+        pages = ((pair["organic_text"], pair["text"], chunk_records(pair)) for pair in pairs)
+        figures = pool_figures(pages, max(lost, 0) if config.limit is None else 0)
+        print("\n" + figures_table(figures))  # noqa: T201
+        if config.figures:
+            write_json(config.figures, figures)
 
 
 def _count(pool: str) -> int:

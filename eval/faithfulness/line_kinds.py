@@ -45,9 +45,9 @@ GRID = re.compile(r"^[ \t]*\+(?:[-=]+\+)+[ \t]*$")
 SIMPLE_TABLE = re.compile(r"^[ \t]*={2,}(?:[ \t]+={2,})+[ \t]*$")
 CODE_MARK = re.compile(
     r"^\s*(?:>>> |\.\.\. |\$ |\# |% |//|/\*|#!|@\w|import |from \S+ import|def |class |return\b|async |await |for .*:$|"
-    r"if .*:$|else:|try:|except\b|with .*:$|while .*:$|print\(|pip3? |python3? |conda |git |npm |curl |docker |cd |sudo |"
-    r"export |make\b|Traceback|[{}\[\]()]+[,;]?$|[\w.\[\]'\"]+ ?(?:[-+*/|&]?=|\+=|:=) ?\S|</?\w+|[\w.-]+:$|- \w+:|"
-    r"--?\w[\w-]*)|[{;\\(\[]$|(?:^|\s)(?:==|!=|->|=>|\|\||&&|::=|:=)(?:\s|$)|^\s*[\w.]+\([^)]*\)[:;]?$|\|\s*\""
+    r"if .*:$|else:|try:|except\b|with .*:$|while .*:$|print\(|pip3? |python3? |conda |git |npm |curl |docker |cd |"
+    r"sudo |export |make\b|Traceback|[{}\[\]()]+[,;]?$|[\w.\[\]'\"]+ ?(?:[-+*/|&]?=|\+=|:=) ?\S|</?\w+|[\w.-]+:$|"
+    r"- \w+:|--?\w[\w-]*)|[{;\\(\[]$|(?:^|\s)(?:==|!=|->|=>|\|\||&&|::=|:=)(?:\s|$)|^\s*[\w.]+\([^)]*\)[:;]?$|\|\s*\""
 )
 
 
@@ -72,6 +72,15 @@ def line_kinds(text: str) -> list[Kind]:
         if kinds[at] == "prose":
             kinds[at] = _single(lines, at, line, runs_on=at > 0 and kinds[at - 1] == "prose")
     return kinds
+
+
+def lines_of(text: str, *wanted: Kind) -> str:
+    """The lines of a text that are of the wanted kinds, below each other.
+
+    >>> lines_of("[Docs](https://d.org)\\n\\nIt is fast.", "prose")
+    'It is fast.'
+    """
+    return "\n".join(line for line, kind in zip(text.split("\n"), line_kinds(text), strict=True) if kind in wanted)
 
 
 Spans = Iterator[tuple[int, int, Kind]]

@@ -75,6 +75,16 @@ def novel_ngrams(organic: str, rephrased: str, n: int = 5) -> float | None:
     return len(new - set(ngrams(organic, n))) / len(new) if new else None
 
 
+def invented_words(organic: str, rephrased: str) -> float | None:
+    """Share of the rephrasing's words that stand nowhere in the organic text; None if it has no word.
+
+    >>> invented_words("The cat sat.", "The cat ran off.")
+    0.5
+    """
+    known, said = set(words(organic)), words(rephrased)
+    return sum(word not in known for word in said) / len(said) if said else None
+
+
 def duplicate_ngrams(text: str, n: int = 10) -> float:
     """`1 - distinct / total` over the word n-grams; 0 for a text without any.
 

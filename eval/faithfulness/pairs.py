@@ -46,6 +46,13 @@ def read_pairs(organic: str, recycled: str, limit: int | None = None) -> Iterato
         yield {**row, "organic_text": text}
 
 
+def chunk_records(document: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """A recycled document's record of its chunks, if it says where each stands now; [] without one."""
+    record = document.get("rephrase")
+    chunks = record.get("chunks", []) if isinstance(record, dict) else []
+    return chunks if any("out_start" in one for one in chunks) else []
+
+
 def table(summary: Mapping[str, Mapping[str, float]]) -> str:
     """A summary as aligned text, one measure a line."""
     columns = ("n", "mean", *(f"p{p}" for p in PERCENTILES))

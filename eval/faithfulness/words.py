@@ -41,3 +41,25 @@ def ngrams(text: str, n: int) -> list[tuple[str, ...]]:
     """Runs of n `words`, in order, repeats included."""
     tokens = words(text)
     return list(zip(*(tokens[start:] for start in range(n)), strict=False))
+
+
+def long_words(text: str) -> Counter[str]:
+    """Multiset of lower-case words of four letters and more: what a page says, less the words every page has.
+
+    >>> sorted(long_words("The river rises, the river falls: 1234.").elements())
+    ['falls', 'rises', 'river', 'river']
+    """
+    return Counter(_LONG.findall(text.lower()))
+
+
+_LONG = re.compile(r"[^\W\d_]{4,}")
+
+
+def long_words_kept(organic: str, rephrased: str) -> float | None:
+    """Share of the organic text's `long_words` that the rephrasing still has, as multisets; None if there are none.
+
+    >>> long_words_kept("green green blue stones", "green stones")
+    0.5
+    """
+    wanted = long_words(organic)
+    return (wanted & long_words(rephrased)).total() / wanted.total() if wanted else None

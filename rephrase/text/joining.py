@@ -2,7 +2,7 @@
 
 from collections import Counter
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from common.pools.documents import Document
@@ -10,8 +10,12 @@ from common.pools.exactly_once import Result
 from eval.faithfulness.measures import length_ratio, lexical_f1
 from eval.faithfulness.structure import markdown_similarity
 from rephrase.config import RephraseConfig
+from rephrase.gate.config import CEILINGS
 from rephrase.text.chunking import Chunk, rejoin
 from rephrase.text.postprocess import Reading
+
+VERBATIM = "verbatim"
+"""Status of a chunk that passed the model by."""
 
 LENGTHS = (0.2, 1.25)
 """Least and greatest length of a faithful rephrasing, per character of its text: the length reward's bounds."""
@@ -23,7 +27,9 @@ class Piece:
 
     attempts: int = 0
     reading: Reading | None = None
-    """The last attempt's; None for white space, which is not sent."""
+    """The last attempt's; None for what is not sent: white space, verbatim blocks."""
+    scores: dict[str, float] = field(default_factory=dict)
+    """The gate's, of the last attempt that was in form."""
     finish_reason: str = ""
     error: str | None = None
     tokens_in: int = 0
@@ -76,13 +82,13 @@ class Joiner:
         texts = []
         for piece, part in zip(pieces, job.chunks, strict=True):
             if piece.reading is None:
-                texts.append("")
+                texts.append(part.text if part.kind else "")
             elif piece.reading.status == "ok":
                 texts.append(piece.reading.text)
             elif self.config.on_bad_chunk == "drop_document":
                 return None, piece.reading.status
             else:
-                texts.append(part.text.strip() if self.config.on_bad_chunk == "keep_organic" else "")
+                texts.append(part.text if self.config.on_bad_chunk == "keep_organic" else "")
         blind = self.config.cut == "blind"
         text = " ".join(texts).strip() if blind else rejoin(texts, [part.sep for part in job.chunks])
         if not text:
@@ -92,15 +98,23 @@ class Joiner:
             document["id"] = f"{job.document['id']}#{rollout}"
         if self.config.keep_organic_text:
             document["organic_text"] = job.document["text"]
-        document["rephrase"] = self._record(job, pieces, text)
+        document["rephrase"] = self._record(job, pieces, text, texts)
         return document, None
 
-    def _record(self, job: Job, pieces: list[Piece], text: str | None) -> dict[str, Any]:
+    def _record(
+        self, job: Job, pieces: list[Piece], text: str | None, texts: list[str] | None = None
+    ) -> dict[str, Any]:
         config, organic = self.config, job.document["text"]
-        chunks = []
+        chunks: list[dict[str, Any]] = []
         position = 0
-        for piece, part in zip(pieces, job.chunks, strict=True):
+        places = _places(text, texts) if text is not None and texts is not None else [None] * len(pieces)
+        for piece, part, place in zip(pieces, job.chunks, places, strict=True):
             start, position = position, position + len(part.text) + len(part.sep)
+            where = {"out_start": place[0], "out_end": place[1]} if place else {}
+            if part.kind:
+                here = {"start": start, "end": start + len(part.text), **where}
+                chunks.append({**here, "status": VERBATIM, "kind": part.kind})
+                continue
             if piece.reading is None:
                 continue
             flags = list(piece.reading.flags)
@@ -110,6 +124,7 @@ class Joiner:
                 {
                     "start": start,  # in the text with line ends normalised
                     "end": start + len(part.text),
+                    **where,
                     "status": piece.reading.status,
                     "finish_reason": piece.finish_reason,
                     "tokens_in": piece.tokens_in,
@@ -127,6 +142,9 @@ class Joiner:
         }
         if text is not None:
             record["length_ratio"] = round(length_ratio(organic, text), 4)
+            for name in dict.fromkeys(name for piece in pieces for name in piece.scores):
+                values = [piece.scores[name] for piece in pieces if name in piece.scores]
+                record[name] = round(max(values) if name in CEILINGS else min(values), 4)  # the worst chunk's
             if config.scores:
                 record["semantic"] = round(lexical_f1(organic, text), 4)
                 record["structure"] = round(markdown_similarity(organic, text).sim, 4)
@@ -140,6 +158,8 @@ class Joiner:
             "chunks_ok": statuses["ok"],
             "chunk_statuses": dict(statuses),
             "flags": dict(Counter(flag for _, reading in done for flag in reading.flags)),
+            "verbatim": dict(Counter(part.kind for part in job.chunks if part.kind)),
+            "chars_verbatim": sum(len(part.text) for part in job.chunks if part.kind),
             "attempts": sum(piece.attempts for piece, _ in done),
             "tokens_prompt": sum(piece.tokens_in for piece, _ in done),
             "tokens_completion": sum(piece.tokens_out for piece, _ in done),
@@ -150,6 +170,17 @@ class Joiner:
             counts["tokens_organic"] = self.count_tokens(job.document["text"])
             counts["tokens_kept"] = 0
         return counts
+
+
+def _places(text: str, texts: list[str]) -> list[tuple[int, int] | None]:
+    """Where in the joined text each chunk's text stands."""
+    places: list[tuple[int, int] | None] = []
+    position = 0
+    for one in texts:
+        start = text.find(one, position) if one else -1
+        places.append((start, start + len(one)) if start >= 0 else None)
+        position = start + len(one) if start >= 0 else position
+    return places
 
 
 def faithfulness(organic: str, rephrased: str) -> float:

@@ -29,9 +29,14 @@ _STARTS = re.compile(r"#{1,6} |[|>\[<!]|\.\. |:\w+:|\*\*|__ ")
 _ENDS = re.compile(r"[.!?:;|»\]>)\"”*_-]$")
 _UNDERLINE = re.compile(r"([=\-~^\"'`#*+.:_])\1{2,}")
 _GOES_ON = frozenset(
-    "a an the of to and or for with in on by is are was were be as at from that this it which not can your you we "
-    "if but has have had will would may should into its their our".split()
+    re.split(
+        " ",
+        "a an the of to and or for with in on by is are was were be as at from that this it which not can your you we "
+        "if but has have had will would may should into its their our",
+    )
 )
+"""Words that end no line of their own."""
+
 WRAPPED = (40, 120)
 """Lengths of a line that a text editor may have wrapped, in characters."""
 

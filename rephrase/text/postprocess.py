@@ -8,7 +8,8 @@ import re
 from typing import Literal, NamedTuple, get_args
 
 from eval.faithfulness.measures import duplicate_ngrams
-from rephrase.text.prompts import SENTINEL
+from rephrase.text.lines import EDITS, apply_edits
+from rephrase.text.prompts import SENTINEL, Form
 
 Status = Literal[
     "ok",
@@ -19,8 +20,34 @@ Status = Literal[
     "empty",
     "meta_leak",  # talk about the task in place of the text
     "repetition",  # a loop
+    "unreadable_edit",  # edits: a line that is none, or a verdict against another
+    "no_such_line",
+    "no_such_fragment",
+    "unfaithful/numbers",  # the gate's checks (`rephrase.gate`)
+    "unfaithful/urls",
+    "unfaithful/names",
+    "unfaithful/content",
+    "unfaithful/invented_words",
+    "unfaithful/novel_5grams",
+    "unfaithful/length",
+    "unfaithful/semantic",
 ]
 STATUSES: tuple[str, ...] = get_args(Status)
+
+UNFAITHFUL = "unfaithful/"
+
+
+def unfaithful(check: str) -> Status:
+    """The status of a completion in form that fails a check of the gate.
+
+    Raises:
+        ValueError: there is no such check.
+    """
+    for status in get_args(Status):
+        if status == UNFAITHFUL + check:
+            return status
+    raise ValueError(f"no check {check!r}")
+
 
 Profile = Literal["qwen3", "olmo2", "auto"]
 
@@ -46,10 +73,11 @@ _META = [
 _META_WINDOW = 200  # characters
 
 _EMPTY_THINK = r"<think>\s*</think>"
+_OPENINGS = {"qwen3": _EMPTY_THINK + r"\n\n", "olmo2": "", "auto": rf"(?:{_EMPTY_THINK}\s*)?"}
 _FORMATS = {
-    "qwen3": re.compile(_EMPTY_THINK + r"\n\n" + re.escape(SENTINEL)),
-    "olmo2": re.compile(re.escape(SENTINEL)),
-    "auto": re.compile(rf"(?:{_EMPTY_THINK}\s*)?" + re.escape(SENTINEL)),
+    (form, profile): re.compile(opening + re.escape(sentinel))
+    for form, sentinel in (("text", SENTINEL), ("edits", EDITS))
+    for profile, opening in _OPENINGS.items()
 }
 
 
@@ -61,7 +89,7 @@ class Reading(NamedTuple):
     flags: tuple[str, ...] = ()
 
 
-def read_completion(completion: str, organic: str, finish_reason: str = "stop") -> Reading:
+def read_completion(completion: str, organic: str, finish_reason: str = "stop", form: Form = "text") -> Reading:
     """Find the rephrasing in a completion.
 
     The text is what follows the last sentinel after the last `</think>` (the first sentinel, where the organic text
@@ -72,6 +100,8 @@ def read_completion(completion: str, organic: str, finish_reason: str = "stop") 
         completion: what the model wrote, special tokens left out.
         organic: the text it was given.
         finish_reason: "stop" (or "eos") for an answer that ended by itself, "length" for one cut off.
+        form: what the prompt asks for (`rephrase.text.prompts.answer_form`). Edits are applied to the organic text; the
+            result may be empty, for all lines may be boilerplate. Flags then: `dropped`, `cut`, `unnamed_lines`.
     """
     if finish_reason == "length":
         return Reading("", "truncated")
@@ -80,6 +110,8 @@ def read_completion(completion: str, organic: str, finish_reason: str = "stop") 
     answer = completion.rpartition("</think>")[2]
     if "<think>" in answer:
         return Reading("", "unclosed_think")
+    if form == "edits":
+        return _edited(answer, organic)
     sentinels = answer.count(SENTINEL)
     if sentinels == 0:
         return Reading("", "missing_sentinel")
@@ -100,13 +132,20 @@ def read_completion(completion: str, organic: str, finish_reason: str = "stop") 
     return Reading(text, "ok", flags)
 
 
-def format_ok(completion: str, profile: Profile = "auto") -> bool:
+def _edited(answer: str, organic: str) -> Reading:
+    edited = apply_edits(organic, answer)
+    seen = {"dropped": edited.dropped, "cut": edited.cut, "unnamed_lines": edited.unnamed}
+    return Reading(edited.text, edited.status, tuple(name for name, found in seen.items() if found))
+
+
+def format_ok(completion: str, profile: Profile = "auto", form: Form = "text") -> bool:
     """Whether a completion opens as the profile says and holds exactly one sentinel.
 
     `qwen3` opens with an empty think block, a blank line and the sentinel, `olmo2` with the sentinel, `auto` with
     either (white space free).
     """
-    return completion.count(SENTINEL) == 1 and _FORMATS[profile].match(completion) is not None
+    sentinel = EDITS if form == "edits" else SENTINEL
+    return completion.count(sentinel) == 1 and _FORMATS[form, profile].match(completion) is not None
 
 
 def _without_rules(text: str) -> str:

@@ -36,6 +36,7 @@ PromptName = Literal[
     "nemotron_list",
     "edit_lines",
 ]
+Form = Literal["text", "edits"]
 SystemName = Literal["assistant", "paraphraser", "none"]
 
 SYSTEMS: dict[str, str] = {
@@ -114,6 +115,11 @@ def messages(
 def answer(text: str) -> Message:
     """The assistant turn that supervised training aims at: sentinel, blank line, rephrasing."""
     return {"role": "assistant", "content": f"{SENTINEL}\n\n{text}"}
+
+
+def answer_form(name: str, prompt_file: str | None = None) -> Form:
+    """What an answer to a prompt is: a text after the sentinel, or edits of the lines that the request numbers."""
+    return "edits" if prompt_file is None and PROMPTS[name].numbered else "text"
 
 
 def read_prompt_file(path: str | Path) -> Prompt:

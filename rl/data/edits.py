@@ -13,12 +13,13 @@ A row holds `id`, `text`, `clean_text`, `noise` (kind and text of what is to go)
 hash of their id, as in `rl.data.rephrase`.
 """
 
-from common.command import parse, usage_errors
+from common.command import entry_point, parse, usage_errors
 from common.pools.documents import write_documents
 from common.tokens.counting import token_counter
 from rl.data.recycling.edit_rows import EditRowsConfig, build_rows
 
 
+@entry_point
 def main(argv: list[str] | None = None) -> None:
     """Read the command line, then write the rows."""
     config = parse(EditRowsConfig, __doc__, argv, plan=lambda config: {"reads": config.pool, "writes": config.out})

@@ -8,7 +8,7 @@ import torch
 from trl.trainer.utils import RepeatSampler
 
 from common.pools import documents
-from rephrase.text.prompts import messages, read_prompt_file
+from rephrase.text.prompts import answer_form, messages, read_prompt_file
 from rl.data.recycling import build as recycling
 from rl.data.rows import conversations
 
@@ -52,11 +52,13 @@ def read_rows(path: Path, config: "RowsConfig") -> Iterator[Row]:
     """Rows of a file with their prompts: their own, or the request of the config about their text."""
     prompt = read_prompt_file(config.prompt.prompt_file) if config.prompt.prompt_file else None
     score = config.data.field if isinstance(config.data, recycling.RecyclingDataConfig) else ""
+    form = answer_form(config.prompt.name, config.prompt.prompt_file)
     for _, row in documents.read_rows(str(path)):
         chat = row.get("prompt") or messages(
             row["text"], config.prompt.name, config.prompt.system, no_think=config.prompt.no_think, prompt=prompt
         )
-        yield {"prompt": chat, **{name: row[name] for name in (*CARRIED, score) if name in row}}
+        carried = {name: row[name] for name in (*CARRIED, score) if name in row}
+        yield {"prompt": chat, **carried, **({"answer_form": form} if form != "text" and "prompt" not in row else {})}
 
 
 class EpochSampler(RepeatSampler):

@@ -1,8 +1,7 @@
 """What rewards over a document and its rephrasing share: reading the completion, judging the pairs that can be read.
 
 x is the organic text as the policy saw it (column `text`), x' what `rephrase.text.postprocess` reads from the
-completion; a
-completion that cannot be read has x' = "".
+completion; a completion that cannot be read has x' = "".
 """
 
 from abc import abstractmethod
@@ -11,6 +10,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 from rephrase.text.postprocess import Reading, read_completion
+from rephrase.text.prompts import Form
 from rl.rewards.base import Batch, Reward, RewardConfig, Scores
 
 
@@ -30,9 +30,15 @@ class Pair:
 
 
 @lru_cache(maxsize=4096)
-def read_once(completion: str, organic: str, finish_reason: str) -> Reading:
+def read_once(completion: str, organic: str, finish_reason: str, form: Form = "text") -> Reading:
     """What a completion says, read once for all rewards."""
-    return read_completion(completion, organic, finish_reason)
+    return read_completion(completion, organic, finish_reason, form)
+
+
+def answer_forms(batch: Batch) -> list[Form]:
+    """[B] how each completion is to be read: the rows' `answer_form`, a text where they have none."""
+    given = batch.columns.get("answer_form") or [None] * len(batch.completions)
+    return [form or "text" for form in given]
 
 
 class ReadingReward(Reward):
@@ -47,7 +53,8 @@ class ReadingReward(Reward):
         reasons = [batch.finish_reason(row) for row in range(len(batch.completions))]
         if self.score_truncated:
             reasons = ["stop" if reason == "length" else reason for reason in reasons]
-        return [read_once(*row) for row in zip(batch.completions, batch.column("text"), reasons, strict=True)]
+        rows = zip(batch.completions, batch.column("text"), reasons, answer_forms(batch), strict=True)
+        return [read_once(*row) for row in rows]
 
 
 class PairReward(ReadingReward):

@@ -18,7 +18,7 @@ from eval.judges.structure import StructureJudge
 from filter.scorers.kinds import AnyScorerConfig
 from rephrase.text.postprocess import Profile, format_ok
 from rl.rewards.base import Batch, Reward, RewardConfig, Scores, Value
-from rl.rewards.pairs import Pair, PairReward, PairRewardConfig, ReadingReward, read_once
+from rl.rewards.pairs import Pair, PairReward, PairRewardConfig, ReadingReward, answer_forms, read_once
 
 if TYPE_CHECKING:
     from eval.faithfulness.bert_scorer import BertScorer
@@ -264,11 +264,15 @@ class FormatReward(Reward):
 
     def score(self, batch: Batch) -> Scores:
         """1 for the right opening, whatever follows and however it ended; logs what reading the text came to."""
+        forms = answer_forms(batch)
         status = [
-            read_once(text, organic, batch.finish_reason(row)).status
-            for row, (text, organic) in enumerate(zip(batch.completions, batch.column("text"), strict=True))
+            read_once(text, organic, batch.finish_reason(row), form).status
+            for row, (text, organic, form) in enumerate(
+                zip(batch.completions, batch.column("text"), forms, strict=True)
+            )
         ]
-        return Scores.of([float(format_ok(text, self.profile)) for text in batch.completions], status=status)
+        opened = [format_ok(text, self.profile, form) for text, form in zip(batch.completions, forms, strict=True)]
+        return Scores.of([float(right) for right in opened], status=status)
 
 
 REWARDS: tuple[type[Reward], ...] = (

@@ -1,10 +1,10 @@
-"""Fresh weights that copy and that know which numbered line a token stands in, so that verdicts per line are learnt soon.
+"""Fresh weights that copy and that know which numbered line a token stands in: verdicts per line are then learnt soon.
 
-An answer of line edits (`rephrase.text.lines`) asks of token `[k]`: what does line k say? A small model finds out how to
-look that up late, after millions of tokens, as with copying (`rl.sft.copying_init`, whose circuit this builds on).
-Here one head of layer 0 attends to the latest mark and writes which it is beside the token (in the place of the token
-four back); four heads of layer 1 and four of layer 2 attend to all tokens of the same line, so that a mark in the answer
-sees the line's words at once, and the copying heads look for a fragment inside that line first.
+An answer of line edits (`rephrase.text.lines`) asks of token `[k]`: what does line k say? A small model finds out how
+to look that up late, as with copying (`rl.sft.copying_init`, whose circuit this builds on). Here one head of layer 0
+attends to the latest mark and writes which it is beside the token (in the place of the token four back); four heads of
+layer 1 and four of layer 2 attend to all tokens of the same line, so that a mark in the answer sees the line's words at
+once, and the copying heads look for a fragment inside that line first.
 """
 
 import math

@@ -157,9 +157,7 @@ def _seeded(config: EditRowsConfig, count: Count, stock: Stock) -> Iterator[Row]
         for number, passage in enumerate(passages(text, rng, count, config.min_tokens, config.max_tokens)):
             name = f"{key}.{number}"
             pieces = 0 if rng.random() < config.clean_frac else rng.randint(1, config.max_pieces)
-            page = add_noise(
-                passage, name, seed=config.seed, pieces=pieces, unseen=config.unseen, harvest=stock.scraps
-            )
+            page = add_noise(passage, name, seed=config.seed, pieces=pieces, unseen=config.unseen, harvest=stock.scraps)
             yield from _row(name, page.text, page, config)
 
 
@@ -188,12 +186,18 @@ def _framed(page: Noisy, rng: random.Random, stock: Stock, config: EditRowsConfi
     seams = [at for at in seams if not any(span.start < at < span.end for span in spans)]
     if seams and rng.random() < 0.3:
         at, inner = rng.choice(seams), furniture(rng, stock, rng.randint(1, 6)) + "\n"
-        spans = [span if span.end <= at else Span(span.kind, span.start + len(inner), span.end + len(inner)) for span in spans]
+        spans = [
+            span if span.end <= at else Span(span.kind, span.start + len(inner), span.end + len(inner))
+            for span in spans
+        ]
         spans = sorted([*spans, Span("furniture", at, at + len(inner))], key=lambda span: span.start)
         text = text[:at] + inner + text[at:]
     if above:
         lead = above + gap
-        spans = [Span("furniture", 0, len(lead)), *(Span(s.kind, s.start + len(lead), s.end + len(lead)) for s in spans)]
+        spans = [
+            Span("furniture", 0, len(lead)),
+            *(Span(s.kind, s.start + len(lead), s.end + len(lead)) for s in spans),
+        ]
         text = lead + text
     if below:
         spans.append(Span("furniture", len(text), len(text) + len(gap + below)))
@@ -203,7 +207,9 @@ def _framed(page: Noisy, rng: random.Random, stock: Stock, config: EditRowsConfi
 
 def lenient_runs(text: str) -> Iterator[str]:
     """Stretches between lines of prose, with all that stands between them and is no boilerplate by its words."""
-    lines = [(found.start(), found.end(), found[0].strip()) for found in re.finditer(r"[^\n]*\n?", text) if found[0].strip()]
+    lines = [
+        (found.start(), found.end(), found[0].strip()) for found in re.finditer(r"[^\n]*\n?", text) if found[0].strip()
+    ]
     start = end = None
     for at, (begin, stop, line) in enumerate(lines):
         prose = is_prose(line)
@@ -271,7 +277,10 @@ def _more_noise(page: Noisy, key: str, rng: random.Random, stock: Stock, config:
         made = add_noise("x\n\ny", key, seed=config.seed, pieces=1, unseen=config.unseen, harvest=stock.scraps)
         piece = made.pieces()[0]["text"] if made.spans else "Share this:"
     piece += rng.choice(("\n", "\n\n"))
-    moved = [span if span.end <= at else Span(span.kind, span.start + len(piece), span.end + len(piece)) for span in page.spans]
+    moved = [
+        span if span.end <= at else Span(span.kind, span.start + len(piece), span.end + len(piece))
+        for span in page.spans
+    ]
     spans = sorted([*moved, Span("furniture", at, at + len(piece))], key=lambda span: span.start)
     return Noisy(page.text[:at] + piece + page.text[at:], tuple(spans))
 

@@ -1,6 +1,6 @@
 """Blocks of boilerplate as they stand around real articles: columns of links, teasers, headlines, comments, forms.
 
-`rl.data.recycling.boilerplate` makes single pieces; a page as a crawler sees it begins and ends with dozens of lines of them.
+`rl.data.recycling.boilerplate` makes single pieces; a page as a crawler sees it begins and ends with dozens of lines.
 Titles and sentences come from other training pages, so that what tells a teaser from the article is where it stands
 and how it is cut, not its words.
 """
@@ -63,8 +63,11 @@ def scraps(rng: random.Random, stock: Stock) -> list[str]:
 def headlines(rng: random.Random, stock: Stock) -> list[str]:
     """Titles of other pages, with or without a lead, dates, sections, counts."""
     lead = rng.choice(
-        ("Related Articles", "You might also like", "Latest News", "Most Popular", "More from this section", "Top stories")
-        + ("Trending", "Editor's picks", "Recommended", "Recent posts", "Read next", "More on this topic", "", "", "")
+        (
+            *("Related Articles", "You might also like", "Latest News", "Most Popular", "More from this section"),
+            *("Top stories", "Trending", "Editor's picks", "Recommended", "Recent posts", "Read next"),
+            *("More on this topic", "", "", ""),
+        )
     )
     lines = [lead] if lead else []
     bullet = rng.choice(("", "", "* ", "- ", "• ", "» "))
@@ -75,7 +78,9 @@ def headlines(rng: random.Random, stock: Stock) -> list[str]:
         lines.append(bullet + (f"{number}. " if style == "number" and not bullet else "") + title)
         if style in ("date", "both"):
             lines.append(
-                rng.choice((date(rng), f"{rng.randint(2, 23)} hours ago", f"{rng.randint(1, 12)}d", f"By {person(rng)}"))
+                rng.choice(
+                    (date(rng), f"{rng.randint(2, 23)} hours ago", f"{rng.randint(1, 12)}d", f"By {person(rng)}")
+                )
             )
     return lines
 
@@ -83,7 +88,9 @@ def headlines(rng: random.Random, stock: Stock) -> list[str]:
 def teasers(rng: random.Random, stock: Stock) -> list[str]:
     """Cards of other pages: a title, the beginning of a text that breaks off, a call to read on."""
     lines = [rng.choice(("You may also like", "Related posts", "More stories", "From our partners", "", ""))]
-    call = rng.choice(("Read more", "Continue reading", "Read More »", "Full story", "[...]", "", "More →", "Learn more"))
+    call = rng.choice(
+        ("Read more", "Continue reading", "Read More »", "Full story", "[...]", "", "More →", "Learn more")
+    )
     for _ in range(rng.randint(1, 4)):
         lines.append(rng.choice(stock.titles))
         words = rng.choice(stock.sentences).split()
@@ -100,16 +107,23 @@ def teasers(rng: random.Random, stock: Stock) -> list[str]:
 def thread(rng: random.Random, stock: Stock) -> list[str]:
     """Readers' comments with their names, dates and buttons."""
     count = rng.randint(1, 4)
-    lines = [rng.choice((f"{count} Comments", "Comments", f"{count} thoughts on this post", "Leave a comment", "Responses"))]
+    lines = [
+        rng.choice((f"{count} Comments", "Comments", f"{count} thoughts on this post", "Leave a comment", "Responses"))
+    ]
     button = rng.choice(("Reply", "Reply | Report", "Like Reply", "Permalink", "↩ Reply", "Report abuse", "Quote"))
     form = rng.choice(("{p} says:", "{p}", "{p} wrote:", "{p} · {d}", "{p} on {d} at 3:{m:02d} pm", "Posted by {p}"))
     for _ in range(count):
         lines.append(form.format(p=person(rng), d=date(rng), m=rng.randint(0, 59)))
         if rng.random() < 0.5:
-            lines.append(rng.choice((date(rng), f"{rng.randint(1, 11)} months ago", f"{date(rng)} at 10:{rng.randint(10, 59)}")))
+            lines.append(
+                rng.choice((date(rng), f"{rng.randint(1, 11)} months ago", f"{date(rng)} at 10:{rng.randint(10, 59)}"))
+            )
         said = rng.choice(
-            (" ".join(rng.choice(stock.sentences).split()[: rng.randint(4, 25)]), "Great post, thanks for sharing!")
-            + ("I totally agree with this.", "Thank you so much!!", "First!", "This is so true lol", "Nice article.")
+            (
+                " ".join(rng.choice(stock.sentences).split()[: rng.randint(4, 25)]),
+                *("Great post, thanks for sharing!", "I totally agree with this.", "Thank you so much!!", "First!"),
+                *("This is so true lol", "Nice article."),
+            )
         )
         lines += [said, button]
     return lines + ([rng.choice((login(rng), "Load more comments", "Post Comment"))] if rng.random() < 0.5 else [])
@@ -118,7 +132,10 @@ def thread(rng: random.Random, stock: Stock) -> list[str]:
 def form(rng: random.Random, stock: Stock) -> list[str]:
     """Fields of a form."""
     fields = ("Name *", "Email *", "Website", "First name", "Last name", "Your message", "Submit", "Send", "Subject")
-    more = ("I agree to the terms and conditions", "Save my name, email, and website in this browser for the next time I comment.")
+    more = (
+        "I agree to the terms and conditions",
+        "Save my name, email, and website in this browser for the next time I comment.",
+    )
     lines = some(rng, (*fields, *more, "Your email address will not be published. Required fields are marked *"), 2, 6)
     return [rng.choice(("Contact us", "Leave a Reply", "Get in touch", "Sign up", "Post a comment")), *lines]
 
@@ -131,8 +148,10 @@ def about(rng: random.Random, stock: Stock) -> list[str]:
         rng.choice(
             (
                 f"{who} is a writer and editor at {site(rng)}, where {rng.choice(('she', 'he'))} covers {field}.",
-                f"{who} has been writing about {field} since {rng.randint(1990, 2020)}. Follow on {rng.choice(NETWORKS)}.",
-                f"{who} lives in {rng.choice(('London', 'Texas', 'Paris', 'Canada'))} and blogs about {field} and more.",
+                f"{who} has been writing about {field} since {rng.randint(1990, 2020)}. "
+                f"Follow on {rng.choice(NETWORKS)}.",
+                f"{who} lives in {rng.choice(('London', 'Texas', 'Paris', 'Canada'))} and blogs about "
+                f"{field} and more.",
                 f"{site(rng)} is your source for {field} news, reviews and guides. Contact us for more information.",
                 f"View all posts by {who}",
             )
@@ -151,7 +170,8 @@ def notice(rng: random.Random, stock: Stock) -> list[str]:
                 f"You are using an outdated browser. Please upgrade your browser to see {name} at its best.",
                 f"This story was first published by {name}. It may not be reproduced without permission.",
                 f"{name} may earn a commission if you buy through links on this site.",
-                "Disclosure: some of the links in this post are affiliate links, and we may earn money if you click them.",
+                "Disclosure: some of the links in this post are affiliate links, and we may earn money "
+                "if you click them.",
                 f"Subscribe to {name} for full access. Already a subscriber? Log in here.",
                 f"You have read {rng.randint(1, 5)} of {rng.randint(5, 10)} free articles this month.",
                 "We value your privacy. You can change your choices at any time by visiting our privacy policy.",
@@ -178,8 +198,7 @@ def ending(rng: random.Random, stock: Stock) -> list[str]:
 
 
 BLOCKS: dict[str, Block] = {
-    maker.__name__: maker
-    for maker in (column, scraps, headlines, teasers, thread, form, about, notice, mixed, ending)
+    maker.__name__: maker for maker in (column, scraps, headlines, teasers, thread, form, about, notice, mixed, ending)
 }
 """Kinds of blocks, by name; all are for training."""
 

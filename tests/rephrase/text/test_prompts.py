@@ -6,6 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from rephrase.text.lines import EDITS, number_lines
 from rephrase.text.prompts import (
     PROMPTS,
     SENTINEL,
@@ -14,6 +15,7 @@ from rephrase.text.prompts import (
     PromptName,
     SystemName,
     answer,
+    answer_form,
     fixed_parts,
     messages,
     read_prompt_file,
@@ -25,12 +27,28 @@ def test_names_of_the_types_are_the_names_of_the_tables():
     assert set(typing.get_args(SystemName)) == set(SYSTEMS)
 
 
-@given(st.text(), st.sampled_from(sorted(PROMPTS)))
+@given(st.text(), st.sampled_from(sorted(name for name in PROMPTS if answer_form(name) == "text")))
 def test_any_text_stands_unchanged_after_the_instruction_and_before_the_sentinel(text, name):
     turn = messages(text, name)[-1]["content"]
     prompt = PROMPTS[name]
     assert turn == prompt.head + text + prompt.tail
     assert turn.endswith(SENTINEL)
+
+
+@given(st.text())
+def test_a_request_for_edits_shows_every_line_with_its_number(text):
+    turn = messages(text, "edit_lines")[-1]["content"]
+    prompt = PROMPTS["edit_lines"]
+    assert turn.startswith(prompt.head)
+    assert turn.endswith(prompt.tail)
+    assert turn.endswith(EDITS)
+    for number, unit in enumerate(number_lines(text).units, 1):
+        assert f"\n[{number}] {unit}" in turn
+
+
+def test_a_prompt_of_ones_own_asks_for_a_text():
+    assert answer_form("edit_lines") == "edits"
+    assert answer_form("edit_lines", "my_prompt.txt") == "text"
 
 
 def test_all_requests_share_the_instruction_as_prefix():

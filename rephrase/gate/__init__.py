@@ -1,0 +1,1 @@
+"""Is a chunk's rephrasing faithful enough to go on?"""
