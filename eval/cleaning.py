@@ -1,7 +1,7 @@
 """How well a rephraser cleans pages whose boilerplate is known: content kept, noise removed, answers in form.
 
 Usage:
-    python -m eval.cleaning model=rephrase/tiny rows=runs/tiny/data/held_out.jsonl out=figures.json
+    python -m eval.cleaning model=rephrase/tiny_text rows=runs/tiny/data/held_out.jsonl out=figures.json
 
     python -m rephrase.run configs/rephrase/rephrase_tiny_cpu.yaml input=PAGES output=CLEANED
     python -m eval.cleaning rows=PAGES recycled=CLEANED out=figures.json
@@ -36,7 +36,7 @@ from eval.faithfulness.noise import cleaning_figures, read_answer
 class CleaningConfig(RunConfig):
     """Which model cleans which pages."""
 
-    model: str = "rephrase/tiny"
+    model: str = "rephrase/tiny_text"
     """Hugging Face folder or name."""
 
     rows: str = "runs/tiny/data/held_out.jsonl"

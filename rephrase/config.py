@@ -4,7 +4,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
-from common.config import HOW, Out, RunConfig
+from common.config import ADDED, HOW, Out, RunConfig
 from common.engines.config import EngineConfig, VLLMEngineConfig
 from common.runs.launch import Cluster
 from rephrase.gate.config import GateConfig

@@ -6,7 +6,7 @@
 # its twin, which starts from the same fresh weights and learns plain text instead (runs/tiny/base/export); the
 # rephraser's figures on held-out pages. A bit over an hour on 2 cores; what is there already is not made again.
 #
-#   scripts/make_tiny.sh POOL          the model in rephrase/tiny was made so
+#   scripts/make_tiny.sh POOL          the models in rephrase/tiny (line edits) and rephrase/tiny_text were made so
 #   scripts/make_tiny.sh POOL --unit   a 1M-parameter variant for unit tests, in seconds: runs/tiny_unit/sft/export
 set -euo pipefail
 
@@ -60,6 +60,25 @@ fresh=$configs/pretrain/models/tiny_llama.json
 make $out/first/export/model.safetensors rl.sft "$configs/rl/sft_tiny.yaml" model="$fresh"
 make $out/sft/export/model.safetensors rl.sft "$configs/rl/sft_tiny_echo.yaml"
 make $out/base/export/model.safetensors rl.sft "$configs/rl/sft_tiny_base.yaml" model="$fresh"
+
+# The tiny rephraser's default form: marks of lines to drop, learnt from web pages and this machine's own documents.
+make $out/local/dataset.json common.local_pool $out/local max_chars=2500 shards=5
+if [ -z "$dry" ] && [ ! -d $out/both ]; then
+  mkdir -p $out/both
+  for shard in $out/local/shard_*; do ln -s "$(realpath "$shard")" "$out/both/a_$(basename "$shard")"; done
+  for shard in "$pool"/*shard_*; do ln -s "$(realpath "$shard")" "$out/both/b_$(basename "$shard")"; done
+fi
+make $out/edits_tokenizer/tokenizer.json pretrain.tokenizer "$configs/pretrain/tokenizer_tiny.yaml" pool=$out/both \
+  out=$out/edits_tokenizer max_chars=14000000
+make $out/data/edits_short.jsonl rl.data.edits "$configs/rl/data_tiny_edits.yaml" pool="$pool" rows=5000 seed=7 \
+  max_tokens=72 max_lines=8 max_pieces=2 out=$out/data/edits_short.jsonl
+for seed in 1 2; do
+  make $out/data/edits_$seed.jsonl rl.data.edits "$configs/rl/data_tiny_edits.yaml" pool="$pool" seed=$seed \
+    out=$out/data/edits_$seed.jsonl
+done
+make $out/edits_first/export/model.safetensors rl.sft "$configs/rl/sft_tiny_edits.yaml"
+make $out/edits/export/model.safetensors rl.sft "$configs/rl/sft_tiny_edits_decay.yaml"
+
 for name in held_out unseen; do
   make $out/$name.json eval.cleaning model=$out/sft/export rows=$out/data/$name.jsonl out=$out/$name.json
 done

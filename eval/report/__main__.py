@@ -57,12 +57,15 @@ def write_report(stages: list[Stage], config: ReportConfig) -> str:
     """Write the page, and the summary if one is asked for; returns the stages' table for a terminal."""
     from eval.report.figures import figures, text_table
     from eval.report.page import page
+    from eval.report.recycled import faithfulness
 
     with atomic_write(config.out) as target:
         target.write(page(stages, config.title, config.pairs, config.pair_chars).encode())
+    faithful = {stage.name: found for stage in stages if (found := faithfulness(stage))}
     if config.summary:
-        write_json(config.summary, {stage.name: figures(stage) for stage in stages})
-    return text_table(stages)
+        told = {name: {"faithfulness": found} for name, found in faithful.items()}
+        write_json(config.summary, {stage.name: figures(stage) | told.get(stage.name, {}) for stage in stages})
+    return "\n".join([text_table(stages), *(f"{name}: {found['verdict']}" for name, found in faithful.items())])
 
 
 if __name__ == "__main__":

@@ -128,7 +128,7 @@ def test_a_step_takes_at_most_5_percent_more_than_plain_trl(root, tmp_path, shar
     from rl.grpo.trl_options import trainer_options
     from rl.rewards.kinds import open_rewards
 
-    model = root / "rephrase" / "tiny"
+    model = root / "rephrase" / "tiny_text"
     if not (model / "config.json").is_file():
         pytest.skip("no tiny rephraser")
     (tmp_path / "config.yaml").write_text(SMOKE)

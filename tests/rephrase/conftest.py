@@ -9,7 +9,7 @@ import pytest
 @pytest.fixture(scope="session")
 def tiny_model(root):
     """Folder of the tiny rephraser."""
-    folder = root / "rephrase" / "tiny"
+    folder = root / "rephrase" / "tiny_text"
     if not (folder / "config.json").is_file():
         pytest.skip("no tiny rephraser here (scripts/make_tiny.sh)")
     return str(folder)
