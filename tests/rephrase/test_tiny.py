@@ -24,13 +24,20 @@ PAGES = [
 
 @pytest.fixture(scope="module")
 def folder(root):
+    """The form that writes the page out."""
+    return root / "rephrase" / "tiny_text"
+
+
+@pytest.fixture(scope="module")
+def tiny(root):
+    """The default: it marks lines to drop."""
     return root / "rephrase" / "tiny"
 
 
-def test_the_folder_is_complete_and_small(folder):
-    names = {path.name for path in folder.iterdir()}
-    assert {"README.md", "config.json", "model.safetensors", "tokenizer.json"} <= names
-    assert sum(path.stat().st_size for path in folder.iterdir()) <= LIMIT_BYTES
+def test_the_folders_are_complete_and_small_together(folder, tiny):
+    for one in (folder, tiny):
+        assert {"README.md", "config.json", "model.safetensors", "tokenizer.json"} <= {path.name for path in one.iterdir()}
+    assert sum(path.stat().st_size for one in (folder, tiny) for path in one.iterdir()) <= LIMIT_BYTES
 
 
 def test_the_whole_request_costs_few_tokens_and_reads_back(folder):
@@ -45,6 +52,36 @@ def test_the_whole_request_costs_few_tokens_and_reads_back(folder):
         assert tokenizer.decode(ids) == text
         for turn in request:
             assert turn["content"] in text
+
+
+def test_a_request_for_edits_costs_few_tokens_beside_its_lines(tiny):
+    from transformers import AutoTokenizer
+
+    tokenizer = AutoTokenizer.from_pretrained(tiny)
+    request = messages("Home.\n\nIt rains.", "edit_lines")
+    text = tokenizer.apply_chat_template(request, tokenize=False, add_generation_prompt=True)
+    ids = tokenizer(text, add_special_tokens=False)["input_ids"]
+    assert len(ids) <= 26
+    assert tokenizer.decode(ids) == text
+    assert len(tokenizer("Edits:\n[1] drop\n[2] keep", add_special_tokens=False)["input_ids"]) == 5
+
+
+def test_lines_of_boilerplate_go_and_the_rest_comes_back_to_the_byte(tiny):
+    from common.engines.config import TransformersEngineConfig
+    from common.engines.open import open_engine
+    from common.engines.requests import Request
+    from rephrase.text.postprocess import read_completion
+
+    engine = open_engine(TransformersEngineConfig(device="cpu"), str(tiny))
+    requests = (
+        Request(str(number), messages(page, "edit_lines"), None, 96, temperature=0.0)
+        for number, (page, _) in enumerate(PAGES)
+    )
+    for completion in engine.stream(requests):
+        page, clean = PAGES[int(completion.request_id)]
+        reading = read_completion(completion.text, page, completion.finish_reason, "edits")
+        assert reading.status == "ok"
+        assert reading.text.strip() == clean
 
 
 def test_pages_no_one_trained_on_come_out_clean(folder, tmp_path):
