@@ -13,7 +13,7 @@ from common.engines.requests import Completion, Engine, Request
 from common.pools.documents import Document
 from common.pools.exactly_once import Result
 from rephrase.config import RephraseConfig
-from rephrase.gate.checks import Gate
+from rephrase.gate.checks import ChunkGate
 from rephrase.health import Health
 from rephrase.text.chunking import Chunk, blind_chunks, chunk
 from rephrase.text.joining import LENGTHS, Job, Joiner, Piece
@@ -49,7 +49,7 @@ class Rephraser:
         self.watch = watch
         self.count_tokens = engine.count_tokens if engine.tokenizer is not None else None
         self.joiner = Joiner(config, self.count_tokens)
-        self.gate = Gate(config.gate)
+        self.gate = ChunkGate(config.gate)
         self.form = answer_form(config.prompt, config.prompt_file)
         self.prompt = read_prompt_file(config.prompt_file) if config.prompt_file else None
         self.max_tokens = self._chunk_tokens()

@@ -23,6 +23,7 @@ CLASSES = {
     "rl/": "rl.train:RLConfig",
     "rl/check_": "rl.learning_check:LearningCheckConfig",
     "rl/data_": "rl.data.rephrase:RephraseDataConfig",
+    "rl/data_tiny_edits": "rl.data.edits:EditRowsConfig",
     "rl/sft_": "rl.sft.config:SFTRunConfig",
 }
 FOREIGN = ("accelerate/", "pretrain/data/")

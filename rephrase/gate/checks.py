@@ -60,7 +60,7 @@ def failed(scores: Mapping[str, float], thresholds: Mapping[str, float]) -> str 
     return None
 
 
-class Gate:
+class ChunkGate:
     """The checks of one run; the encoder, if one is asked for, opens with the first chunk.
 
     Args:

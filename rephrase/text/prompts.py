@@ -119,7 +119,7 @@ def answer(text: str) -> Message:
 
 def answer_form(name: str, prompt_file: str | None = None) -> Form:
     """What an answer to a prompt is: a text after the sentinel, or edits of the lines that the request numbers."""
-    return "edits" if prompt_file is None and PROMPTS[name].numbered else "text"
+    return "edits" if not prompt_file and PROMPTS[name].numbered else "text"
 
 
 def read_prompt_file(path: str | Path) -> Prompt:

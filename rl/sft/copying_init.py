@@ -51,7 +51,7 @@ def copying_init(model: Any, seed: int = 0) -> None:
     _check(config)
     generator = torch.Generator().manual_seed(seed)
     tokens = width // 2  # dims for the token itself; the other half holds the tokens before it, one head size for each
-    mix = _orthogonal(size, tokens, generator)  # [size, tokens]
+    mix = orthogonal(size, tokens, generator)  # [size, tokens]
     first, second = (model.model.layers[layer].self_attn for layer in (0, 1))
     with torch.no_grad():
         embedding = model.model.embed_tokens.weight  # [V, width]
@@ -115,7 +115,7 @@ def _match(attention: Any, head: int, mix: "torch.Tensor", config: Any, generato
     gain = MATCH * math.sqrt(size / len(content))
     query, key = (torch.zeros(len(content), width) for _ in range(2))
     for number in range(len(BACK)):
-        part = gain * _orthogonal(size, size, generator)[: len(content)]  # [content, size]
+        part = gain * orthogonal(size, size, generator)[: len(content)]  # [content, size]
         found = tokens + number * size  # what stood `BACK[number]` before the key
         key[:, found : found + size] = part
         if number == 0:
@@ -130,7 +130,8 @@ def _match(attention: Any, head: int, mix: "torch.Tensor", config: Any, generato
     attention.o_proj.weight[place, rows] = HAND_ON * torch.eye(size)
 
 
-def _orthogonal(rows: int, columns: int, generator: "torch.Generator") -> "torch.Tensor":
+def orthogonal(rows: int, columns: int, generator: "torch.Generator") -> "torch.Tensor":
+    """Orthonormal rows or columns, [rows, columns]."""
     import torch
 
     size = max(rows, columns)

@@ -11,7 +11,7 @@ import math
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from rl.sft.copying_init import BACK, MATCH, MATCH_PAIRS, copying_init
+from rl.sft.copying_init import BACK, MATCH, MATCH_PAIRS, copying_init, orthogonal
 
 if TYPE_CHECKING:
     import torch
@@ -69,8 +69,6 @@ def _latest_mark(
     """Attend to the nearest mark before, and write at `place` which it is."""
     import torch
 
-    from rl.sft.copying_init import _orthogonal
-
     size, width = config.head_dim, config.hidden_size
     half, tokens, scale = size // 2, len(mark), math.sqrt(size)
     rows = slice(head * size, (head + 1) * size)
@@ -86,7 +84,7 @@ def _latest_mark(
     attention.k_proj.bias[rows] = key
     found = math.sqrt(0.5 * width)  # a normed mark along `mark`
     attention.k_proj.weight[content, :tokens] = math.sqrt(MARKED * scale) / found * mark
-    mix = _orthogonal(size, tokens, generator)
+    mix = orthogonal(size, tokens, generator)
     mix = mix - torch.outer(mix @ mark, mark)
     attention.v_proj.weight[rows, :tokens] = mix / math.sqrt(width)
     attention.o_proj.weight[:, rows] = 0
@@ -102,12 +100,11 @@ def _content(head: int, size: int) -> "torch.Tensor":
 
 def _prefer_own_line(attention: Any, heads: int, place: int, config: Any, generator: "torch.Generator") -> None:
     """The copying heads match three tokens and the line in place of four tokens."""
-    from rl.sft.copying_init import _orthogonal
 
     size = config.head_dim
     for head in range(heads):
         content = _content(head, size)
-        part = MATCH * math.sqrt(size / len(content)) * _orthogonal(size, size, generator)[: len(content)]
+        part = MATCH * math.sqrt(size / len(content)) * orthogonal(size, size, generator)[: len(content)]
         attention.q_proj.weight[content, place - size : place] = 0
         attention.q_proj.weight[content, place : place + size] = part
         attention.k_proj.weight[content, place : place + size] = part
@@ -117,18 +114,16 @@ def _same_line(attention: Any, head: int, place: int, config: Any, generator: "t
     """Attend to all tokens of the same line alike, and hand on what stands there."""
     import torch
 
-    from rl.sft.copying_init import _orthogonal
-
     size, width = config.head_dim, config.hidden_size
     rows = slice(head * size, (head + 1) * size)
     for projection in (attention.q_proj, attention.k_proj, attention.v_proj):
         projection.weight[rows] = 0
         projection.bias[rows] = 0
     content = _content(head, size)
-    part = MATCH * math.sqrt(size / len(content)) * _orthogonal(size, size, generator)[: len(content)]
+    part = MATCH * math.sqrt(size / len(content)) * orthogonal(size, size, generator)[: len(content)]
     attention.q_proj.weight[content, place : place + size] = part
     attention.k_proj.weight[content, place : place + size] = part
-    mix = _orthogonal(size, width, generator)
+    mix = orthogonal(size, width, generator)
     attention.v_proj.weight[rows] = mix / math.sqrt(width)
     spread = torch.linalg.qr(torch.randn(width, size, generator=generator))[0]  # [width, size]
     attention.o_proj.weight[:, rows] = POOLED * math.sqrt(width / size) / math.sqrt(5) * spread

@@ -36,7 +36,9 @@ def tiny(root):
 
 def test_the_folders_are_complete_and_small_together(folder, tiny):
     for one in (folder, tiny):
-        assert {"README.md", "config.json", "model.safetensors", "tokenizer.json"} <= {path.name for path in one.iterdir()}
+        assert {"README.md", "config.json", "model.safetensors", "tokenizer.json"} <= {
+            path.name for path in one.iterdir()
+        }
     assert sum(path.stat().st_size for one in (folder, tiny) for path in one.iterdir()) <= LIMIT_BYTES
 
 

@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from eval.faithfulness.words import words
-from rephrase.gate.checks import Gate
+from rephrase.gate.checks import ChunkGate
 from rephrase.gate.config import CHECKS, GateConfig
 from rephrase.text.postprocess import STATUSES
 
@@ -43,7 +43,7 @@ FAULTS = {
 
 @pytest.mark.parametrize("check", sorted(FAULTS))
 def test_a_planted_fault_fails_its_check_and_a_copy_passes(check):
-    gate = Gate(GateConfig.model_validate({check: STRICT[check]}))
+    gate = ChunkGate(GateConfig.model_validate({check: STRICT[check]}))
     assert gate.judge(PAGE, PAGE)[1] is None
     scores, found = gate.judge(PAGE, FAULTS[check])
     assert found == check
@@ -53,18 +53,18 @@ def test_a_planted_fault_fails_its_check_and_a_copy_passes(check):
 def test_every_check_has_a_status_and_all_are_off_by_default():
     assert {f"unfaithful/{name}" for name in CHECKS} <= set(STATUSES)
     assert GateConfig().on() == {}
-    assert Gate(GateConfig()).judge(PAGE, "Something else.") == ({}, None)
+    assert ChunkGate(GateConfig()).judge(PAGE, "Something else.") == ({}, None)
 
 
 def test_what_is_to_go_need_not_be_kept():
     page = f"[![build 3.12](https://ci.example.org/b.svg)](https://ci.example.org)\n- [Docs](https://d.org/2)\n\n{PAGE}"
-    gate = Gate(GateConfig(numbers=1.0, urls=1.0, content=1.0))
+    gate = ChunkGate(GateConfig(numbers=1.0, urls=1.0, content=1.0))
     assert gate.judge(page, PAGE)[1] is None
 
 
 def test_an_answer_that_drops_all_lines_passes_unless_it_is_not_to():
-    assert Gate(GateConfig(content=1.0)).judge(PAGE, "")[1] is None
-    assert Gate(GateConfig(content=1.0, empty_passes=False)).judge(PAGE, "")[1] == "content"
+    assert ChunkGate(GateConfig(content=1.0)).judge(PAGE, "")[1] is None
+    assert ChunkGate(GateConfig(content=1.0, empty_passes=False)).judge(PAGE, "")[1] == "content"
 
 
 def test_the_semantic_check_needs_an_encoder():
@@ -80,6 +80,6 @@ TEXTS = st.lists(st.sampled_from(["river", "Rises", "1915", "the", "hill,", "a.b
 @settings(deadline=None, derandomize=True)
 @given(TEXTS, TEXTS)
 def test_at_the_strictest_every_word_that_passes_stands_in_the_source(organic, text):
-    _, found = Gate(GateConfig(invented_words=0.0, novel_5grams=0.0)).judge(organic, text)
+    _, found = ChunkGate(GateConfig(invented_words=0.0, novel_5grams=0.0)).judge(organic, text)
     if found is None:
         assert set(words(text)) <= set(words(organic))
