@@ -13,6 +13,7 @@ from rephrase.config import RephraseConfig
 from rephrase.gate.config import CEILINGS
 from rephrase.text.chunking import Chunk, rejoin
 from rephrase.text.postprocess import Reading
+from rephrase.text.prompts import answer_form
 
 VERBATIM = "verbatim"
 """Status of a chunk that passed the model by."""
@@ -59,6 +60,9 @@ class Joiner:
     def __init__(self, config: RephraseConfig, count_tokens: Callable[[str], int] | None) -> None:
         self.config = config
         self.count_tokens = count_tokens
+        # Only where a choice is made that came with them: half-finished work of before goes on to the same bytes.
+        edits = answer_form(config.prompt, config.prompt_file) == "edits"
+        self.tells_places = edits or bool(config.verbatim or config.min_chunk_words or config.gate.on())
 
     def finish(self, job: Job) -> Result:
         """Join a document's chunks, or say why it is dropped."""
@@ -88,7 +92,8 @@ class Joiner:
             elif self.config.on_bad_chunk == "drop_document":
                 return None, piece.reading.status
             else:
-                texts.append(part.text if self.config.on_bad_chunk == "keep_organic" else "")
+                organic = part.text if self.tells_places else part.text.strip()
+                texts.append(organic if self.config.on_bad_chunk == "keep_organic" else "")
         blind = self.config.cut == "blind"
         text = " ".join(texts).strip() if blind else rejoin(texts, [part.sep for part in job.chunks])
         if not text:
@@ -107,7 +112,9 @@ class Joiner:
         config, organic = self.config, job.document["text"]
         chunks: list[dict[str, Any]] = []
         position = 0
-        places = _places(text, texts) if text is not None and texts is not None else [None] * len(pieces)
+        places: list[tuple[int, int] | None] = [None] * len(pieces)
+        if text is not None and texts is not None and self.tells_places:
+            places = _places(text, texts)
         for piece, part, place in zip(pieces, job.chunks, places, strict=True):
             start, position = position, position + len(part.text) + len(part.sep)
             where = {"out_start": place[0], "out_end": place[1]} if place else {}
@@ -158,14 +165,16 @@ class Joiner:
             "chunks_ok": statuses["ok"],
             "chunk_statuses": dict(statuses),
             "flags": dict(Counter(flag for _, reading in done for flag in reading.flags)),
-            "verbatim": dict(Counter(part.kind for part in job.chunks if part.kind)),
-            "chars_verbatim": sum(len(part.text) for part in job.chunks if part.kind),
             "attempts": sum(piece.attempts for piece, _ in done),
             "tokens_prompt": sum(piece.tokens_in for piece, _ in done),
             "tokens_completion": sum(piece.tokens_out for piece, _ in done),
             "chars_in": len(job.document["text"]),
             "chars_out": 0,
         }
+        verbatim = [part for part in job.chunks if part.kind]
+        if verbatim:
+            counts["verbatim"] = dict(Counter(part.kind for part in verbatim))
+            counts["chars_verbatim"] = sum(len(part.text) for part in verbatim)
         if self.count_tokens is not None:
             counts["tokens_organic"] = self.count_tokens(job.document["text"])
             counts["tokens_kept"] = 0
