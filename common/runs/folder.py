@@ -19,7 +19,7 @@ from types import TracebackType
 from typing import Any, TypeVar
 
 from common.config import RunConfig, config_hash, to_yaml
-from common.pools.storage import atomic_write, join
+from common.pools.storage import atomic_write, join, sweep
 from common.redaction import redacted
 
 T = TypeVar("T")
@@ -48,6 +48,7 @@ class Run:
     def __init__(self, out: str | Path, config: RunConfig, *, seed: int | None = None) -> None:
         self.folder = Path(out)
         self.folder.mkdir(parents=True, exist_ok=True)
+        sweep(self.folder)
         with atomic_write(str(self.folder / "config.yaml")) as target:
             target.write(to_yaml(config).encode())
         write_json(self.folder / "run.json", describe_run(config, seed))
