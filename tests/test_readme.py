@@ -1,6 +1,8 @@
 """What the READMEs name is there and answers; they are short, and their sentences are."""
 
+import os
 import re
+import shlex
 import statistics
 import subprocess
 import sys
@@ -104,3 +106,72 @@ for name in {sorted(named)}:
         done = subprocess.run(["bash", script, "--help"], cwd=ROOT, capture_output=True, text=True, check=False)
         assert done.returncode == 0, script
         assert "Usage" in done.stdout, script
+
+
+STAGES = ("rl", "sft", "infer", "filter", "tokenize", "pretrain", "eval")
+SHOWN = re.compile(r"(?:[A-Z_]+=\S+ )*(?:python -m|bash|sbatch(?: --\S+)*) (\S+)(.*)")
+
+
+def commands(text):
+    """(module, arguments) of each command of ours that is shown with its arguments; scripts as what they start."""
+    blocks = re.findall(r"```bash\n(.*?)```", text, flags=re.DOTALL)
+    lines = "\n".join([*blocks, *(line[4:] for line in text.splitlines() if line.startswith("    "))])
+    spoken = [one for one in re.findall(r"`([^`\n]+)`", text) if "=" in one or ".yaml" in one]
+    for line in [*lines.replace("\\\n", " ").splitlines(), *spoken]:
+        found = SHOWN.fullmatch(line.strip())
+        if not found or re.search(r"\[[A-Za-z]|…|NAME", re.sub(r"=\[.*?\]", "", line)):
+            continue
+        first, arguments = found[1], shlex.split(found[2], comments=True)
+        if re.match(rf"(?:{ROOMS})\.", first):
+            yield first, arguments
+        elif (stage := Path(first).stem) in STAGES:
+            script = (ROOT / f"scripts/{stage}.sh").read_text(encoding="utf-8")
+            started = re.findall(rf"python3? -m ((?:{ROOMS})\.[\w.]+)", re.sub(r"(?m)^#.*", "", script))
+            default = re.search(r"\$root/(configs/[\w/.]+\.yaml)", script)
+            given = any(argument.endswith(".yaml") for argument in arguments)
+            yield started[0], [*([default[1]] if default and not given else []), *arguments]
+
+
+def test_commands_are_found_in_blocks_indented_lines_and_words():
+    block = "```bash\nbash scripts/filter.sh a=b # why\n```\n"
+    text = f"{block}\n    python -m rl.sft \\\n        x=1\n\nOr `python -m eval.run y=2`."
+    assert list(commands(text)) == [
+        ("filter.run", ["configs/filter/repro.yaml", "a=b"]),
+        ("rl.sft", ["x=1"]),
+        ("eval.run", ["y=2"]),
+    ]
+
+
+ABSENT = r"no (pool|model|rows|labelled pages|file|folder)|No such file|there is no|is not there|needs a GPU"
+"""What a dry run may say where the inputs are a reader's own."""
+
+
+def test_every_command_shown_knows_its_keys():
+    # from nothing to a run on one GPU by the README alone, as far as a dry run goes: all in one process
+    shown = [
+        (door(module).relative_to(ROOT).with_suffix("").as_posix().replace("/", "."), arguments)
+        for readme in READMES
+        for module, arguments in commands(text_of(readme))
+    ]
+    assert len(shown) > 40
+    assert {"rl.train", "rephrase.run", "filter.run", "pretrain.tokenize", "pretrain.train", "eval.run"} <= {
+        module for module, _ in shown
+    }
+    program = f"""
+import contextlib, importlib, io, re, sys
+for name, arguments in {shown}:
+    said = io.StringIO()
+    with contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(said):
+        try:
+            importlib.import_module(name).main([*arguments, "--dry-run"])
+            code = 0
+        except SystemExit as stop:
+            code = stop.code or 0
+    if code and not re.search({ABSENT!r}, said.getvalue()):
+        print(name, *arguments, said.getvalue().strip()[-300:], sep=" ", file=sys.__stderr__)
+"""
+    environment = {**os.environ, "HF_HUB_OFFLINE": "1", "HF_DATASETS_OFFLINE": "1"}
+    done = subprocess.run(
+        [sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, check=False, env=environment
+    )
+    assert (done.returncode, done.stderr) == (0, "")
