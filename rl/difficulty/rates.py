@@ -1,0 +1,164 @@
+"""Pass rates: n samples of each question by an engine, judged, one line for each on disk, so that a kill loses none."""
+
+import os
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from itertools import islice
+from pathlib import Path
+from typing import Annotated, Any
+
+import orjson
+from pydantic import Field
+
+from common.config import HOW, RunConfig, config_hash
+from common.engines.config import EngineConfig, TransformersEngineConfig
+from common.engines.requests import Completion, Request
+from common.hashing import hash_id
+from rl.data.rows.schema import Row
+from rl.difficulty.predicates import Rate
+
+BATCH = 64
+"""Completions judged together."""
+
+
+class SamplerConfig(RunConfig):
+    """One model whose pass rate is measured; the sampling is that of Guru (arXiv:2506.14965)."""
+
+    name: str = Field(pattern=r"[\w.-]+")
+    """What the pass rate is called in the rows."""
+
+    model: str
+    """Hugging Face folder or name, or the name a server knows it by."""
+
+    engine: EngineConfig = TransformersEngineConfig()
+    """What writes the completions."""
+
+    n: int = Field(16, ge=1)
+    """Samples of each question."""
+
+    max_tokens: int = Field(4096, ge=1)
+    """Longest completion in tokens; Guru took 4,096 for the weak model and 32,768 for the strong one."""
+
+    temperature: float = Field(1.0, ge=0)
+    """Sampling."""
+
+    top_p: float = Field(0.9, gt=0, le=1)
+    """Sampling."""
+
+    top_k: int = Field(100, ge=0)
+    """Sampling; 0: all tokens."""
+
+    think_open: bool = False
+    """The model's template opens thinking, so that a completion without `</think>` was cut off."""
+
+    options: dict[str, Any] = {}
+    """Settings of the verifiers by name, such as a judge's address."""
+
+    seed: int = 0
+    """Of the samples."""
+
+    threads: Annotated[int, HOW] = Field(8, ge=1)
+    """Verdicts at once."""
+
+
+def measure(rows: Sequence[Row], config: SamplerConfig, folder: Path) -> dict[str, Rate]:
+    """Sample and judge what the folder does not hold yet; the rates of all rows by id.
+
+    Raises:
+        ValueError: the folder holds samples of another config, or the model cannot be opened.
+    """
+    path = folder / f"samples_{config.name}.jsonl"
+    shape = config_hash(config)
+    done = {key for key, line in _read(path, shape).items() if line["score"] is not None}
+    missing = [(row, sample) for row in rows for sample in range(config.n) if (row["id"], sample) not in done]
+    if missing:
+        from common.engines.open import open_engine
+
+        folder.mkdir(parents=True, exist_ok=True)
+        wanted = {_name(row, sample): (row, sample) for row, sample in missing}
+        with open_engine(config.engine, config.model) as engine, path.open("ab") as target:
+            completions = engine.stream(_request(row, sample, config) for row, sample in missing)
+            while batch := list(islice(completions, BATCH)):
+                for line in _judge(batch, wanted, config):
+                    target.write(orjson.dumps({**line, "shape": shape}, option=orjson.OPT_APPEND_NEWLINE))
+                target.flush()
+                os.fsync(target.fileno())
+    return _rates(_read(path, shape), {row["id"] for row in rows}, config.n)
+
+
+def _name(row: Row, sample: int) -> str:
+    return f"{row['id']}/{sample}"
+
+
+def _request(row: Row, sample: int, config: SamplerConfig) -> Request:
+    return Request(
+        id=_name(row, sample),
+        messages=list(row["prompt"]),
+        max_tokens=config.max_tokens,
+        temperature=config.temperature,
+        top_p=config.top_p,
+        top_k=config.top_k,
+        seed=hash_id(_name(row, sample), "difficulty", config.seed) % 2**31,
+    )
+
+
+def _judge(
+    batch: Sequence[Completion], wanted: Mapping[str, tuple[Row, int]], config: SamplerConfig
+) -> Iterator[dict[str, Any]]:
+    from eval.verifiers.registry import score_many
+
+    answered = [one for one in batch if one.finish_reason != "error"]
+    rows = [{**wanted[one.request_id][0], "think_open": config.think_open} for one in answered]
+    results = score_many(
+        rows,
+        [one.text for one in answered],
+        "strict",
+        [one.finish_reason for one in answered],
+        config.options,
+        config.threads,
+    )
+    verdicts = {one.request_id: result for one, result in zip(answered, results, strict=True)}
+    for one in batch:
+        row, sample = wanted[one.request_id]
+        verdict = verdicts.get(one.request_id)
+        yield {
+            "id": row["id"],
+            "sample": sample,
+            "score": verdict.score if verdict else None,
+            "status": verdict.status if verdict else "infra_error",
+            "reason": verdict.reason if verdict else one.error,
+            "completion": one.text,
+            "tokens": one.tokens_out,
+        }
+
+
+def _read(path: Path, shape: str) -> dict[tuple[str, int], dict[str, Any]]:
+    """The last line of each sample; a half-written last line, which a kill leaves, is cut off the file."""
+    if not path.is_file():
+        return {}
+    content = path.read_bytes()
+    whole = content.rfind(b"\n") + 1
+    if whole < len(content):
+        with path.open("r+b") as file:
+            file.truncate(whole)
+    lines: dict[tuple[str, int], dict[str, Any]] = {}
+    for raw in content[:whole].split(b"\n")[:-1]:
+        line = orjson.loads(raw)
+        if line["shape"] != shape:
+            raise ValueError(f"{path} holds samples of another model or sampling; give another out=")
+        lines[line["id"], line["sample"]] = line
+    return lines
+
+
+def _rates(lines: Mapping[tuple[str, int], Mapping[str, Any]], ids: Iterable[str], n: int) -> dict[str, Rate]:
+    counts = {identity: [0, 0, 0, 0] for identity in ids}
+    for (identity, sample), line in lines.items():
+        if identity not in counts or sample >= n:
+            continue
+        count = counts[identity]
+        if line["score"] is None:
+            count[3] += 1
+        else:
+            count[0] += 1
+            count[1] += line["score"] >= 1
+            count[2] += line["status"] == "truncated"
+    return {identity: Rate(*count) for identity, count in counts.items()}
