@@ -175,3 +175,11 @@ for name, arguments in {shown}:
         [sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, check=False, env=environment
     )
     assert (done.returncode, done.stderr) == (0, "")
+
+
+def test_modules_that_moved_are_where_the_changelog_says():
+    text = text_of(ROOT / "CHANGELOG.md")
+    moved = re.findall(rf"(?m)^\| `(?:{ROOMS})\.[\w.]+` \| `((?:{ROOMS})\.[\w.]+)` \|$", text)
+    assert len(moved) > 100
+    gone = [module for module in moved if not door(module).is_file() and not (ROOT / module.replace(".", "/")).is_dir()]
+    assert gone == []
