@@ -65,7 +65,7 @@ def parse_line(line: bytes, first: bool = False) -> Iterator[Found]:
         return
     if _depth_possible(line) and too_deep(value):
         yield Found(None, "too_deep", raw=line)
-    elif _has_float(value) and _has_long_number(line):
+    elif _may_lose(value, line) and _has_long_number(line):
         yield from _slowly(line, repairs)
     else:
         yield Found(value, repairs=repairs)
@@ -94,7 +94,7 @@ def decode(line: bytes) -> Any:
         value = orjson.loads(line)
     except orjson.JSONDecodeError:
         return _DECODER.decode(line.decode())
-    return _DECODER.decode(line.decode()) if _has_float(value) and _has_long_number(line) else value
+    return _DECODER.decode(line.decode()) if _may_lose(value, line) and _has_long_number(line) else value
 
 
 def mend(value: Any, repairs: list[str]) -> Any:
@@ -201,15 +201,19 @@ def _survives(digits: bytes, value: float) -> bool:
         return False
 
 
-def _has_float(value: Any) -> bool:
-    """Whether there is a float in a value: integers beyond 64 bits are read as such."""
+def _may_lose(value: Any, line: bytes) -> bool:
+    """Whether a float of a value does not stand in its line as it would be written; integers beyond 64 bits are floats
+    here too. A cheap look for most lines, before the exact one."""
+    if isinstance(value, float):
+        digits = repr(value).encode()
+        place = line.find(digits)
+        end = place + len(digits)
+        return place < 1 or line[place - 1] not in b":[, " or (end < len(line) and line[end] not in b",]} \r\n")
     if isinstance(value, dict):
-        return any(
-            isinstance(one, float) or (isinstance(one, dict | list) and _has_float(one)) for one in value.values()
-        )
-    if isinstance(value, list):
-        return any(isinstance(one, float) or (isinstance(one, dict | list) and _has_float(one)) for one in value)
-    return isinstance(value, float)
+        value = value.values()
+    elif not isinstance(value, list):
+        return False
+    return any(isinstance(one, float | dict | list) and _may_lose(one, line) for one in value)
 
 
 def _has_long_number(line: bytes) -> bool:
