@@ -1,5 +1,6 @@
 """What the READMEs name is there and answers; they are short, and their sentences are."""
 
+import itertools
 import os
 import re
 import shlex
@@ -183,3 +184,26 @@ def test_modules_that_moved_are_where_the_changelog_says():
     assert len(moved) > 100
     gone = [module for module in moved if not door(module).is_file() and not (ROOT / module.replace(".", "/")).is_dir()]
     assert gone == []
+
+
+def table(text, first):
+    """The table whose first heading is `first`: row name → heading → cell."""
+    lines = text.splitlines()
+    at = next(number for number, line in enumerate(lines) if line.startswith(f"| {first} |"))
+    cells = [[cell.strip() for cell in line.strip("|").split("|")] for line in lines[at:]]
+    rows = itertools.takewhile(lambda row: len(row) == len(cells[0]), cells[2:])
+    return {row[0]: dict(zip(cells[0][1:], row[1:], strict=True)) for row in rows}
+
+
+def test_the_audits_figures_are_those_beside_the_audit():
+    here = table(text_of(MAIN), "verifier")
+    there = table(text_of(ROOT / "eval/verifiers/README.md"), "verifier")
+    assert len(here) == 5
+    assert here == {name: {word: there[name][word] for word in row} for name, row in here.items()}
+
+
+def test_the_cards_figures_are_those_of_the_card():
+    card = text_of(ROOT / "rephrase/tiny/README.md").replace("**", "")
+    rows = table(text_of(ROOT / "eval/README.md"), "measure")
+    missing = [cell for row in rows.values() for cell in row.values() if cell not in card]
+    assert (len(rows), missing) == (3, [])
