@@ -212,6 +212,7 @@ class _Pass:
         piece.seconds += completion.seconds
         piece.finish_reason = completion.finish_reason
         piece.error = completion.error
+        piece.control_text = completion.control_text
         organic = job.chunks[index].text
         reading = read_completion(completion.text, organic, completion.finish_reason, self.rephraser.form)
         if reading.status == "ok":

@@ -19,9 +19,9 @@ from dataclasses import dataclass
 from types import TracebackType
 from typing import Any, Literal
 
+from common.tokens.chat import Message, chat_ids, plain_ids
 from common.weights import find_model
 
-Message = Mapping[str, Any]
 FinishReason = Literal["stop", "length", "error"]
 
 
@@ -65,6 +65,8 @@ class Completion:
     seconds: float
     """From the moment the engine took the request; in a batch, the wait for the others counts."""
     error: str | None = None
+    control_text: int = 0
+    """Control tokens spelled in the messages that had to be broken up, since a server makes the token ids."""
 
     @classmethod
     def failed(cls, request_id: str, error: str, *, tokens_in: int = 0, seconds: float = 0.0) -> "Completion":
@@ -146,13 +148,13 @@ class Engine(ABC):
         """Free what the engine holds."""
 
     def render(self, request: Request) -> list[int]:
-        """A request's prompt as token ids: the chat template for messages, the bare text for a prompt."""
+        """A request's prompt as token ids: the chat template for messages, the bare text for a prompt.
+
+        Control tokens spelled in messages are text (`common.tokens.chat`); a prompt is taken as it is written.
+        """
         if request.messages is None:
             return self.tokenizer(request.prompt)["input_ids"]
-        text = self.tokenizer.apply_chat_template(
-            request.messages, tokenize=False, add_generation_prompt=True, **self.chat_template_kwargs
-        )
-        return self.tokenizer(text, add_special_tokens=False)["input_ids"]
+        return chat_ids(self.tokenizer, request.messages, **self.chat_template_kwargs)
 
     def count_tokens(self, text: str) -> int:
         """Tokens of a bare text.
@@ -162,7 +164,7 @@ class Engine(ABC):
         """
         if self.tokenizer is None:
             raise ValueError("this engine has no tokenizer; name a folder that holds one (engine.tokenizer)")
-        return len(self.tokenizer(text, add_special_tokens=False)["input_ids"])
+        return len(plain_ids(self.tokenizer, text))
 
     def __enter__(self) -> "Engine":
         """The engine itself."""

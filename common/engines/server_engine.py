@@ -5,6 +5,7 @@ import queue
 import random
 import threading
 import time
+from dataclasses import replace
 from typing import Any
 
 import aiohttp
@@ -21,6 +22,7 @@ from common.model_server import (
     read_answer,
     retry_after,
 )
+from common.tokens.defuse import Defused, defused_messages
 
 
 class ServerError(RuntimeError):
@@ -44,6 +46,7 @@ class ServerEngine(Engine):
         self.headers = {"Authorization": f"Bearer {key}"} if key else {}
         self.max_model_len = config.max_model_len or self._ask_for_model()
         self.tokenizer = load_tokenizer(config.tokenizer) if config.tokenizer else None
+        self.control_names = self.tokenizer.all_special_tokens if self.tokenizer is not None else []
         self.chat_template_kwargs = config.extra_body.get("chat_template_kwargs", {})
         self._done: queue.Queue[Completion] = queue.Queue()
         self._tasks: set[asyncio.Task[None]] = set()
@@ -77,15 +80,20 @@ class ServerEngine(Engine):
         return served.get(self.model, {}).get("max_model_len")
 
     def _submit(self, request: Request) -> None:
+        defused = None
+        if request.messages is not None:
+            messages, defused = defused_messages(request.messages, self.control_names)
+            if defused.count:
+                request = replace(request, messages=messages)
         if self.tokenizer is not None and self.max_model_len is not None:
             tokens_in = len(self.render(request))
             if tokens_in + request.max_tokens > self.max_model_len:
                 self._done.put(too_long(request, tokens_in, self.max_model_len))
                 return
-        self._loop.call_soon_threadsafe(self._start, request)
+        self._loop.call_soon_threadsafe(self._start, request, defused)
 
-    def _start(self, request: Request) -> None:
-        task = self._loop.create_task(self._answer(request))
+    def _start(self, request: Request, defused: Defused | None) -> None:
+        task = self._loop.create_task(self._answer(request, defused))
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 
@@ -117,7 +125,7 @@ class ServerEngine(Engine):
         await self._client.close()
         await asyncio.sleep(0)  # the sockets themselves close one turn of the loop later
 
-    async def _answer(self, request: Request) -> None:
+    async def _answer(self, request: Request, defused: Defused | None) -> None:
         """Ask until there is an answer or no attempt is left; what goes wrong becomes an error completion."""
         began = time.monotonic()
         # Requests that failed together come back spread out; the spread is the request's own, not the clock's.
@@ -134,6 +142,8 @@ class ServerEngine(Engine):
                     break
                 await asyncio.sleep(backoff(attempt, self.config.backoff_s, jitter, error.wait_s))
                 attempt += 1
+        if defused is not None and defused.count:
+            completion = replace(completion, text=defused.restore(completion.text), control_text=defused.count)
         self._done.put(completion)
 
     async def _ask(self, request: Request, began: float) -> Completion:

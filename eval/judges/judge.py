@@ -12,6 +12,7 @@ from pydantic import Field
 
 from common.config import HOW, RunConfig
 from common.model_server import Failure, ModelServer
+from common.tokens.defuse import defused_messages
 
 Message = dict[str, str]
 
@@ -119,7 +120,7 @@ class Judge:
         config = self.config
         body: dict[str, Any] = {
             "model": config.model,
-            "messages": conversation,
+            "messages": defused_messages(conversation)[0],
             "temperature": config.temperature,
             "max_tokens": config.max_tokens,
             "seed": config.seed + seed,

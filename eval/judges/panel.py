@@ -15,6 +15,7 @@ from pydantic import Field
 
 from common.config import HOW, RunConfig
 from common.model_server import Failure, ModelServer, healthy
+from common.tokens.defuse import defused_messages
 from eval.judges.equivalence import SELF_TEST, SELF_TEST_LEAST, Exchange, Wording, messages, read_decision
 
 URL_VARIABLE = "STEM_LLM_JUDGE_URL"
@@ -138,7 +139,7 @@ class Panel:
     def _ask(self, exchange: Exchange) -> Verdict:
         body: dict[str, Any] = {
             "model": self.config.model,
-            "messages": messages(exchange, self.config.wording),
+            "messages": defused_messages(messages(exchange, self.config.wording))[0],
             "temperature": 0.0,
             "max_tokens": self.config.max_tokens,
             "chat_template_kwargs": {"enable_thinking": False},

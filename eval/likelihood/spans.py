@@ -4,10 +4,12 @@ Everything stays on token ids: a rollout is never decoded, edited and encoded ag
 in decoded text. Only offsets are found by decoding.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, cast
 
+from common.tokens.chat import Masked, plain_ids
 from eval.likelihood.trunks import Branch
 
 Tokenizer = Any
@@ -30,7 +32,7 @@ def encode_start(tokenizer: Tokenizer, text: str) -> list[int]:
 
     An empty text is one BOS token, or EOS where there is none: the first token of a text needs something before it.
     """
-    ids = cast(list[int], tokenizer.encode(text, add_special_tokens=True))
+    ids = cast(list[int], tokenizer.encode(text, add_special_tokens=True, split_special_tokens=True))
     if not text:
         first = tokenizer.bos_token_id if tokenizer.bos_token_id is not None else tokenizer.eos_token_id
         ids = ids[:1] or [first]
@@ -40,17 +42,24 @@ def encode_start(tokenizer: Tokenizer, text: str) -> list[int]:
 def encode_continuation(tokenizer: Tokenizer, text: str) -> list[int]:
     """Ids of a text that follows another: no special tokens, no space that the tokenizer puts in front of a text.
 
+    Control tokens spelled in the text are text.
+
     Raises:
         Unwritable: the tokenizer cannot write the text exactly.
     """
-    plain = tokenizer.encode(text, add_special_tokens=False)
+    return _encode_behind(tokenizer, text, text, partial(plain_ids, tokenizer))
+
+
+def _encode_behind(tokenizer: Tokenizer, text: str, source: str, encode: Callable[[str], list[int]]) -> list[int]:
+    """Ids of a text that follows another, by `encode` of its `source`."""
+    plain = encode(source)
     for anchor in ANCHORS:
         head = tokenizer.encode(anchor, add_special_tokens=False)
-        behind = tokenizer.encode(anchor + text, add_special_tokens=False)
+        behind = encode(anchor + source)
         candidates = [plain, behind[len(head) :]] if behind[: len(head)] == head else [plain]
         for ids in candidates:
             if decode(tokenizer, [*head, *ids]) == decode(tokenizer, head) + text:
-                return cast(list[int], ids)
+                return ids
     raise Unwritable(f"this tokenizer cannot write {text[:40]!r} exactly")
 
 
@@ -157,17 +166,18 @@ def chat_turn(tokenizer: Tokenizer, messages: Sequence[dict[str, Any]], text: st
         text: the assistant's.
         options: for the template.
     """
-    prompt = tokenizer.apply_chat_template(list(messages), tokenize=False, add_generation_prompt=True, **options)
-    answered = [*messages, {"role": "assistant", "content": text}]
-    full = tokenizer.apply_chat_template(answered, tokenize=False, **options)
-    prefix = tokenizer.encode(prompt, add_special_tokens=False)
-    if not full.startswith(prompt + text):
+    masked = Masked(tokenizer, [*messages, {"role": "assistant", "content": text}])
+    prompt = masked.render(masked.messages[:-1], add_generation_prompt=True, **options)
+    full = masked.render(**options)
+    prefix = masked.ids(prompt)
+    if not masked.plain(full).startswith(masked.plain(prompt) + text):
         ids = encode_continuation(tokenizer, text)
         return ChatTurn(prefix, ids, [True] * len(ids))
-    whole = tokenizer.encode(full, add_special_tokens=False)
-    ids = (
-        whole[len(prefix) :] if whole[: len(prefix)] == prefix else encode_continuation(tokenizer, full[len(prompt) :])
-    )
+    whole = masked.ids(full)
+    if whole[: len(prefix)] == prefix:
+        ids = whole[len(prefix) :]
+    else:
+        ids = _encode_behind(tokenizer, masked.plain(full[len(prompt) :]), full[len(prompt) :], masked.ids)
     spans = branch_spans(tokenizer, ids)
     # Some tokenizers write a space behind every special token; it belongs to the first word.
     head = tokenizer.encode(ANCHORS[0], add_special_tokens=False)

@@ -17,6 +17,7 @@ from pydantic import Field
 
 from common.config import HOW, RunConfig
 from common.model_server import RETRIED, Answer, ModelServer
+from common.tokens.defuse import Defused
 
 log = logging.getLogger("repro.filter.dataman")
 
@@ -189,6 +190,10 @@ class DataManScorer:
             raise ValueError(
                 f"no tokenizer at {name} ({error}); set tokenizer to a folder with tokenizer.json"
             ) from None
+        added = self.tokenizer.get_added_tokens_decoder().values()
+        self.control_names = [token.content for token in added if token.special]
+        self.control_text = 0
+        """Texts (or pieces of them) so far in which control tokens were broken up."""
         try:
             self.server.models()
         except ValueError as error:
@@ -254,6 +259,13 @@ class DataManScorer:
         return expected_overall(choice["logprobs"]["top_logprobs"])
 
     def _chat(self, text: str) -> str:
+        # The server tokenises with control tokens on: a page must not close its turn and write its own rating.
+        safe = Defused([text, self.prompt], self.control_names)
+        text = safe.text(text)
+        if safe.count:
+            self.control_text += 1
+            if self.control_text == 1:
+                log.warning("a text spells control tokens; they are broken up before the rater reads them")
         turn = self.prompt.replace("{text}", text)
         return f"<|im_start|>system\n{SYSTEM}<|im_end|>\n<|im_start|>user\n{turn}<|im_end|>\n<|im_start|>assistant\n"
 

@@ -36,6 +36,8 @@ class Piece:
     tokens_in: int = 0
     tokens_out: int = 0
     seconds: float = 0.0
+    control_text: int = 0
+    """Control tokens that the page spells and that were broken up for a server."""
 
 
 @dataclass
@@ -67,6 +69,8 @@ class Joiner:
     def finish(self, job: Job) -> Result:
         """Join a document's chunks, or say why it is dropped."""
         counts = self._counts(job)
+        if spelled := sum(piece.control_text for pieces in job.rollouts for piece in pieces):
+            counts["control_text"] = spelled
         made = [self._join(job, rollout) for rollout in range(len(job.rollouts))]
         kept = [document for document, _ in made if document is not None]
         if not kept:
@@ -124,7 +128,7 @@ class Joiner:
                 continue
             if piece.reading is None:
                 continue
-            flags = list(piece.reading.flags)
+            flags = [*piece.reading.flags, *(["control_text"] if piece.control_text else [])]
             if piece.reading.status != "ok" and text is not None and config.on_bad_chunk == "keep_organic":
                 flags.append("kept_organic")
             chunks.append(

@@ -8,6 +8,7 @@ import torch
 from trl.trainer.utils import RepeatSampler
 
 from common.pools import documents
+from common.tokens.chat import chat_ids
 from rephrase.text.prompts import answer_form, messages, read_prompt_file
 from rl.data.recycling import build as recycling
 from rl.data.rows import conversations
@@ -94,10 +95,7 @@ def dataset(path: Path, config: "RowsConfig", tokenizer: Any) -> "tuple[Dataset,
     rows: list[Row] = []
     dropped = 0
     for row in read_rows(path, config):
-        tokens = tokenizer.apply_chat_template(
-            row["prompt"], add_generation_prompt=True, tokenize=True, return_dict=True
-        )
-        if len(tokens["input_ids"]) > config.max_prompt_length:
+        if len(chat_ids(tokenizer, row["prompt"])) > config.max_prompt_length:
             dropped += 1
             continue
         rows.append({**row, "row_index": len(rows)})

@@ -9,7 +9,8 @@ What this subclass adds to TRL 1.16's `GRPOTrainer`:
        `samples.jsonl`.
     4. Completions are sampled by `rl.grpo.rollout`: the same ones on any number of processes, and in every evaluation.
     5. Prompts whose completions hardly differ are left out and others sampled in their place (`rl.grpo.refill`).
-    6. `verifiable` judges a completion as soon as it has ended, beside the others' generation and the passes for
+    6. Page text in a prompt is never a control token (`common.tokens.chat`).
+    7. `verifiable` judges a completion as soon as it has ended, beside the others' generation and the passes for
        log-probabilities.
 """
 
@@ -26,6 +27,7 @@ from trl.models.utils import unwrap_model_for_generation
 
 from common.runs.checkpoints import mark_complete, newest_complete
 from common.runs.folder import write_json
+from common.tokens.chat import chat_ids
 from rl.grpo.advantages import advantages, process_advantages, segment_mode, total
 from rl.grpo.journal import batch_metrics, evaluation_metrics
 from rl.grpo.refill import BatchShare, Refill, Rollouts
@@ -91,6 +93,14 @@ class RewardTrainer(GRPOTrainer):
             shuffle=theirs.shuffle,
             seed=theirs.seed,
         )
+
+    def _tokenize_prompts(self, prompts: list[Any]) -> Any:
+        """As TRL does, but that control tokens spelled in a prompt's messages are text."""
+        tools = self.tools or self.environment_factories is not None
+        if tools or self._is_vlm or not all(isinstance(prompt, list) for prompt in prompts):
+            return super()._tokenize_prompts(prompts)
+        options = {"chat_template": self.chat_template, **self.chat_template_kwargs}
+        return [chat_ids(self._tokenizer, prompt, **options) for prompt in prompts], None, {}
 
     def _generate(self, prompts: list[Any]) -> Any:
         """As TRL does; the prompts' token ids are kept for the rewards."""

@@ -6,6 +6,7 @@ from typing import Any, Literal, Protocol
 import numpy as np
 from pydantic import Field
 
+from common.tokens.chat import chat_ids
 from eval.likelihood.spans import Tokenizer, encode_continuation
 from eval.likelihood.trunks import Scorer, Trunk
 from rl.rewards.base import Batch, Message, Reward, RewardConfig
@@ -134,10 +135,9 @@ class LikelihoodReward(Reward):
 
     def encode_prompt(self, prompt: str | list[Message]) -> list[int]:
         """Token ids of a prompt: a text as it is, messages through the chat template."""
-        text = prompt
-        if not isinstance(prompt, str):
-            text = self._tokenizer.apply_chat_template(prompt, tokenize=False, add_generation_prompt=True)
-        return list(self._tokenizer.encode(text, add_special_tokens=isinstance(prompt, str)))
+        if isinstance(prompt, str):
+            return list(self._tokenizer.encode(prompt, add_special_tokens=True))
+        return chat_ids(self._tokenizer, prompt)
 
     def completion_ids(self, batch: Batch, row: int) -> list[int]:
         """What the policy wrote, as it wrote it; a recorded text is encoded again."""

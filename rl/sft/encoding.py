@@ -8,6 +8,7 @@ from typing import Any
 from transformers import PreTrainedTokenizerBase
 
 from common.pools.lines import read_lines
+from common.tokens.chat import Masked, plain_ids
 
 log = logging.getLogger(__name__)
 
@@ -57,36 +58,32 @@ def encode_rows(
         ValueError: a row has neither `messages` that end in an assistant turn nor `text`, or the template renders a
             prompt otherwise than the same prompt with its answer.
     """
-    texts = []
+    found: list[Encoded] = []
     for number, row in enumerate(rows, 1):
         try:
-            texts.append(_prompt_and_answer(row, tokenizer))
+            # Two parts, so that no token spans the border: at inference the prompt is encoded alone too.
+            prompt, answer = _prompt_and_answer(row, tokenizer)
         except ValueError as error:
             name = f" (id {row['id']!r})" if row.get("id") is not None else ""
             raise ValueError(f"{path}, row {number}{name}: {error}") from None
-    # Two parts, so that no token spans the border: at inference the prompt is encoded alone too.
-    prompts, answers = (
-        tokenizer(list(part), add_special_tokens=False)["input_ids"] for part in zip(*texts, strict=True)
-    )
-    return [
-        {"input_ids": prompt + answer, "labels": [IGNORED] * len(prompt) + answer}
-        for prompt, answer in zip(prompts, answers, strict=True)
-    ]
+        found.append({"input_ids": prompt + answer, "labels": [IGNORED] * len(prompt) + answer})
+    return found
 
 
-def _prompt_and_answer(row: dict[str, Any], tokenizer: PreTrainedTokenizerBase) -> tuple[str, str]:
-    """What bears no loss, and what does."""
+def _prompt_and_answer(row: dict[str, Any], tokenizer: PreTrainedTokenizerBase) -> tuple[list[int], list[int]]:
+    """Ids of what bears no loss, and of what does; control tokens spelled in the row are text."""
     messages = row.get("messages")
     if not messages:
         if not isinstance(row.get("text"), str):
             raise ValueError("it has neither messages nor text")
-        return "", row["text"] + tokenizer.eos_token
+        return [], [*plain_ids(tokenizer, row["text"]), tokenizer.eos_token_id]
     _check_turns(messages)
-    prompt = tokenizer.apply_chat_template(messages[:-1], tokenize=False, add_generation_prompt=True)
-    whole = tokenizer.apply_chat_template(messages, tokenize=False)
+    masked = Masked(tokenizer, messages)
+    prompt = masked.render(masked.messages[:-1], add_generation_prompt=True)
+    whole = masked.render()
     if not whole.startswith(prompt):
         raise ValueError("the chat template changes the prompt once its answer follows; give another template")
-    return prompt, whole[len(prompt) :]
+    return masked.ids(prompt), masked.ids(whole[len(prompt) :])
 
 
 def _check_turns(messages: Any) -> None:

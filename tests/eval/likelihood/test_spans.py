@@ -139,3 +139,14 @@ def test_the_gold_span_of_a_chat_is_exact_whatever_its_length(tokenizer, words):
 def test_flags_of_spans():
     assert overlapping([(0, 2), (2, 4), (4, 6)], 2, 4) == [False, True, False]
     assert overlapping([(0, 3), (3, 6)], 2, 4) == [True, True]
+
+
+def test_a_plan_and_a_gold_text_write_no_control_token(tokenizer):
+    spelled = "go<|end|><s> on"
+    plain = chat_turn(tokenizer, [{"role": "user", "content": "go on"}], "go on")
+    turn = chat_turn(tokenizer, [{"role": "user", "content": spelled}], spelled)
+    special = set(tokenizer.all_special_ids) - {tokenizer.convert_tokens_to_ids("<unk>")}
+    for found, wanted in ((turn.prefix, plain.prefix), (turn.ids, plain.ids)):
+        assert [i for i in found if i in special] == [i for i in wanted if i in special]
+    assert special.isdisjoint(i for i, text in zip(turn.ids, turn.is_text, strict=True) if text)
+    assert special.isdisjoint(encode_continuation(tokenizer, spelled))
