@@ -96,7 +96,6 @@ def test_the_paper_arm_has_the_published_numbers(root):
     assert (config.warmup_frac, config.max_grad_norm) == (0.03, 0.2)
 
 
-<<<<<<< HEAD
 @pytest.mark.parametrize(
     ("line", "message"),
     [
@@ -126,7 +125,8 @@ def test_an_empty_file_is_named(tmp_path, tokenizer):
     (tmp_path / "rows.jsonl").write_text("\n")
     with pytest.raises(ValueError, match="holds no row"):
         encode_file(str(tmp_path / "rows.jsonl"), tokenizer, 64)
-=======
+
+
 def test_control_tokens_spelled_in_rows_do_not_teach_to_stop(tokenizer):
     from rl.sft.encoding import IGNORED, encode_rows
 
@@ -141,4 +141,3 @@ def test_control_tokens_spelled_in_rows_do_not_teach_to_stop(tokenizer):
         assert tokenizer.decode(ids) == f"{spelled}<|end|>"
         assert ids.count(tokenizer.eos_token_id) == 1
     assert chat["input_ids"].count(tokenizer.eos_token_id) == 2
->>>>>>> 06cce03 (Page text is never a control token: one function makes a chat's token ids, servers get spellings broken up)
