@@ -178,7 +178,7 @@ def test_modules_functions_and_doors_are_of_a_readable_size():
 
 
 HOMES = {
-    r"\bimport fcntl\b": {"common.pools.lock", "pretrain.tokenising"},
+    r"\bimport fcntl\b": {"common.pools.lock"},
     r"\bimport httpx\b": {"common.model_server"},
     r"\bimport aiohttp\b": {"common.engines.server_engine"},
     r"\bsys\.argv\b|\bsys\.orig_argv\b": {
@@ -191,7 +191,6 @@ HOMES = {
     },
     r"\"[^\"]*\.stats\.json\"|another configuration": {
         "common.pools",
-        "filter.mixing.step",
         "filter.steps",
         "filter.duplicates",
         "pretrain.tokenising",
