@@ -22,7 +22,7 @@ from typing import Annotated, Any
 from pydantic import Field
 
 from common.command import entry_point, parse, usage_errors
-from common.config import HOW, Out, RunConfig
+from common.config import ADDED, HOW, Out, RunConfig
 from common.engines.config import EngineConfig, TransformersEngineConfig
 from common.engines.open import open_engine
 from common.engines.requests import Request
@@ -42,7 +42,7 @@ class CleaningConfig(RunConfig):
     rows: str = "runs/tiny/data/held_out.jsonl"
     """File of pages with their clean texts."""
 
-    recycled: str = ""
+    recycled: Annotated[str, ADDED] = ""
     """The recycled pool of these pages; `model` then is not asked."""
 
     engine: EngineConfig = TransformersEngineConfig()
