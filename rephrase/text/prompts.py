@@ -119,7 +119,8 @@ def answer(text: str) -> Message:
 
 def answer_form(name: str, prompt_file: str | None = None) -> Form:
     """What an answer to a prompt is: a text after the sentinel, or edits of the lines that the request numbers."""
-    return "edits" if not prompt_file and PROMPTS[name].numbered else "text"
+    prompt = PROMPTS.get(name)  # rows of conversations bring their own: no name
+    return "edits" if not prompt_file and prompt is not None and prompt.numbered else "text"
 
 
 def read_prompt_file(path: str | Path) -> Prompt:

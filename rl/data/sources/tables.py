@@ -91,7 +91,7 @@ def markdown(cells: list[list[str]]) -> str:
     """Rows of cells as a Markdown table: the first row is its head, short rows are filled up.
 
     >>> print(markdown([["a", "b|c"], ["1"]]))
-    | a | b\\\\|c |
+    | a | b\\|c |
     | --- | --- |
     | 1 |  |
     """

@@ -139,7 +139,7 @@ def test_the_command_says_what_a_limit_leaves_out(encoder, tmp_path, capsys):  #
     assert "50.0% over 10 tokens" in printed and "25.0% of all tokens" in printed  # 6 of 24
     for arguments, message in (
         ([tmp_path / "none.jsonl", f"model={encoder}"], "none.jsonl"),
-        ([tmp_path / "pool.jsonl", f"model={tmp_path / 'none'}"], "no tokenizer at"),
+        ([tmp_path / "pool.jsonl", f"model={tmp_path / 'none'}"], "no model at"),
     ):
         with pytest.raises(SystemExit, match="2"):
             main([str(argument) for argument in arguments])
