@@ -2,14 +2,26 @@
 
 from setuptools import find_packages, setup
 
+PACKAGES = ("common", "eval", "filter", "rephrase", "pretrain", "rl")
+
 setup(
     name="repro-toolkit",
     version="0.1.0",
     description="Recycle the web for pretraining, and train reasoners with rewards that need no brittle verifier.",
     license="Apache-2.0",
     python_requires=">=3.11",
-    packages=find_packages(include=["common*", "eval*", "filter*", "rephrase*", "pretrain*", "rl*"]),
-    package_data={"eval.verifiers": ["vectors/*.jsonl"]},
+    license_files=["LICENSE"],
+    packages=[
+        *find_packages(include=[pattern for name in PACKAGES for pattern in (name, f"{name}.*")]),
+        "common.configs",
+    ],
+    package_dir={"common.configs": "configs"},  # `common.shipped` finds them, installed or not
+    package_data={
+        **{name: ["py.typed"] for name in PACKAGES},
+        "common.configs": ["**/*.yaml", "**/*.json"],
+        "eval.verifiers": ["vectors/*.jsonl"],
+        "rephrase": ["tiny/*", "tiny_text/*"],
+    },
     install_requires=[
         "torch>=2.11",
         "transformers>=5.17",

@@ -21,6 +21,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, ValidationError
 from pydantic.fields import FieldInfo
 
 from common.redaction import redacted
+from common.shipped import found
 
 Values = dict[str, Any]
 
@@ -192,7 +193,7 @@ def load(
     values: Values = {}
     for file in files:
         try:
-            document = read_yaml(Path(file).read_text(encoding="utf-8"))
+            document = read_yaml(Path(found(str(file))).read_text(encoding="utf-8"))
         except OSError as error:
             raise ConfigError(f"cannot read {file}: {error.strerror}") from None
         except yaml.YAMLError as error:

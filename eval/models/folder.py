@@ -8,9 +8,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from common.runs.folder import write_json
+from common.shipped import configs_folder
 
 ROOT = Path(__file__).parents[2]
-MODELS = ROOT / "configs" / "pretrain" / "models"
+MODELS = configs_folder() / "pretrain" / "models"
 
 
 @dataclass(frozen=True)

@@ -6,8 +6,9 @@ from typing import Any, Literal, Self
 from pydantic import Field, model_validator
 
 from common.config import RunConfig, load, read_yaml
+from common.shipped import configs_folder
 
-CONFIGS = Path(__file__).parents[2] / "configs" / "pretrain"
+CONFIGS = configs_folder() / "pretrain"
 
 
 class ModelConfig(RunConfig):

@@ -52,8 +52,10 @@ def test_a_loader_of_the_second_epoch_brings_its_rows(opened):
     assert [row["row_index"] for batch in resumed for row in batch] == seen[1]
 
 
-def test_columns_that_the_first_row_lacks_are_there(tmp_path):
+def test_columns_that_the_first_row_lacks_are_there(tmp_path, root):
     from types import SimpleNamespace
+
+    from transformers import AutoTokenizer
 
     from rl.data.rows.conversations import ConversationsConfig
     from rl.grpo.rows import dataset
@@ -62,9 +64,9 @@ def test_columns_that_the_first_row_lacks_are_there(tmp_path):
     rows = [{"id": "a", "prompt": turns}, {"id": "b", "prompt": turns, "text": "T", "reference": "4"}]
     path = tmp_path / "rows.jsonl"
     path.write_text("".join(json.dumps(row) + "\n" for row in rows))
-    tokenizer = SimpleNamespace(apply_chat_template=lambda *_, **__: {"input_ids": [1, 2]})
+    tokenizer = AutoTokenizer.from_pretrained(root / "rephrase" / "tiny")
     prompt = SimpleNamespace(prompt_file="", name="", system="", no_think=False)
-    config = SimpleNamespace(prompt=prompt, data=ConversationsConfig(), max_prompt_length=10)
+    config = SimpleNamespace(prompt=prompt, data=ConversationsConfig(), max_prompt_length=100)
     found, dropped = dataset(path, config, tokenizer)
     assert dropped == 0
     assert found["reference"][:] == [None, "4"]

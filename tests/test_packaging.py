@@ -1,0 +1,59 @@
+"""What a wheel holds: an installed toolkit finds its configs, its scales and its tiny model from any folder."""
+
+import os
+import shutil
+import subprocess
+import sys
+import zipfile
+from pathlib import Path
+
+import pytest
+
+pytestmark = pytest.mark.integration
+
+
+@pytest.fixture(scope="module")
+def installed(root, tmp_path_factory):
+    """The unpacked wheel of the tracked files, built apart from the checkout."""
+    folder = tmp_path_factory.mktemp("wheel")
+    tracked = subprocess.run(["git", "ls-files"], cwd=root, capture_output=True, text=True, check=True).stdout.split()
+    for name in tracked:
+        if not name.startswith("tests/"):
+            (folder / "source" / name).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy(root / name, folder / "source" / name)
+    command = [sys.executable, "-m", "pip", "wheel", "-q", "--no-deps", "--no-build-isolation", "-w", str(folder), "."]
+    subprocess.run(command, cwd=folder / "source", check=True, capture_output=True)
+    with zipfile.ZipFile(next(folder.glob("*.whl"))) as wheel:
+        wheel.extractall(folder / "installed")
+    return folder / "installed"
+
+
+def run(installed, folder, *words):
+    environment = os.environ | {"PYTHONPATH": str(installed)}
+    return subprocess.run(
+        [sys.executable, *words], cwd=folder, env=environment, capture_output=True, text=True, check=False
+    )
+
+
+def test_a_wheel_holds_what_the_checkout_holds(installed, root):
+    for name in ("common/py.typed", "rephrase/tiny/config.json", "rephrase/tiny/model.safetensors"):
+        assert (installed / name).is_file()
+    configs = {path.relative_to(root / "configs") for path in (root / "configs").rglob("*.yaml")}
+    assert configs == {
+        path.relative_to(installed / "common" / "configs") for path in installed.glob("common/configs/**/*.yaml")
+    }
+    assert list(installed.glob("eval/verifiers/vectors/*.jsonl"))
+    assert list(Path(installed).glob("*.dist-info/**/LICENSE"))
+
+
+def test_a_scale_a_recipe_and_the_tiny_model_are_found_from_elsewhere(installed, tmp_path):
+    plan = run(installed, tmp_path, "-m", "pretrain.plan", "scale=411m_1x", "gpus=8")
+    assert "411,665,408" in plan.stdout, plan.stderr
+    (tmp_path / "pool").mkdir()
+    (tmp_path / "pool" / "a.jsonl").write_text('{"text": "One sentence of a page that says a thing."}\n')
+    recipe = "configs/rephrase/rephrase_tiny_cpu.yaml"
+    done = run(installed, tmp_path, "-m", "rephrase.run", "0", "0", recipe, "input=pool", "output=out")
+    assert done.returncode == 0, done.stderr
+    assert "1 documents in" in done.stdout
+    where = run(installed, tmp_path, "-c", "import rephrase.run; print(rephrase.run.__file__)")
+    assert where.stdout.startswith(str(installed))
