@@ -10,10 +10,7 @@ import shutil
 from collections.abc import Sequence
 from pathlib import Path
 
-from eval.sandbox.namespaces import DEVICES, INSIDE_USER
-
-FOLDER = "/tmp"
-"""The only folder of a box that can be written to."""
+from eval.sandbox.namespaces import DEVICES, INSIDE_USER, working_folder
 
 
 def find() -> str | None:
@@ -37,6 +34,7 @@ def command(bwrap: str, paths: Sequence[str], source: str, folder_bytes: int) ->
         folder_bytes: size of the folder that can be written to.
     """
     own = [f"{source}/eval/__init__.py", f"{source}/eval/sandbox"]
+    folder = working_folder([*paths, *own])
     line = [bwrap, "--die-with-parent", "--new-session", "--as-pid-1"]
     if os.geteuid() == 0:
         line += ["--unshare-pid", "--unshare-net", "--unshare-ipc", "--unshare-uts", "--cap-drop", "ALL"]
@@ -51,7 +49,7 @@ def command(bwrap: str, paths: Sequence[str], source: str, folder_bytes: int) ->
             str(INSIDE_USER),
             "--disable-userns",
         ]
-    line += ["--perms", "1777", "--size", str(folder_bytes), "--tmpfs", FOLDER, "--proc", "/proc"]
+    line += ["--perms", "1777", "--size", str(folder_bytes), "--tmpfs", folder, "--proc", "/proc"]
     parents = {str(parent) for path in (*paths, *own) for parent in Path(path).parents}
     for parent in sorted({*parents, "/dev"} - {"/"}):  # or they would be closed to the ordinary user
         line += ["--perms", "0755", "--dir", parent]
@@ -64,4 +62,4 @@ def command(bwrap: str, paths: Sequence[str], source: str, folder_bytes: int) ->
         line += ["--ro-bind", path, path]
     for name in DEVICES:
         line += ["--dev-bind", f"/dev/{name}", f"/dev/{name}"]
-    return [*line, "--symlink", FOLDER, "/dev/shm", "--remount-ro", "/", "--chdir", FOLDER, "--"]
+    return [*line, "--symlink", folder, "/dev/shm", "--remount-ro", "/", "--chdir", folder, "--"]

@@ -18,9 +18,6 @@ from eval.sandbox.inside import confine, kernel
 INSIDE_USER = 1000
 """The user that a program sees itself as."""
 
-FOLDER = "/tmp"
-"""A program's working folder, the only place that it can write to."""
-
 DEVICES = ("null", "zero", "full", "random", "urandom")
 PLACES = ("/mnt", "/srv", "/media", "/tmp", "/var", "/home")
 """Folders that the small tree may be mounted over while it is built."""
@@ -37,12 +34,18 @@ def readable_paths() -> list[str]:
     return [one for one in found if not any(one != top and one.startswith(top + "/") for top in found)]
 
 
+def working_folder(paths: Sequence[str]) -> str:
+    """A program's working folder, the only place that it can write to: /tmp, unless what it reads lies there."""
+    return "/box" if any(path.startswith("/tmp/") for path in paths) else "/tmp"
+
+
 class Namespaces:
     """The enclosure of programs in namespaces."""
 
     def __init__(self, user: int | None, group: int | None, paths: Sequence[str], landlock: int, seccomp: bool) -> None:
         self._become = (user, group) if user is not None and group is not None else None
         self._paths = paths
+        self._folder = working_folder(paths)
         self._landlock = landlock
         self._seccomp = seccomp
         self._proc = -1
@@ -96,16 +99,16 @@ class Namespaces:
         kernel.write_maps("self", self._proc, INSIDE_USER, INSIDE_USER, INSIDE_USER)
         os.close(self._proc)
         options = f"size={limits['folder_bytes']},nr_inodes=4096,mode=700,uid={INSIDE_USER},gid={INSIDE_USER}"
-        kernel.mount("tmpfs", FOLDER, "tmpfs", kernel.MS_NOSUID | kernel.MS_NODEV, options)
-        os.chdir(FOLDER)
+        kernel.mount("tmpfs", self._folder, "tmpfs", kernel.MS_NOSUID | kernel.MS_NODEV, options)
+        os.chdir(self._folder)
         limits["processes_of_user"] = limits["processes"]  # a user namespace counts its own
         kernel.drop_capabilities()
         kernel.no_new_privileges()
         if self._landlock:
-            confine.landlock(["/"], [FOLDER, *(f"/dev/{one}" for one in DEVICES)], self._landlock)
+            confine.landlock(["/"], [self._folder, *(f"/dev/{one}" for one in DEVICES)], self._landlock)
         if self._seccomp:
             confine.refuse_calls()
-        return FOLDER
+        return self._folder
 
     def leave(self) -> None:
         """Nothing: all processes and the folder end with this process, the first of its namespace."""
@@ -124,11 +127,12 @@ def _build(paths: Sequence[str]) -> None:
             target.symlink_to(source.readlink())
         else:
             _bind(path, target, source.is_dir())
+    folder = working_folder(paths)
     for name in DEVICES:
         _bind(f"/dev/{name}", root / "dev" / name, False, read_only=False)
-    for name, leads_to in {"stdin": f"{FOLDER}/.stdin", "shm": FOLDER}.items():
+    for name, leads_to in {"stdin": f"{folder}/.stdin", "shm": folder}.items():
         (root / "dev" / name).symlink_to(leads_to)
-    (root / FOLDER.lstrip("/")).mkdir(mode=0o755, exist_ok=True)
+    (root / folder.lstrip("/")).mkdir(mode=0o755, exist_ok=True)
     kernel.mount("none", str(root), flags=kernel.MS_REMOUNT | kernel.MS_BIND | kernel.MS_RDONLY | kernel.MS_NOSUID)
     kernel.pivot_into(str(root))
 

@@ -19,7 +19,7 @@ from typing import Any, Literal
 from eval.sandbox import bubblewrap
 from eval.sandbox.inside import confine, link
 from eval.sandbox.local import remove
-from eval.sandbox.namespaces import readable_paths
+from eval.sandbox.namespaces import readable_paths, working_folder
 
 Backend = Literal["namespaces", "local", "bubblewrap"]
 
@@ -31,7 +31,7 @@ START_S = 30.0
 
 ENVIRONMENT = {
     "PATH": "/usr/local/bin:/usr/bin:/bin",
-    "HOME": "/tmp",
+    "HOME": working_folder(readable_paths()),
     "LANG": "C.UTF-8",
     "TZ": "UTC",
     "PYTHONHASHSEED": "0",
@@ -141,7 +141,11 @@ class Warm:
                 os.chown(self._base, self._config["user"], self._config["group"])
         boxed = self._config["backend"] == "bubblewrap"
         box = self._box() if boxed else []
-        outside = {"base": bubblewrap.FOLDER, "caller": None} if boxed else {"base": self._base}
+        outside = (
+            {"base": working_folder([*self._config["paths"], f"{SOURCE}/eval"]), "caller": None}
+            if boxed
+            else {"base": self._base}
+        )
         told = json.dumps({**self._config, **outside})
         with tempfile.TemporaryFile() as errors, theirs:
             self._process = subprocess.Popen(
