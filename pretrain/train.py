@@ -14,7 +14,8 @@ Differs from DCLM and open_lm (arXiv:2406.11794):
 """
 
 from common.command import entry_point, parse, usage_errors
-from pretrain.training.config import PretrainConfig, scale_file
+from common.scales import scale_file
+from pretrain.training.config import PretrainConfig
 from pretrain.training.course import run_job
 from pretrain.training.job import prepare
 

@@ -6,6 +6,7 @@ from typing import Any, Literal, Self
 from pydantic import Field, model_validator
 
 from common.config import RunConfig, load, read_yaml
+from common.scales import VOCABULARY, hidden_width
 from common.shipped import configs_folder
 
 CONFIGS = configs_folder() / "pretrain"
@@ -23,7 +24,7 @@ class ModelConfig(RunConfig):
     heads: int = Field(gt=0)
     """Attention heads; there is no grouping of keys and values."""
 
-    vocab_size: int | None = Field(50432, gt=0)
+    vocab_size: int | None = Field(VOCABULARY, gt=0)
     """Rows of the embedding and of the output; null: as many as the tokenised set's tokenizer has."""
 
     seq_len: int | None = Field(2048, gt=0)
@@ -59,7 +60,7 @@ class ModelConfig(RunConfig):
     @property
     def hidden(self) -> int:
         """Width inside the feed-forward part."""
-        return self.ffn_hidden or 256 * -(-int(8 * self.dim / 3) // 256)
+        return self.ffn_hidden or hidden_width(self.dim)
 
     def known_vocab(self) -> int:
         """The vocabulary, which by now must be known."""
@@ -76,7 +77,7 @@ def load_model_config(name: str) -> ModelConfig:
     """
     file = Path(name) if name.endswith((".yaml", ".yml", ".json")) else CONFIGS / "models" / f"{name}.yaml"
     if not file.is_file():
-        raise ValueError(f"no model {name!r}; there are {', '.join(stems('models'))}, a YAML file, or hf:PATH")
+        raise ValueError(f"no model {name!r}; there are {', '.join(model_names())}, a YAML file, or hf:PATH")
     values = read_yaml(file.read_text(encoding="utf-8"))
     if isinstance(values, dict) and "hidden_dim" in values:
         return from_open_lm_json(values)
@@ -110,7 +111,7 @@ def from_open_lm_json(values: dict[str, Any]) -> ModelConfig:
         dim=values["hidden_dim"],
         layers=values["n_layers"],
         heads=values["n_heads"],
-        vocab_size=values.get("vocab_size", 50432),
+        vocab_size=values.get("vocab_size", VOCABULARY),
         seq_len=values.get("seq_len", 2048),
         norm=norms[norm],  # type: ignore[arg-type]
         qk_norm=values.get("qk_norm", False),
@@ -136,6 +137,6 @@ def to_open_lm_json(model: ModelConfig) -> dict[str, Any]:
     }
 
 
-def stems(folder: str) -> list[str]:
-    """Names of the presets in a folder of configs/pretrain."""
-    return sorted(file.stem for file in (CONFIGS / folder).glob("*.yaml"))
+def model_names() -> list[str]:
+    """Names of the presets in configs/pretrain/models."""
+    return sorted(file.stem for file in (CONFIGS / "models").glob("*.yaml"))

@@ -2,6 +2,7 @@
 
 from typing import NamedTuple
 
+from common.scales import published_parameters
 from pretrain.model.config import ModelConfig
 
 PEAK_FLOPS = {"H200": 989e12, "H100": 989e12, "A100": 312e12}
@@ -28,8 +29,7 @@ def count_parameters(model: ModelConfig) -> Counts:
     Counts(total=411665408, published=411616256, no_embed=359973888)
     """
     dim, vocab = model.dim, model.known_vocab()
-    published = model.layers * (4 * dim**2 + 3 * dim * model.hidden + 2 * dim) + dim + vocab * dim
-    published += 0 if model.tied else vocab * dim
+    published = published_parameters(dim, model.layers, model.hidden, vocab, model.tied)
     total = published + (2 * dim * model.layers if model.qk_norm else 0)
     return Counts(total, published, published - vocab * dim)
 

@@ -6,15 +6,7 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import Field, model_validator
 
 from common.config import HOW, CommaList, RunConfig, load
-from pretrain.model.config import CONFIGS, stems
-
-ALIASES = {
-    "1b_1x_fast": "1b_1x",
-    "3b_1x_fast_3e-3_lr_1e-4_zloss": "3b_1x",
-    "7b_1x_fast_2e-3_lr_5e-6_zloss": "7b_1x",
-    "7b_2x_fast_2e-3_lr_5e-6_zloss": "7b_2x",
-}
-"""DCLM's names for scales (file stems in its `training/configs`) to ours; `411m_1x` is the same in both."""
+from common.scales import budget, scale_file
 
 
 class PretrainConfig(RunConfig):
@@ -199,18 +191,6 @@ class PretrainConfig(RunConfig):
         return self
 
 
-def scale_file(name: str) -> Path:
-    """The YAML file of a scale, by our name or DCLM's.
-
-    Raises:
-        ValueError: there is none; the message lists those there are.
-    """
-    file = CONFIGS / "scales" / f"{ALIASES.get(name, name)}.yaml"
-    if not file.is_file():
-        raise ValueError(f"no scale {name!r}; there are {', '.join(stems('scales'))}")
-    return file
-
-
 def load_scale(name: str, **overrides: Any) -> PretrainConfig:
     """A scale's config with some values changed."""
     return load(PretrainConfig, [scale_file(name)], overrides)
@@ -218,8 +198,7 @@ def load_scale(name: str, **overrides: Any) -> PretrainConfig:
 
 def training_tokens(config: PretrainConfig, published_parameters: int) -> int:
     """Tokens of the run: `tokens` or 20 per published parameter, times the multiplier."""
-    tokens = config.tokens if config.tokens is not None else 20 * published_parameters
-    return int(tokens * config.chinchilla_multiplier)
+    return budget(config.tokens, published_parameters, config.chinchilla_multiplier)
 
 
 def total_steps(tokens: int, seq_len: int, global_bs: int, num_checkpoints: int = 5) -> int:

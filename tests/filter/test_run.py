@@ -7,7 +7,6 @@ import pytest
 from common.config import load
 from common.pools.documents import read_documents, write_documents
 from common.pools.shards import Shard, read_pool
-from common.scales import SCALE_TOKENS
 from common.tokens.counting import TokenCountConfig
 from filter.config import FilterConfig
 from filter.run import main
@@ -211,7 +210,7 @@ def test_the_recycled_version_replaces_the_page(pools, capsys):
 
 @pytest.mark.integration
 def test_a_pool_is_cut_to_what_a_scale_trains_on_by_a_seeded_choice(pools, capsys, monkeypatch):
-    monkeypatch.setitem(SCALE_TOKENS, "tiny", 5000)
+    monkeypatch.setattr("filter.recipe.scale_tokens", {"tiny": 5000}.__getitem__)
     rules = [{"name": "organic"}, {"name": "recycled"}]
     chosen = {}
     for seed in (0, 1):
@@ -325,7 +324,7 @@ MISTAKES = [
     ),
     (["source_ref_paths=POOL/organic", "sources.0.select.treshold=1"], "unknown key"),
     (["source_ref_paths=POOL/organic", "sources.1.select.minus=[x]"], "minus names 'x', which is no source before it"),
-    (["source_ref_paths=POOL/organic", "tokens_for=5b"], "no scale '5b'; there are smoke, tiny"),
+    (["source_ref_paths=POOL/organic", "tokens_for=5b"], "no scale '5b'; there are 1b_1x, 30m"),
     (["source_ref_paths=POOL/organic", "tokens_for=tiny", "bytes_per_token=null"], "tokens_for needs token counts"),
     (["source_ref_paths=POOL/organic", "tokens_for=411m_1x"], "8,232,325,120 are wanted"),
     (["source_ref_paths=POOL/organic", "form=.txt"], "form '.txt' is none of"),

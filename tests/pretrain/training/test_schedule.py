@@ -7,9 +7,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from common.scales import ALIASES
 from pretrain.model.config import load_model_config
 from pretrain.model.sizes import count_parameters, flops_per_token
-from pretrain.training.config import ALIASES, PretrainConfig, load_scale, run_name, total_steps, training_tokens
+from pretrain.training.config import PretrainConfig, load_scale, run_name, total_steps, training_tokens
 from pretrain.training.schedule import learning_rate
 
 # Specification, section 6: tokens, steps, warm-up, rate at s = 0, rate at (W + T) // 2, rate at T - 1, FLOPs per token.
