@@ -1,5 +1,6 @@
 """The command line of every entry point: YAML files, key=value, --help, --dry-run, mistakes as one line."""
 
+import difflib
 import functools
 import json
 import os
@@ -7,7 +8,7 @@ import re
 import sys
 import types
 import typing
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Generic, NoReturn, TypeVar
@@ -19,6 +20,9 @@ from pydantic_core import PydanticUndefined
 from common.config import C, ConfigError, RunConfig, Values, load, models_in, out_files, read_yaml, spelled_key, to_yaml
 from common.redaction import redacted
 
+MANY = 12
+"""More names than this are not read in a line."""
+
 Main = TypeVar("Main", bound=Callable[..., None])
 
 
@@ -28,6 +32,9 @@ class Command(Generic[C]):
 
     config: type[C]
     """The config of the run."""
+
+    doc: str | None = None
+    """What `--help` says first; the entry point's docstring if None."""
 
     positional: Sequence[str] = ()
     """Fields that bare words fill in order; the last one takes all that are left if it is a list."""
@@ -83,12 +90,21 @@ def parse_command(
     arguments = _arguments(argv)
     if arguments and arguments[0] in ("-h", "--help"):
         print((doc or "").strip())  # noqa: T201 - the command's output
-        print(f"\nCommands: {', '.join(commands)}; `NAME --help` lists one's fields.")  # noqa: T201
+        print(f"\nCommands: {_few(commands)}; `NAME --help` lists one's fields.")  # noqa: T201
         raise SystemExit(0)
-    if not arguments or arguments[0] not in commands:
-        given = f"no command {arguments[0]!r}" if arguments else "no command is named"
-        fail(f"{given}; there are: {', '.join(commands)}")
+    if not arguments:
+        fail(f"no command is named; there are: {_few(commands)}")
+    if arguments[0] not in commands:
+        near = difflib.get_close_matches(arguments[0], commands, n=3, cutoff=0.4)
+        shown = f"the nearest: {', '.join(near)}" if near and len(commands) > MANY else f"there are: {_few(commands)}"
+        fail(f"no command {arguments[0]!r}; {shown}")
     return arguments[0], read_command(commands[arguments[0]], doc, arguments[1:])
+
+
+def _few(names: Iterable[str]) -> str:
+    """Names in one line, the first of them if they are many."""
+    listed = list(names)
+    return ", ".join(listed[:MANY]) + (f" and {len(listed) - MANY} more" if len(listed) > MANY else "")
 
 
 def entry_point(main: Main) -> Main:
@@ -149,7 +165,7 @@ def read_command(command: Command[C], doc: str | None, arguments: list[str]) -> 
     """The config that a command's arguments make; ends the program after `--help`, `--dry-run` or a mistake."""
     if any(argument in ("-h", "--help") for argument in arguments):
         keys = [word for word in arguments if word in command.config.model_fields]
-        print(help_text(command.config, doc, command.rename, keys))  # noqa: T201 - the command's output
+        print(help_text(command.config, command.doc or doc, command.rename, keys))  # noqa: T201 - the command's output
         raise SystemExit(0)
     with usage_errors():
         files, overrides, dry_run = split_arguments(command, arguments)

@@ -14,63 +14,81 @@ A build that was killed goes on where it was. `python -m rl.data.prepare NAME --
 """
 
 import json
-import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
-from common.command import entry_point, fail, parse, usage_errors
+from common.command import Command, entry_point, fail, parse_command, usage_errors
+from common.config import RunConfig
+from rl.data.raw.dataset import DataSet, NothingKept
+from rl.data.sources import released, rlpr
+from rl.data.sources.registry import DATA_SETS, SHORT_NAMES
+from rl.data.story import datapoints as story
+
+
+class ListConfig(RunConfig):
+    """Shows the data sets by name; it has no settings."""
+
+
+def data_sets() -> dict[str, DataSet]:
+    """Data sets by both of their names, the domain before it or not."""
+    return {**{short: DATA_SETS[name] for short, name in SHORT_NAMES.items()}, **DATA_SETS}
+
+
+def commands() -> dict[str, Command[Any]]:
+    """What may stand behind the door's name."""
+
+    def plan(config: Any) -> Mapping[str, Any]:
+        return {"reads": config.source, "writes": config.out}
+
+    found: dict[str, Command[Any]] = {
+        "story": Command(story.StoryConfig, doc=story.__doc__, plan=plan),
+        "rlpr": Command(rlpr.RLPRConfig, doc=rlpr.__doc__, plan=plan),
+        "guru": Command(released.ReleasedConfig, doc=released.__doc__, plan=plan),
+        "list": Command(ListConfig),
+    }
+    for name, data_set in data_sets().items():
+        about = f"{__doc__}\n{data_set.source}: {data_set.expects}. From {data_set.hub} ({data_set.licence})."
+        found[name] = Command(
+            data_set.config,
+            doc=about,
+            plan=lambda config, hub=data_set.hub: {"reads": config.source or hub, "writes": config.out},
+        )
+    return found
 
 
 @entry_point
 def main(argv: Sequence[str] | None = None) -> None:
-    """Hand the command line to the data set's own module."""
-    arguments = list(sys.argv[1:] if argv is None else argv)
-    name = arguments.pop(0) if arguments else ""
-    if name in ("-h", "--help"):
-        print(__doc__)  # noqa: T201 - the command's output
-    elif name == "story":
-        from rl.data.story import datapoints as story
-
-        story.main(arguments)
-    elif name == "rlpr":
-        from rl.data.sources import rlpr
-
-        rlpr.main(arguments)
-    elif name == "guru":
-        from rl.data.sources import released
-
-        released.main(arguments)
-    elif name == "list":
-        from rl.data.sources.registry import DATA_SETS
-
+    """Read which data set is meant, build it, print what was kept."""
+    name, config = parse_command(commands(), __doc__, argv)
+    if name == "list":
         for source, data_set in DATA_SETS.items():
             print(f"{source:<28} {', '.join(data_set.files):<40} {data_set.hub}")  # noqa: T201 - the command's output
-    else:
-        prepare(name, arguments)
-
-
-def prepare(name: str, arguments: Sequence[str]) -> None:
-    """Build one data set of the registry, and print its report."""
-    from rl.data.sources.registry import named
-
-    try:
-        data_set = named(name)
-    except ValueError as error:
-        fail(str(error))
-    usage = f"{__doc__}\n{data_set.source}: {data_set.expects}. From {data_set.hub} ({data_set.licence})."
-    config = parse(
-        data_set.config,
-        usage,
-        arguments,
-        plan=lambda config: {"reads": config.source or data_set.hub, "writes": config.out},
-    )
-    from rl.data.sources.build import NothingKept, build
-
+        return
     try:
         with usage_errors():
-            report = build(data_set, config)
+            report = prepare(name, config)
     except NothingKept as error:
         fail(str(error), code=1)
     print(json.dumps(report))  # noqa: T201 - the command's output
+
+
+def prepare(name: str, config: Any) -> dict[str, Any]:
+    """Build one data set; returns its report: `rows`, or rows by split, and `drops` by reason.
+
+    Raises:
+        ValueError: what is to be read cannot be.
+        NothingKept: no row came of it.
+    """
+    if name == "guru":
+        return released.convert(config)
+    if name in ("story", "rlpr"):
+        from common.tokens.counting import token_counter
+
+        count = token_counter(config.tokenizer) if name == "story" or config.tokenizer else None
+        return story.build(config, count) if name == "story" else rlpr.convert(config, count)
+    from rl.data.sources.build import build
+
+    return build(data_sets()[name], config)
 
 
 if __name__ == "__main__":

@@ -120,14 +120,7 @@ def sample(
     device = model.device
     numbers = numbers.to(device)
     ends = torch.tensor(sorted(end_tokens), device=device)
-    distinct = list(dict.fromkeys(tuple(prompt) for prompt in prompts))
-    index = torch.tensor([distinct.index(tuple(prompt)) for prompt in prompts], device=device)
-    ids, mask = _pad_left(distinct, device)
-    positions = (mask.cumsum(-1) - 1).clamp(min=0)
-    output = model(input_ids=ids, attention_mask=mask, position_ids=positions, use_cache=True, logits_to_keep=1)
-    cache = output.past_key_values
-    cache.batch_select_indices(index)
-    logits, mask, position = output.logits[index, -1], mask[index], positions[index, -1]
+    cache, logits, mask, position = _read_prompts(model, prompts)
     rows = torch.arange(len(prompts), device=device)  # which completion each row of the batch is
     ended = torch.zeros(len(prompts), dtype=torch.bool, device=device)
     drawn = torch.full((len(prompts), numbers.size(1)), -1, device=device)
@@ -157,6 +150,18 @@ def sample(
         )
         logits = output.logits[:, -1]
     return [[token for token in row if token >= 0] for row in drawn.tolist()]
+
+
+def _read_prompts(model: Any, prompts: Sequence[Sequence[int]]) -> tuple[Any, torch.Tensor, torch.Tensor, torch.Tensor]:
+    """Equal prompts are read once: the cache, the next token's logits, mask and last position of all B prompts."""
+    distinct = list(dict.fromkeys(tuple(prompt) for prompt in prompts))
+    index = torch.tensor([distinct.index(tuple(prompt)) for prompt in prompts], device=model.device)
+    ids, mask = _pad_left(distinct, model.device)
+    positions = (mask.cumsum(-1) - 1).clamp(min=0)
+    output = model(input_ids=ids, attention_mask=mask, position_ids=positions, use_cache=True, logits_to_keep=1)
+    cache = output.past_key_values
+    cache.batch_select_indices(index)
+    return cache, output.logits[index, -1], mask[index], positions[index, -1]
 
 
 def _pad_left(prompts: Sequence[Sequence[int]], device: torch.device) -> tuple[torch.Tensor, torch.Tensor]:

@@ -39,13 +39,24 @@ def judge(session: Session, names: dict[str, Any], source: str, report: dict[str
         report["results"].append({"ok": False, "error": f"{type(bad).__name__}: {bad}"[:500]})
         return
 
+    gone: list[CandidateGone] = []
+    Path(FILE).touch()
+    options = ["-q", "--noconftest", "-p", "no:cacheprovider", "-c", "/dev/null", "--rootdir", ".", "--capture=sys"]
+    pytest.main([*options, FILE], plugins=[_recorder(tests, report, gone)])
+    report["expected"] = 1
+    if gone:
+        raise gone[0]
+
+
+def _recorder(tests: types.ModuleType, report: dict[str, Any], gone: list[CandidateGone]) -> object:
+    """A plugin of pytest that collects the module and takes down what came of each test."""
+    import pytest
+
     class Held(pytest.Module):
         """A test module that is no file."""
 
         def _getobj(self) -> types.ModuleType:
             return tests
-
-    gone: list[CandidateGone] = []
 
     class Recorder:
         """Gives pytest the module and takes down what came of each test."""
@@ -66,9 +77,4 @@ def judge(session: Session, names: dict[str, Any], source: str, report: dict[str
             if not isinstance(call.excinfo.value, pytest.skip.Exception):
                 report["results"].append({"ok": False, "error": f"{item.name}: {call.excinfo.exconly()}"[:500]})
 
-    Path(FILE).touch()
-    options = ["-q", "--noconftest", "-p", "no:cacheprovider", "-c", "/dev/null", "--rootdir", ".", "--capture=sys"]
-    pytest.main([*options, FILE], plugins=[Recorder()])
-    report["expected"] = 1
-    if gone:
-        raise gone[0]
+    return Recorder()

@@ -15,6 +15,10 @@ Record = Mapping[str, Any]
 Split = Literal["train", "online_eval", "offline_eval", "raw"]
 
 
+class NothingKept(RuntimeError):
+    """All records were left out; the message counts why. The command ends with exit code 1."""
+
+
 class PrepareConfig(RunConfig):
     """Which rows of a data set are built."""
 

@@ -20,7 +20,7 @@ from common.pools.documents import write_documents
 from common.pools.storage import atomic_write
 from common.runs.folder import write_json
 from rl.data.raw import lengths
-from rl.data.raw.dataset import DataSet, PrepareConfig, share
+from rl.data.raw.dataset import DataSet, NothingKept, PrepareConfig, share
 from rl.data.raw.files import Raw, find, read
 from rl.data.rows import schema
 from rl.data.rows.answers import judge_golds
@@ -28,10 +28,6 @@ from rl.data.rows.names import domain_of
 from rl.data.sources.registry import DATA_SETS
 
 CHUNK = 200
-
-
-class NothingKept(RuntimeError):
-    """All records were left out; the message counts why. The command ends with exit code 1."""
 
 
 class Portion(NamedTuple):

@@ -1,7 +1,5 @@
 """All published data sets by name."""
 
-import difflib
-
 from rl.data.raw.dataset import DataSet
 from rl.data.sources import logic, mathematics, ood, programs, simulation, stem, tables
 
@@ -13,15 +11,5 @@ DATA_SETS: dict[str, DataSet] = {
 """Guru's name of a data set to what it is."""
 
 
-def named(name: str) -> DataSet:
-    """A data set by its name, the domain before it or not: `codegen__taco`, `taco`.
-
-    Raises:
-        ValueError: there is none; the nearest names are given.
-    """
-    found = [one for source, one in DATA_SETS.items() if name in (source, source.split("__")[1])]
-    if len(found) == 1:
-        return found[0]
-    short = [source.split("__")[1] for source in DATA_SETS]
-    near = difflib.get_close_matches(name, [*short, *DATA_SETS], n=3, cutoff=0.4)
-    raise ValueError(f"no data set {name!r}; there are: {', '.join(near or ['story', 'rlpr', 'guru', *short])}")
+SHORT_NAMES: dict[str, str] = {source.split("__")[1]: source for source in DATA_SETS}
+"""A data set's name without its domain → its whole name: `taco` → `codegen__taco`."""

@@ -12,9 +12,8 @@ import json
 from collections import Counter
 from typing import Annotated, Any
 
-from common.command import parse, usage_errors
 from common.config import HOW, RunConfig
-from rl.data.raw.dataset import Split
+from rl.data.raw.dataset import NothingKept, Split
 
 PUBLISHED = {"math": 54_400, "code": 18_100, "stem": 3_600, "logic": 6_300, "simulation": 3_700, "table": 6_100}
 """Rows of the training split by domain; the paper's own figures do not all add up."""
@@ -37,7 +36,11 @@ class ReleasedConfig(RunConfig):
 
 
 def convert(config: ReleasedConfig) -> dict[str, Any]:
-    """Write the rows; returns counts by data set and by domain, the published ones beside them."""
+    """Write the rows; returns counts by data set and by domain, the published ones beside them.
+
+    Raises:
+        NothingKept: the files hold no row.
+    """
     from rl.data.raw.files import find
     from rl.data.rows.files import read_any, schemas_of
     from rl.data.rows.guru_files import SCHEMAS
@@ -59,16 +62,11 @@ def convert(config: ReleasedConfig) -> dict[str, Any]:
                 yield row
 
     write_rows(config.out, rows(), {SCHEMAS: json.dumps(schemas, sort_keys=True)})
+    if not counts:
+        raise NothingKept(f"{config.source}: no row is kept; its files hold none")
     beside = {
         name: {"ours": domains[name], "published": number}
         for name, number in PUBLISHED.items()
         if config.split == "train" and domains[name]
     }
     return {"rows": sum(counts.values()), "sources": counts, "counts": beside}
-
-
-def main(argv: list[str] | None = None) -> None:
-    """Read the command line, read the files, print the counts."""
-    config = parse(ReleasedConfig, __doc__, argv, plan=lambda config: {"reads": config.source, "writes": config.out})
-    with usage_errors():
-        print(json.dumps(convert(config)))  # noqa: T201 - the command's output

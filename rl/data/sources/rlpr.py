@@ -9,7 +9,6 @@ Usage:
 `rl.data.rows.conversations`; both are what that module reads. Rows left out are counted by reason.
 """
 
-import json
 from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
@@ -17,9 +16,9 @@ from typing import Annotated, Any
 
 from pydantic import Field
 
-from common.command import fail, parse, usage_errors
 from common.config import HOW, Out, RunConfig
 from common.pools.documents import form_of, write_documents
+from rl.data.raw.dataset import NothingKept
 from rl.data.rows.conversations import ConversationsConfig, PromptStyle, rows, same_form, to_verl
 
 
@@ -62,25 +61,22 @@ def local_source(source: str, revision: str) -> str:
     return f"{folder}/**/*.parquet"
 
 
-def convert(config: RLPRConfig, count: Callable[[str], int]) -> dict[str, Any]:
-    """Write the file; returns rows written and left out, by reason."""
+def convert(config: RLPRConfig, count: Callable[[str], int] | None = None) -> dict[str, Any]:
+    """Write the file; returns rows written and left out, by reason.
+
+    Args:
+        config: what is read and written.
+        count: a text's tokens; nothing is left out for its length without one.
+
+    Raises:
+        NothingKept: no question is a row.
+    """
     drops: Counter[str] = Counter()
     options = ConversationsConfig(prompt=config.prompt, max_prompt_tokens=config.max_prompt_tokens, seed=config.seed)
-    found = rows([local_source(config.source, config.revision)], options, count, drops)
+    found = rows([local_source(config.source, config.revision)], options, count or (lambda text: 0), drops)
     same_form(found)
     verl = form_of(config.out) == ".parquet"
     written = write_documents(config.out, map(to_verl, found) if verl else found)
+    if not written:
+        raise NothingKept(f"{config.source}: no row is kept; left out: {dict(drops)}")
     return {"rows": written, "drops": dict(drops)}
-
-
-def main(argv: list[str] | None = None) -> None:
-    """Read the command line, convert, print what was kept."""
-    config = parse(RLPRConfig, __doc__, argv, plan=lambda config: {"reads": config.source, "writes": config.out})
-    from common.tokens.counting import token_counter
-
-    with usage_errors():
-        count = token_counter(config.tokenizer) if config.tokenizer else lambda text: 0
-        report = convert(config, count)
-    if not report["rows"]:
-        fail(f"{config.source}: no row is kept; left out: {report['drops']}", code=1)
-    print(json.dumps(report))  # noqa: T201

@@ -19,7 +19,6 @@ Differs from the paper:
     3. Prompts are limited by tokens, not only by words, and left out, never cut.
 """
 
-import json
 import random
 import re
 from collections import Counter
@@ -29,12 +28,12 @@ from typing import Annotated, Any
 
 from pydantic import Field, model_validator
 
-from common.command import fail, parse, usage_errors
 from common.config import HOW, CommaList, Out, RunConfig
 from common.engines.config import EngineConfig
 from common.pools.documents import read_rows, write_documents
 from common.runs.folder import write_json
 from eval.story.prompts import chapter_messages, plan_messages
+from rl.data.raw.dataset import NothingKept
 from rl.data.rows.conversations import normalise
 from rl.data.story.books import split_chapters
 
@@ -308,7 +307,11 @@ def _text(path: Path) -> str:
 
 
 def build(config: StoryConfig, count: Count) -> dict[str, Any]:
-    """Write all files; returns the figures of `data.json`: rows by split, and what was left out by reason."""
+    """Write all files; returns the figures of `data.json`: rows by split, and what was left out by reason.
+
+    Raises:
+        NothingKept: no datapoint of any split is a row.
+    """
     drops: Counter[str] = Counter()
     figures: dict[str, Any] = {}
     out = Path(config.out)
@@ -327,16 +330,6 @@ def build(config: StoryConfig, count: Count) -> dict[str, Any]:
         figures[split] = len(rows)
     figures["drops"] = {reason: number for reason, number in drops.items() if number}
     write_json(out / "data.json", figures)
-    return figures
-
-
-def main(argv: list[str] | None = None) -> None:
-    """Read the command line, build, print what was kept."""
-    config = parse(StoryConfig, __doc__, argv, plan=lambda config: {"reads": config.source, "writes": config.out})
-    from common.tokens.counting import token_counter
-
-    with usage_errors():
-        figures = build(config, token_counter(config.tokenizer))
     if not any(figures[split] for split in SPLITS):
-        fail(f"{config.source}: no row is kept; left out: {figures['drops']}", code=1)
-    print(json.dumps(figures))  # noqa: T201
+        raise NothingKept(f"{config.source}: no row is kept; left out: {figures['drops']}")
+    return figures

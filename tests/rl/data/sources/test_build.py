@@ -10,10 +10,11 @@ import pytest
 
 from eval.verifiers.registry import score
 from rl.data.prepare import main
+from rl.data.raw.dataset import NothingKept
 from rl.data.rows.answers import gold_completion
 from rl.data.rows.schema import read_rows
-from rl.data.sources.build import NothingKept, build, size_suffix
-from rl.data.sources.registry import DATA_SETS, named
+from rl.data.sources.build import build, size_suffix
+from rl.data.sources.registry import DATA_SETS
 
 HERE = Path(__file__).parent
 WRITTEN = {
@@ -37,7 +38,7 @@ def raw(source):
 
 
 def built(name, tmp_path, **options):
-    data_set = named(name)
+    data_set = DATA_SETS[name]
     options = {"max_length": None, "out": str(tmp_path / "rows.parquet"), "source": str(raw(name)), **options}
     if name == "simulation__codeio":  # nine of ten records are for evaluation
         options.setdefault("split", "offline_eval")
@@ -97,7 +98,7 @@ def many(tmp_path, count=1000):
 
 def test_one_process_and_eight_give_the_same_bytes(tmp_path):
     path = many(tmp_path)
-    data_set = named("math__deepscaler_preview")
+    data_set = DATA_SETS["math__deepscaler_preview"]
     for processes in (1, 8):
         (tmp_path / str(processes)).mkdir()
         out = tmp_path / str(processes) / "rows.parquet"
@@ -116,7 +117,7 @@ def test_a_killed_build_goes_on_and_gives_the_same_bytes(tmp_path):
     path = many(tmp_path, 2000)
     (tmp_path / "whole").mkdir()
     (tmp_path / "killed").mkdir()
-    data_set = named("math__deepscaler_preview")
+    data_set = DATA_SETS["math__deepscaler_preview"]
     options = {"source": str(path), "max_length": None, "gold": False}
     build(data_set, data_set.config(**options, out=str(tmp_path / "whole" / "rows.parquet")))
     out = tmp_path / "killed" / "rows.parquet"
@@ -138,7 +139,7 @@ def test_a_killed_build_goes_on_and_gives_the_same_bytes(tmp_path):
 
 def test_parts_of_another_config_are_not_used(tmp_path):
     path = many(tmp_path)
-    data_set = named("math__deepscaler_preview")
+    data_set = DATA_SETS["math__deepscaler_preview"]
     out = tmp_path / "rows.parquet"
     parts = Path(f"{out}.parts")
     parts.mkdir()
@@ -163,7 +164,7 @@ def test_all_left_out_is_exit_1_with_the_reasons(tmp_path, capsys):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["no_such_set"], "no data set 'no_such_set'"),
+        (["no_such_set"], "no command 'no_such_set'"),
         (["arcagi1", "source=none", "out=o.parquet", "max_length=null"], "training/*.json and evaluation/*.json"),
         (["hitab", "out=o.parquet", "max_length=null"], "it is no hub id; give source=PATH; expected: a folder with"),
         (["math_500", "split=train", "out=o.parquet", "max_length=null"], "it has: offline_eval, online_eval"),
