@@ -9,10 +9,11 @@ import random
 from collections.abc import Iterator
 from functools import cache
 from itertools import combinations
-from typing import ClassVar, Literal
+from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field, model_validator
 
+from common.config import HOW, Out
 from rl.data.generators.minimal import minimal, other_solution
 from rl.data.generators.names import FAMILIES
 from rl.data.generators.propagation import Clue, Puzzle, solved
@@ -50,6 +51,12 @@ class OrderingConfig(GenerateConfig):
 
     search_steps: int = Field(20_000, ge=1)
     """Steps of search that say whether one order is left; if they do not tell, one more fact is told."""
+
+    solutions: Annotated[str, HOW, Out()] = ""
+    """File of `messages` to write beside the rows: every puzzle with a worked solution, for `rl.sft`; none if empty."""
+
+    guess_frac: Annotated[float, HOW] = Field(0.0, ge=0, le=1)
+    """Share of these that guess an order instead, so that rewards have something to choose."""
 
     @model_validator(mode="after")
     def _ordered(self) -> "OrderingConfig":

@@ -63,6 +63,11 @@ class GenerateConfig(RunConfig):
     test_frac: float = Field(0.05, ge=0, le=1)
     """Share of the puzzles whose `split` is `offline_eval`; the others are `train`."""
 
+    @classmethod
+    def free(cls) -> set[str]:
+        """Names of the fields that make no other puzzle: those marked `HOW`."""
+        return {name for name, field in cls.model_fields.items() if HOW in field.metadata}
+
     @abstractmethod
     def make(self, index: int, rng: random.Random) -> Made | None:
         """One puzzle from a stream of random numbers; None if this attempt went over its budget of steps."""
@@ -89,7 +94,7 @@ def generate(seed: int, index: int, config: GenerateConfig) -> Row:
             f"{ATTEMPTS} attempts led to no {config.family} puzzle of number {index}; ask for smaller ones"
         )
     held_out = random.Random(f"split:{config.family}:{seed}:{index}").random() < config.test_frac
-    settings = config.model_dump(mode="json", exclude={"n", "seed", "out", "workers"})
+    settings = config.model_dump(mode="json", exclude=config.free())
     return new_row(
         config.source,
         made.prompt,
