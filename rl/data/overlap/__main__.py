@@ -6,8 +6,8 @@ Usage:
     python -m rl.data.overlap math.parquet against=math_500.parquet out=flagged.parquet drop=false
 
 A question goes if another one contains it (`keep=longer`) or if an earlier one contains it or is contained in it
-(`keep=earlier`), in lower case. It also goes if it shares its words, 13 words in a row or, of code, 50 characters with a
-question of `against`. Copies whose numbers alone differ stay, and are listed in the report: rules of likeness take
+(`keep=earlier`), in lower case. It also goes if it shares its words, 13 words in a row or, of code, 50 characters with
+a question of `against`. Copies whose numbers alone differ stay, and are listed in the report: rules of likeness take
 different questions for the same (arXiv:2506.14965).
 
 Prints the report, which is written to `<out>.report.json`; `<out>.dropped.jsonl` says for each row that went why, and
