@@ -1,5 +1,6 @@
 """Hashes of word n-grams, by the array."""
 
+from collections.abc import Collection
 from hashlib import blake2b
 
 import numpy as np
@@ -51,11 +52,19 @@ class NgramHasher:
     def ngrams(self, words: list[str], size: int | None = None) -> NDArray[np.uint64]:
         """[max(T - size + 1, 0)] hash of each n-gram, in order."""
         size = size or self.size
-        number = len(words) - size + 1
-        if number <= 0:
-            return np.array([], np.uint64)
+        return self.of_sizes(words, [size])[size]
+
+    def of_sizes(self, words: list[str], sizes: Collection[int]) -> dict[int, NDArray[np.uint64]]:
+        """Size -> [max(T - size + 1, 0)] hash of each n-gram; the n-grams of a size are begun by those below it."""
+        found = {size: np.array([], np.uint64) for size in sizes}
+        longest = min(max(sizes), len(words))
+        if longest < min(sizes):
+            return found
         hashes = self.words(words)
-        folded = np.zeros(number, np.uint64)
-        for place in range(size):
-            folded = mix64(folded + STEP + hashes[place : place + number])
-        return folded
+        folded = np.zeros(len(words), np.uint64)
+        for place in range(longest):
+            number = len(words) - place
+            folded = mix64(folded[:number] + STEP + hashes[place:])
+            if place + 1 in found:
+                found[place + 1] = folded
+        return found

@@ -3,7 +3,7 @@
 import io
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
-from typing import Any
+from typing import IO, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from common.pools.documents import Document
 from common.pools.exactly_once import Result
 from common.pools.shards import Shard
-from common.pools.storage import atomic_write, join, read_bytes
+from common.pools.storage import atomic_write, join, open_read, read_bytes
 from common.tokens.counting import TokenCountConfig
 
 
@@ -75,3 +75,42 @@ def save_note(path: str, array: NDArray[Any]) -> None:
 def load_note(path: str) -> NDArray[Any]:
     """Read a shard's note."""
     return np.load(io.BytesIO(read_bytes(path)), allow_pickle=False)
+
+
+def save_columns(path: str, array: NDArray[Any]) -> None:
+    """Write an [N, C] array as a shard's note, column after column: `load_column` then reads no more than it gives."""
+    save_note(path, np.asfortranarray(array))
+
+
+def load_column(path: str, number: int) -> NDArray[Any]:
+    """[N] one column of a note; of one that was written row after row all is read."""
+    with open_read(path) as source:
+        (rows, columns), by_column, dtype = _header(source)
+        if not by_column:
+            return np.ascontiguousarray(load_note(path)[:, number])
+        source.seek(rows * (number % columns) * dtype.itemsize, io.SEEK_CUR)
+        return np.frombuffer(source.read(rows * dtype.itemsize), dtype)
+
+
+def note_length(path: str) -> int:
+    """How many rows a note has; only its head is read."""
+    with open_read(path) as source:
+        return int(_header(source)[0][0])
+
+
+def load_rows(path: str, start: int, number: int) -> NDArray[Any]:
+    """[n, C] up to `number` rows of a note from `start` on; nothing else is read of one written row after row."""
+    with open_read(path) as source:
+        (rows, columns), by_column, dtype = _header(source)
+        if by_column:
+            return load_note(path)[start : start + number]
+        source.seek(start * columns * dtype.itemsize, io.SEEK_CUR)
+        number = max(0, min(number, rows - start))
+        return np.frombuffer(source.read(number * columns * dtype.itemsize), dtype).reshape(number, columns)
+
+
+def _header(source: IO[bytes]) -> tuple[tuple[int, ...], bool, np.dtype[Any]]:
+    """Shape, whether it lies column after column, and type; the source then stands at the first value."""
+    version = np.lib.format.read_magic(source)
+    read = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
+    return read(source)

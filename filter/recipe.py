@@ -21,6 +21,7 @@ from filter.contamination.items import open_index
 from filter.contamination.step import decide_contamination, scan_shard, treat_shard
 from filter.duplicates.step import decide_duplicates, drop_shard, ngram_shards, sign_shard
 from filter.mixing.megadocuments import join_shard
+from filter.mixing.planning import plan_shards
 from filter.mixing.shares import Share, epochs, fit, share_of
 from filter.mixing.step import MixJob, gather_shard, index_shard, pool_columns
 from filter.mixing.versions import settle_sources
@@ -30,8 +31,8 @@ from filter.rules.kinds import check, heuristics_shard
 from filter.scorers.fast_text import FastTextConfig
 from filter.scorers.kinds import open_quality_scorer, scores_hash
 from filter.scorers.simple import SimpleConfig
-from filter.selection.cut import Columns, Cut, passes, solve, solved
-from filter.selection.records import load_columns, records_path
+from filter.selection.cut import Cut, passes, solve, solved
+from filter.selection.records import Spool, records_path
 from filter.selection.rules import All, Budget
 from filter.selection.scoring_step import ScoreJob, score_shard
 from filter.selection.selecting_step import (
@@ -176,18 +177,15 @@ class Recipe:
         select = self._select_job(rule, score, cut) if cut else None
         step = partial(self._first_step, path=path) if content == path else self._step
         step("score", rule.name, shards, partial(score_shard, job=replace(score, select=select)))
-        ties = isinstance(rule.select, Budget)
-
-        def columns() -> Iterator[Columns]:
-            for shard in shards:
-                yield load_columns(records_path(score.folder, shard), field, ties)
-
-        if cut is None:
-            spent = sum(one["tokens_selected"] for one in before if one["name"] in getattr(rule.select, "minus", []))
-            try:
-                cut = solve(rule.select, columns, spent)
-            except ValueError as error:
-                raise ValueError(f"{rule.name}: {error}") from None
+        records = [records_path(score.folder, shard) for shard in shards]
+        with Spool(records, field, ties=isinstance(rule.select, Budget)) as columns:
+            if cut is None:
+                kept = [one for one in before if one["name"] in getattr(rule.select, "minus", [])]
+                try:
+                    cut = solve(rule.select, columns, sum(one["tokens_selected"] for one in kept))
+                except ValueError as error:
+                    raise ValueError(f"{rule.name}: {error}") from None
+            scores = score_figures(columns, cut, field)
         job = select or self._select_job(rule, score, cut)
         stats = self._step("select", rule.name, shards, partial(select_shard, job=job))
         if rule.rephrase:
@@ -202,7 +200,7 @@ class Recipe:
             "tokens_selected": stats.get("tokens_out", 0),
             "scorer": field,
             "select": selection_figures(rule.select, cut),
-            **score_figures(columns, cut, field),
+            **scores,
         }
         return Pool(rule.name, job.folder, job.hash), figures
 
@@ -331,7 +329,8 @@ class Recipe:
             figures["epochs"] = round(often[name], 6)
         targets = [Shard(number, "", f"shard_{number:08d}") for number in range(buckets)]
         found = [(name, shard) for name, of_source in shards.items() for shard in of_source]
-        gathered = self._run_shards(partial(gather_shard, job=job, shards=found, number=buckets), targets, "write")
+        plan_shards(job, found, targets)
+        gathered = self._run_shards(partial(gather_shard, job=job, shards=found), targets, "write")
         return self._record(sources, gathered, both)
 
     def _record(self, sources: list[dict[str, Any]], gathered: Sequence[Stats], both: int) -> dict[str, Any]:

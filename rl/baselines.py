@@ -70,6 +70,7 @@ def fill(config: BaselinesConfig) -> dict[str, int]:
                     counts[f"failed/{UNWRITABLE}"] += 1
             for found in reward.baselines.logprobs(trunks):
                 counts[f"failed/{found}" if isinstance(found, str) else "entries"] += 1
+    store.file()
     return {**counts, "computed": len(store.entries) - before}
 
 

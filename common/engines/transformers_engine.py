@@ -11,6 +11,7 @@ import torch
 
 from common.engines.config import TransformersEngineConfig
 from common.engines.requests import Completion, Engine, Request, load_tokenizer, too_long
+from common.engines.stopping import StopFinder
 from common.weights import find_model
 
 
@@ -23,6 +24,7 @@ class _Row:
         self.began = time.monotonic()
         self.out: list[int] = []
         self.generator = torch.Generator().manual_seed(request.seed) if request.temperature > 0 else None
+        self.stopping: StopFinder | None = None
 
     def done(self, text: str, finish: str) -> Completion:
         seconds = time.monotonic() - self.began
@@ -62,7 +64,10 @@ class TransformersEngine(Engine):
         elif self.max_model_len is not None and len(ids) + request.max_tokens > self.max_model_len:
             self._failed.append(too_long(request, len(ids), self.max_model_len))
         else:
-            self._waiting.append(_Row(request, ids))
+            row = _Row(request, ids)
+            if request.stop:
+                row.stopping = StopFinder(request.stop, self._text, self.tokenizer.all_special_ids)
+            self._waiting.append(row)
 
     def _collect(self) -> list[Completion]:
         if self._failed:
@@ -156,11 +161,9 @@ class TransformersEngine(Engine):
     def _finished(self, row: _Row) -> Completion | None:
         if row.out[-1] in self.end_ids:
             return row.done(self._text(row.out[:-1]), "stop")
-        if row.request.stop:
-            text = self._text(row.out)
-            found = [place for place in (text.find(stop) for stop in row.request.stop) if place >= 0]
-            if found:
-                return row.done(text[: min(found)], "stop")
+        before = row.stopping.add(row.out[-1]) if row.stopping else None
+        if before is not None:
+            return row.done(before, "stop")
         if len(row.out) == row.request.max_tokens:
             return row.done(self._text(row.out), "length")
         return None

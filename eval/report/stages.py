@@ -1,9 +1,12 @@
 """What a folder or record is, told by its files, read once as the sections need it; its pairs of texts."""
 
 import hashlib
+import heapq
+import itertools
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +14,9 @@ from common.pools.documents import Document, read_documents
 from common.pools.shards import list_shards, read_stats
 from common.pools.stats import add_stats
 from common.runs.folder import read_metrics
+
+MOST_READ, MOST_SHARDS = 2000, 16
+"""Documents that a page reads of a pool, and the shards that they come from where the pool holds more."""
 
 
 @dataclass
@@ -29,6 +35,13 @@ class Stage:
     """`dataset.json` of a selected pool or a tokenised set."""
     record: dict[str, Any] = field(default_factory=dict)
     """An evaluation record."""
+    read: int = 0
+    """Documents read for `recycled`."""
+
+    @cached_property
+    def recycled(self) -> list[Document]:
+        """Documents with their organic text: all of a small pool, the first ones of some shards of a large one."""
+        return list(_recycled(self))
 
     @property
     def is_empty(self) -> bool:
@@ -97,22 +110,32 @@ def read_stage(path: Path, name: str) -> Stage:
 
 def sample_pairs(stage: Stage, wanted: int, longest_chars: int) -> list[Document]:
     """Recycled documents that carry their organic text: the same ones for the same pool, drawn by their ids' hashes."""
-    if not stage.stats.get("docs_out") or not wanted:
-        return []
+    fitting = [one for one in stage.recycled if 200 <= len(one["organic_text"]) <= longest_chars]
+    return heapq.nsmallest(wanted, fitting, key=lambda one: _draw(str(one["id"])))
+
+
+def _recycled(stage: Stage) -> Iterator[Document]:
+    """Of a pool of up to `MOST_READ` documents all, else the first ones of some shards drawn by their names' hashes."""
+    documents = stage.stats.get("docs_out")
+    if not documents:
+        return
     try:
         shards = list_shards(stage.path)
     except ValueError:  # a tokenised set has stats and no documents
-        return []
-    chosen: list[tuple[str, Document]] = []
+        return
+    most = documents
+    if documents > MOST_READ:
+        shards = heapq.nsmallest(MOST_SHARDS, shards, key=lambda shard: _draw(shard.name))
+        most = -(-MOST_READ // len(shards))
     for shard in shards:
-        for document in read_documents(shard.path, shard.index):
-            organic = document.get("organic_text")
-            if not isinstance(organic, str):
-                continue
-            if 200 <= len(organic) <= longest_chars:
-                order = hashlib.sha256(str(document["id"]).encode()).hexdigest()
-                chosen = sorted([*chosen, (order, document)], key=lambda pair: pair[0])[:wanted]
-    return [document for _, document in chosen]
+        for document in itertools.islice(read_documents(shard.path, shard.index), most):
+            stage.read += 1
+            if isinstance(document.get("organic_text"), str):
+                yield document
+
+
+def _draw(name: str) -> str:
+    return hashlib.sha256(name.encode()).hexdigest()
 
 
 def _inside(folder: Path) -> list[Path]:

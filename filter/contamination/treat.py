@@ -17,10 +17,10 @@ from filter.contamination.items import DecontaminateConfig, Index, open_hasher, 
 
 def find(index: Index, words: list[str], ngram: int) -> list[tuple[int, int, int]]:
     """N-grams of a page that an item holds: (number of the n-gram, first word, words) each."""
-    hasher = open_hasher(ngram)
     hits = []
+    of_sizes = open_hasher(ngram).of_sizes(words, index.grams) if index.grams else {}
     for size, known in index.grams.items():
-        hashes = hasher.ngrams(words, size)
+        hashes = of_sizes[size]
         places = np.minimum(np.searchsorted(known, hashes), len(known) - 1)
         for start in np.flatnonzero(known[places] == hashes).tolist():
             hits.append((index.first[size] + int(places[start]), start, size))

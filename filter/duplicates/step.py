@@ -19,7 +19,18 @@ from filter.duplicates.config import DUPLICATE, EARLIER_SOURCE, ExactDedup, MinH
 from filter.duplicates.exact import decide_exact, exact_keys
 from filter.duplicates.minhash import decide_minhash, minhash_keys
 from filter.duplicates.ngrams import NgramFilter
-from filter.notes import PassJob, load_note, never, note_path, recounted, save_note, with_counts
+from filter.notes import (
+    PassJob,
+    load_column,
+    load_note,
+    never,
+    note_length,
+    note_path,
+    recounted,
+    save_columns,
+    save_note,
+    with_counts,
+)
 from filter.steps import Stats, rewrite_shard
 
 DECIDE_DOCS = 4_000_000
@@ -37,7 +48,7 @@ def sign_shard(shard: Shard, job: PassJob) -> None:
     else:
         keys = exact_keys(texts)
         has = np.ones(len(keys), bool)
-    save_note(path, np.column_stack([keys, has.astype(np.uint64)]))
+    save_columns(path, np.column_stack([keys, has.astype(np.uint64)]))
 
 
 def decide_duplicates(jobs: Sequence[tuple[PassJob, Sequence[Shard]]]) -> None:
@@ -57,7 +68,7 @@ def decide_duplicates(jobs: Sequence[tuple[PassJob, Sequence[Shard]]]) -> None:
     for (job, shards), verdict in zip(jobs, verdicts, strict=True):
         start = 0
         for shard in shards:
-            number = len(load_note(note_path(job, shard, "keys")))
+            number = note_length(note_path(job, shard, "keys"))
             save_note(note_path(job, shard, "verdicts"), verdict[start : start + number])
             start += number
 
@@ -115,6 +126,6 @@ def ngram_shards(group: Shard, sequences: Sequence[Sequence[tuple[Shard, PassJob
 
 def _band_keys(job: PassJob, shards: Sequence[Shard]) -> tuple[Callable[[int], NDArray[np.uint64]], NDArray[np.bool_]]:
     def column(number: int) -> NDArray[np.uint64]:
-        return np.concatenate([load_note(note_path(job, shard, "keys"))[:, number] for shard in shards])
+        return np.concatenate([load_column(note_path(job, shard, "keys"), number) for shard in shards])
 
     return column, column(-1).astype(bool)

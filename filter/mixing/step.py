@@ -2,10 +2,10 @@
 
 The order is that of a hash of (seed, source, id, copy), so it depends on neither workers nor shard order. Two passes in
 bounded memory: every document of a selected pool gets a row in its shard's index (where it lies, and its key), then
-each output shard takes the documents whose keys fall into its range, and sorts them.
+each output shard takes the documents whose keys fall into its range, and sorts them. Between the passes
+`filter.mixing.planning` deals the rows of all indexes out to the output shards.
 """
 
-import io
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -20,14 +20,16 @@ from common.pools.lines import Taken
 from common.pools.marks import mark_done, read_done
 from common.pools.repair import decode, encode
 from common.pools.shards import Shard
-from common.pools.storage import Written, atomic_write, join, open_read, read_bytes, sweep_once
+from common.pools.storage import Written, atomic_write, join, open_read, remove, sweep_once
 from filter.mixing.shares import Share
 from filter.mixing.versions import page_hash
+from filter.notes import load_note
 from filter.selection.cut import Columns, keep
 from filter.steps import Stats
 
-KEY, OFFSET, LENGTH, COPY, TOKENS = range(5)
-"""Columns of an index: the key that orders the mix, where the line lies (bytes), which copy it is, its tokens."""
+KEY, OFFSET, LENGTH, COPY, TOKENS, SHARD = range(6)
+"""Columns of an index: the key that orders the mix, where the line lies (bytes), which copy it is, its tokens. A plan
+has one more: the number of the shard that the row comes from, among all of all sources."""
 
 
 @dataclass(frozen=True)
@@ -35,11 +37,23 @@ class MixJob:
     """What the two passes need to know; goes to worker processes."""
 
     folder: str
-    """For the indexes."""
+    """For the indexes and plans."""
     output: str
     seed: int
     config_hash: str
     form: str
+
+    def index_path(self, source: str, shard: Shard) -> str:
+        """Where the index of a selected pool's shard lies."""
+        return join(self.folder, f"{source}/{shard.name}.index.npy")
+
+    def plan_path(self, shard: Shard) -> str:
+        """Where the rows of an output shard lie, from the planning to the end of its writing."""
+        return join(self.folder, f"{shard.name}.plan.npy")
+
+    def gathered(self, shard: Shard) -> Stats | None:
+        """The stats of an output shard that is written, or None."""
+        return read_done(self.output, shard.name, self.config_hash, outputs=[shard.name + self.form])
 
 
 def pool_columns(shards: Sequence[Shard], seed: int) -> list[Columns]:
@@ -101,33 +115,32 @@ def index_shard(shard: Shard, job: MixJob, source: str, share: Share, dropped: N
             stats["tokens"] += copies * tokens
             offset += len(line)
     index = np.array(rows, np.uint64).reshape(-1, 5)
-    with atomic_write(_index_path(job, source, shard)) as target:
+    with atomic_write(job.index_path(source, shard)) as target:
         np.save(target, index[np.argsort(index[:, KEY], kind="stable")], allow_pickle=False)
     known = {"place": place, "bytes": taken.bytes, "digest": taken.digest()}
     outputs = {name: target.sum()}
     return mark_done(folder, shard.name, stats, job.config_hash, source=known, outputs=outputs)
 
 
-def gather_shard(shard: Shard, job: MixJob, shards: Sequence[tuple[str, Shard]], number: int) -> Stats:
+def gather_shard(shard: Shard, job: MixJob, shards: Sequence[tuple[str, Shard]]) -> Stats:
     """Second pass: write the documents whose keys lie in one output shard's range, in the keys' order.
 
     Args:
-        shard: the output shard; its index says which range is its own.
-        job: the mix.
+        shard: the output shard.
+        job: the mix; its plan for this shard is there.
         shards: all shards of the selected pools, with their source.
-        number: of output shards.
     """
     name = shard.name + job.form
-    done = read_done(job.output, shard.name, job.config_hash, outputs=[name])
+    done = job.gathered(shard)
     if done is not None:
         return done
     began = time.monotonic()
     lines: list[tuple[int, bytes]] = []
-    tokens = 0
-    for source, one in shards:
-        rows = _range(_load(_index_path(job, source, one)), shard.index, number)
-        tokens += int(rows[:, TOKENS].sum())
-        lines += _read_lines(one, rows)
+    plan = load_note(job.plan_path(shard))  # the rows of one source shard stand together
+    bounds = np.flatnonzero(np.diff(plan[:, SHARD])) + 1
+    for rows in np.split(plan, bounds) if len(plan) else ():
+        lines += _read_lines(shards[int(rows[0, SHARD])][1], rows)
+    tokens = int(plan[:, TOKENS].sum())
     lines.sort()  # by key, then by content: documents that share an id have an order too
     path = join(job.output, name)
     sweep_once(job.output)
@@ -148,35 +161,17 @@ def gather_shard(shard: Shard, job: MixJob, shards: Sequence[tuple[str, Shard]],
         "tokens": tokens,
         "seconds": round(time.monotonic() - began, 3),
     }
-    return mark_done(job.output, shard.name, stats, job.config_hash, outputs={name: written})
-
-
-def _range(index: NDArray[np.uint64], shard: int, number: int) -> NDArray[np.uint64]:
-    """The rows of an index whose keys lie in the shard-th of `number` equal ranges, in the order of the file."""
-    ends = [-(-((shard + step) << 64) // number) for step in (0, 1)]  # keys below 2^64
-    first, last = (
-        len(index) if end == 1 << 64 else int(np.searchsorted(index[:, KEY], np.uint64(end))) for end in ends
-    )
-    rows = index[first:last]
-    return rows[np.argsort(rows[:, OFFSET], kind="stable")]
+    marked = mark_done(job.output, shard.name, stats, job.config_hash, outputs={name: written})
+    remove(job.plan_path(shard))
+    return marked
 
 
 def _read_lines(shard: Shard, rows: NDArray[np.uint64]) -> Iterator[tuple[int, bytes]]:
-    if not len(rows):
-        return
     with open_read(shard.path) as source:
-        for key, offset, length, copy, _ in rows.tolist():
+        for key, offset, length, copy, *_ in rows.tolist():
             source.seek(offset)
             line = source.read(length)
             yield key, (encode(decode(line) | {"copy": copy}) if copy else line)
-
-
-def _index_path(job: MixJob, source: str, shard: Shard) -> str:
-    return join(job.folder, f"{source}/{shard.name}.index.npy")
-
-
-def _load(path: str) -> NDArray[np.uint64]:
-    return np.load(io.BytesIO(read_bytes(path)), allow_pickle=False)
 
 
 def _contains(sorted_hashes: NDArray[np.uint64], value: int) -> bool:

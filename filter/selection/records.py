@@ -1,7 +1,8 @@
 """Score records: per document its id, scores and tokens, in the shard's order; all that a selection needs to decide."""
 
-from collections.abc import Iterable, Iterator, Mapping
-from functools import lru_cache
+import tempfile
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from types import TracebackType
 from typing import Any
 
 import numpy as np
@@ -44,7 +45,53 @@ def columns_of(records: Iterable[Mapping[str, Any]], field: str | None, ties: bo
     )
 
 
-@lru_cache(maxsize=16)
 def load_columns(path: str, field: str | None, ties: bool) -> Columns:
-    """The score records of one shard as arrays; a few shards' are remembered, since each is read several times."""
+    """The score records of one shard as arrays."""
     return columns_of(read_records(path), field, ties)
+
+
+class Spool:
+    """The columns of many shards for passes without number: records are parsed in the first, and kept as arrays.
+
+    The arrays lie in a temporary file (24 bytes a document), so memory holds one shard of them. To be used in a `with`
+    block, at whose end the file goes.
+
+    Args:
+        paths: records of each shard, in the shards' order.
+        field: see `columns_of`.
+        ties: likewise.
+    """
+
+    def __init__(self, paths: Sequence[str], field: str | None, ties: bool) -> None:
+        self.paths, self.field, self.ties = list(paths), field, ties
+        self.lengths: list[int] = []
+        """Documents of the shards parsed so far."""
+
+    def __enter__(self) -> "Spool":
+        self.file = tempfile.TemporaryFile()
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+        self.file.close()
+
+    def __call__(self) -> Iterator[Columns]:
+        """The columns of all shards, in order."""
+        start = 0
+        for number, path in enumerate(self.paths):
+            if number < len(self.lengths):
+                columns = self._read(start, self.lengths[number])
+            else:
+                columns = load_columns(path, self.field, self.ties)
+                self.file.seek(start)
+                for array in (columns.scores, columns.tokens, columns.hashes):
+                    self.file.write(array.tobytes())
+                self.lengths.append(len(columns.scores))
+            yield columns
+            start += 24 * self.lengths[number]
+
+    def _read(self, start: int, length: int) -> Columns:
+        self.file.seek(start)
+        scores, tokens, hashes = (
+            np.frombuffer(self.file.read(8 * length), dtype) for dtype in (np.float64, np.int64, np.uint64)
+        )
+        return Columns(scores, tokens, hashes)

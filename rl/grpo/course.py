@@ -81,6 +81,8 @@ def train(config: "RLConfig") -> dict[str, Any]:
             raise Stopped(f"training ended at step {trainer.state.global_step} of {config.max_steps}")
         return _finish(config, trainer, tokenizer, out, fingerprint, figures)
     finally:
+        if trainer.baselines:
+            trainer.baselines.file()
         if run:
             run.close()
 
@@ -110,6 +112,8 @@ def evaluate(config: "RLConfig") -> dict[str, float]:
     try:
         metrics = trainer.evaluate()
     finally:
+        if trainer.baselines:
+            trainer.baselines.file()
         if run:
             run.close()
     if state.is_main_process:

@@ -72,6 +72,7 @@ class RewardTrainer(GRPOTrainer):
         )
         self.round = 0
         self.models: TrainerModels | None = None
+        self.baselines: BaselineStore | None = None
         self.scored_with: dict[str, str] | None = None
         self.prompt_ids: list[list[int]] = []
         self.early = [reward for reward in rewards if isinstance(reward, VerifiableReward)]
@@ -150,10 +151,9 @@ class RewardTrainer(GRPOTrainer):
         """Give rewards their scorers: now that the models are wrapped."""
         self.models = TrainerModels(self)
         main = self.accelerator.is_main_process
-        store = None
         if any(reward.config.baseline_by for reward in likelihood_rewards(self.reward_funcs)):
-            store = BaselineStore(self.config.baselines_file, writes=main, gather=gather_object)
-        bind(self.reward_funcs, self.models, self._tokenizer, store, lambda: self.state.global_step)
+            self.baselines = BaselineStore(self.config.baselines_file, writes=main, gather=gather_object)
+        bind(self.reward_funcs, self.models, self._tokenizer, self.baselines, lambda: self.state.global_step)
         found = self.models.weights()
         if self.scored_with not in (None, found):
             raise ValueError(f"this run scored with {self.scored_with} and finds {found} now: other weights, same name")

@@ -1,8 +1,15 @@
-"""Likelihoods without reasoning, stored by content; refreshed ones."""
+"""Likelihoods without reasoning, stored by content; refreshed ones.
 
+A Parquet file cannot be added to. So new entries go to a file of lines beside it, `NAME.new`, until they are as many as
+those in the Parquet file, which is then written again with all of them: every entry is written a few times, however
+many there come to be. A command that ends well leaves the Parquet file alone.
+"""
+
+import contextlib
 import hashlib
 import json
-from collections.abc import Callable, Mapping, Sequence
+import os
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -30,7 +37,7 @@ Entries = list[tuple[str, str, np.ndarray]]
 
 
 class BaselineStore:
-    """Log-probabilities by key, in memory and in one Parquet file that one process writes.
+    """Log-probabilities by key, in memory and in one Parquet file (with `NAME.new`) that one process writes.
 
     Args:
         path: the file; created with the first entries.
@@ -42,6 +49,7 @@ class BaselineStore:
         self, path: str | Path, *, writes: bool = True, gather: Callable[[Entries], Entries] | None = None
     ) -> None:
         self.path, self.writes, self.gather = str(path), writes, gather
+        self.new = Path(f"{self.path}.new")
         self.entries: dict[str, np.ndarray] = {}
         self.models: dict[str, str] = {}
         if Path(self.path).exists():
@@ -50,14 +58,43 @@ class BaselineStore:
             columns = pq.read_table(self.path, columns=["key", "model", "logprobs"]).to_pydict()
             for key, model, values in zip(*columns.values(), strict=True):
                 self.entries[key], self.models[key] = np.array(values, np.float32), model
+        self.filed = len(self.entries)
+        """Entries in the Parquet file; those behind them are in `NAME.new`."""
+        for line in self._new_lines():
+            self.entries[line["key"]], self.models[line["key"]] = np.array(line["logprobs"], np.float32), line["model"]
 
     def add(self, new: Entries) -> None:
-        """Take in entries, those of the other processes too, and write the file if there are any."""
+        """Take in entries, those of the other processes too, and write down what there is."""
         joined = self.gather(new) if self.gather else new
         for key, model, values in joined:
             self.entries[key], self.models[key] = values, model
-        if joined and self.writes:
-            self._write()
+        if not joined or not self.writes:
+            return
+        if len(self.entries) >= 2 * self.filed:
+            self.file()
+            return
+        rows = [{"key": key, "model": model, "logprobs": values.tolist()} for key, model, values in joined]
+        with self.new.open("a+b") as target:
+            if target.tell():
+                target.seek(-1, os.SEEK_END)
+                if target.read(1) != b"\n":  # a line that a kill cut off stays a line of its own
+                    target.write(b"\n")
+            target.write(b"".join(json.dumps(row).encode() + b"\n" for row in rows))
+            target.flush()
+            os.fsync(target.fileno())
+
+    def _new_lines(self) -> Iterator[dict[str, Any]]:
+        for line in self.new.read_bytes().splitlines() if self.new.exists() else ():
+            with contextlib.suppress(json.JSONDecodeError):  # cut off by a kill: computed again
+                yield json.loads(line)
+
+    def file(self) -> None:
+        """Write the Parquet file with all entries, if it lacks any."""
+        if not self.writes or (len(self.entries) == self.filed and not self.new.exists()):
+            return
+        self._write()
+        self.filed = len(self.entries)
+        self.new.unlink(missing_ok=True)
 
     def _write(self) -> None:
         import pyarrow as pa

@@ -19,5 +19,7 @@ def text_pairs(stages: Sequence[Stage], wanted: int, longest_chars: int) -> str:
                 f"<div><h3>recycled ({len(document['organic_text']):,} → {len(document['text']):,} characters)</h3>"
                 f"{new}</div></div>"
             )
-    note = '<p class="note">Drawn by the hash of their ids, not picked. Red left out, green put in.</p>'
+    some = any(stage.recycled and stage.read < stage.stats["docs_out"] for stage in stages)
+    among = ", of a large pool from the first documents of some shards" if some else ""
+    note = f'<p class="note">Drawn by the hash of their ids{among}, not picked. Red left out, green put in.</p>'
     return note + "".join(body) if body else ""

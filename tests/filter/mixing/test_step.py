@@ -8,6 +8,8 @@ from hypothesis import strategies as st
 
 from common.pools.documents import read_documents, write_documents
 from common.pools.shards import Shard
+from filter.mixing import planning
+from filter.mixing.planning import plan_shards
 from filter.mixing.shares import Share
 from filter.mixing.step import MixJob, gather_shard, index_shard
 
@@ -24,7 +26,8 @@ def mixed(folder, pool, number, seed=0, share=ONCE, form=".jsonl"):
     job = MixJob(str(folder / f"index{number}{seed}"), str(folder / f"out{number}{seed}"), seed, "hash", form)
     stats = index_shard(source, job, "organic", share, NONE)
     shards = [Shard(one, "", f"shard_{one}") for one in range(number)]
-    gathered = [gather_shard(shard, job, [("organic", source)], number) for shard in shards]
+    plan_shards(job, [("organic", source)], shards)
+    gathered = [gather_shard(shard, job, [("organic", source)]) for shard in shards]
     assert sum(one["docs_out"] for one in gathered) == stats["docs_out"]
     assert sum(one["tokens"] for one in gathered) == stats["tokens"] == 3 * stats["docs_out"]
     return [list(read_documents(f"{job.output}/{shard.name}{form}")) for shard in shards]
@@ -63,6 +66,29 @@ def test_a_kept_line_is_passed_on_as_it_is(tmp_path):
     source = Shard(0, str(tmp_path / "a.jsonl"), "a")
     job = MixJob(str(tmp_path / "index"), str(tmp_path / "out"), 0, "hash", ".jsonl")
     index_shard(source, job, "organic", Share(1), NONE)
-    gather_shard(Shard(0, "", "b"), job, [("organic", source)], 1)
+    plan_shards(job, [("organic", source)], [Shard(0, "", "b")])
+    gather_shard(Shard(0, "", "b"), job, [("organic", source)])
     assert (tmp_path / "out" / "b.jsonl").read_bytes() == line
     assert json.loads((tmp_path / "out" / "b.stats.json").read_text())["docs_out"] == 1
+
+
+@pytest.mark.parametrize("rows", [1, 7, 40])
+def test_plans_made_in_rounds_are_those_made_at_once(tmp_path, monkeypatch, rows):
+    monkeypatch.setattr(planning, "PIECE_ROWS", 3)
+    sources = []
+    for name in "abc":
+        documents = [{"id": f"{name}{number}", "text": "t"} for number in range(ord(name) - 90)]
+        write_documents(str(tmp_path / f"{name}.jsonl"), documents)
+        sources.append(("organic", Shard(len(sources), str(tmp_path / f"{name}.jsonl"), name)))
+    targets = [Shard(number, "", f"shard_{number}") for number in range(5)]
+    found = []
+    for most in (1 << 23, rows):
+        monkeypatch.setattr(planning, "ROUND_ROWS", most)
+        job = MixJob(str(tmp_path / f"work{most}"), str(tmp_path / f"out{most}"), 3, "hash", ".jsonl")
+        for name, shard in sources:
+            index_shard(shard, job, name, ONCE, NONE)
+        plan_shards(job, sources, targets)
+        found.append([np.load(job.plan_path(shard)).tolist() for shard in targets])
+        assert sum(gather_shard(shard, job, sources)["docs_out"] for shard in targets) == 7 + 8 + 9
+        assert not list((tmp_path / f"work{most}").glob("*.plan.npy"))
+    assert found[0] == found[1] and all(found[0])

@@ -183,3 +183,35 @@ def test_a_run_without_baselines_has_nothing_to_fill(small_policy, tmp_path, cap
     with pytest.raises(SystemExit, match="2"):
         main(words)
     assert "no reward of this config has a baseline" in capsys.readouterr().err
+
+
+def test_entries_behind_the_parquet_file_are_kept_and_joined_to_it_at_the_end(tmp_path):
+    import pyarrow.parquet as pq
+
+    path = tmp_path / "b.parquet"
+    store = BaselineStore(path)
+    for number in range(7):  # written whole at 1, 2 and 4 entries; the others wait in the file beside it
+        store.add([(f"key{number}", "m", np.array([-number / 3], np.float32))])
+    assert pq.read_metadata(path).num_rows == 4 and len(store.new.read_text().splitlines()) == 3
+    store.new.write_text(store.new.read_text() + '{"key": "cut o')
+    again = BaselineStore(path)
+    assert {key: values.tolist() for key, values in again.entries.items()} == {
+        key: values.tolist() for key, values in store.entries.items()
+    }
+    again.add([("key7", "m", np.array([-1.0], np.float32))])  # 8 are twice 4
+    assert pq.read_metadata(path).num_rows == 8 and not store.new.exists()
+    again.add([("key8", "m", np.array([], np.float32))])
+    again.file()
+    assert pq.read_metadata(path).num_rows == 9 and not store.new.exists()
+
+
+def test_a_line_that_a_kill_cut_off_does_not_spoil_the_next(tmp_path):
+    path = tmp_path / "b.parquet"
+    store = BaselineStore(path)
+    for keys in (["a", "b"], ["c"]):
+        store.add([(key, "m", np.array([-1.0], np.float32)) for key in keys])
+    store.new.write_bytes(store.new.read_bytes()[:-9])
+    again = BaselineStore(path)
+    assert sorted(again.entries) == ["a", "b"]
+    again.add([("d", "m", np.array([-2.0], np.float32))])
+    assert sorted(BaselineStore(path).entries) == ["a", "b", "d"]
