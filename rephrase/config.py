@@ -85,6 +85,9 @@ class RephraseConfig(RunConfig):
     max_chunk_tokens: int | None = Field(None, ge=1)
     """Longest chunk in tokens; null: what a rephrasing 1.25 times as long can hold within `max_new_tokens`."""
 
+    max_chunk_lines: Annotated[int | None, ADDED] = Field(None, ge=1)
+    """Most lines of a chunk that are not blank; null: any number. For models that lose count of numbered lines."""
+
     min_tail: int = Field(MIN_TAIL, ge=0)
     """A last chunk shorter than this borrows from the one before."""
 

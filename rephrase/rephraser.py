@@ -17,6 +17,7 @@ from rephrase.gate.checks import ChunkGate
 from rephrase.health import Health
 from rephrase.text.chunking import Chunk, blind_chunks, chunk
 from rephrase.text.joining import LENGTHS, Job, Joiner, Piece
+from rephrase.text.lines import end_mark
 from rephrase.text.postprocess import read_completion, unfaithful
 from rephrase.text.prompts import Message, answer_form, messages, read_prompt_file
 from rephrase.text.verbatim import Passage, cut_around
@@ -91,7 +92,9 @@ class Rephraser:
             return [Passage(*part) for part in blind_chunks(text, config.max_chars)]
 
         def cut(stretch: str) -> list[Chunk]:
-            return chunk(stretch, config.max_chars, config.min_tail, self.max_tokens, self.count_tokens)
+            return chunk(
+                stretch, config.max_chars, config.min_tail, self.max_tokens, self.count_tokens, config.max_chunk_lines
+            )
 
         if config.verbatim or config.min_chunk_words:
             return cut_around(text, config.verbatim, config.min_chunk_words, cut)
@@ -112,6 +115,7 @@ class Rephraser:
             temperature=config.temperature,
             top_p=config.top_p,
             seed=seed,
+            stop=(end_mark(text),) if self.form == "edits" else (),
         )
 
 

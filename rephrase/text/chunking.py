@@ -43,6 +43,7 @@ def chunk(
     min_tail: int = MIN_TAIL,
     max_tokens: int | None = None,
     count_tokens: CountTokens | None = None,
+    max_lines: int | None = None,
 ) -> list[Chunk]:
     r"""Cut `text` into chunks within the budget; carriage return + line feed counts as a line feed.
 
@@ -53,9 +54,10 @@ def chunk(
             it fits the budget and the one before keeps an atom.
         max_tokens: longest chunk, in tokens; no such budget if None.
         count_tokens: tokens of a string; needed with `max_tokens`.
+        max_lines: most lines of a chunk that are not blank; no such budget if None.
 
     Returns:
-        The chunks in order, none for a blank text. Each chunk's text fits both budgets, except that a single character
+        The chunks in order, none for a blank text. Each chunk's text fits all budgets, except that a single character
         is never cut. The first chunk's text is empty when the document opens with more white space than fits.
 
     Raises:
@@ -66,6 +68,8 @@ def chunk(
     """
     if max_chars < 1 or (max_tokens is not None and max_tokens < 1):
         raise ValueError(f"a chunk needs room: max_chars={max_chars}, max_tokens={max_tokens}")
+    if max_lines is not None and max_lines < 1:
+        raise ValueError(f"a chunk has at least one line: max_lines={max_lines}")
     if max_tokens is not None and count_tokens is None:
         raise ValueError("max_tokens needs count_tokens")
     text = text.replace("\r\n", "\n")
@@ -75,10 +79,12 @@ def chunk(
     def fits(start: int, end: int) -> bool:
         if end - start > max_chars:
             return False
+        piece = text[start:end]
+        if max_lines is not None and sum(not line.isspace() and line != "" for line in piece.split("\n")) > max_lines:
+            return False
         if max_tokens is None or count_tokens is None:
             return True
         # No tokenizer in use makes more tokens than bytes, so short pieces need no counting.
-        piece = text[start:end]
         return 4 * len(piece) < max_tokens or count_tokens(piece) <= max_tokens
 
     atoms = _merge_empty(list(_atoms(text, fits)))

@@ -132,6 +132,15 @@ def show(numbered: Numbered) -> str:
     return "".join(f"{MARK.format(number=number)} {unit}" for number, unit in enumerate(numbered.units, 1))
 
 
+def end_mark(text: str) -> str:
+    r"""The mark of the first line that a text does not have: an answer that comes to it is complete.
+
+    >>> end_mark("One.\n\nTwo.")
+    '\n[3]'
+    """
+    return MARK.format(number=len(number_lines(text).units) + 1)
+
+
 def write_edits(numbered: Numbered, spans: list[tuple[int, int]]) -> str | None:
     """The answer that takes `spans` of the text (sorted, apart) out; None where no edit can say that.
 
@@ -171,7 +180,8 @@ def write_edits(numbered: Numbered, spans: list[tuple[int, int]]) -> str | None:
 def apply_edits(text: str, completion: str) -> Edited:
     r"""Read an answer and edit the text by it; a text without drops and cuts comes back to the byte.
 
-    The answer names lines in any order, a line more than once only for further cuts. What it does not name stays.
+    The answer names lines in any order, a line more than once only for the same verdict or for further cuts. What it
+    does not name stays.
 
     >>> apply_edits("Home | News\nIt rains. Read more » We wait.", "Edits:\n[1] drop\n[2] cut Read more »").text
     'It rains. We wait.'
@@ -189,6 +199,8 @@ def apply_edits(text: str, completion: str) -> Edited:
         if not 1 <= number <= len(numbered.units):
             return Edited("", "no_such_line")
         before = verdicts.setdefault(number, [])
+        if verdict in before and not verdict.startswith(CUT):
+            continue  # said twice, meant once
         if before and not (verdict.startswith(CUT) and before[0].startswith(CUT)):
             return Edited("", "unreadable_edit")
         before.append(verdict)

@@ -28,6 +28,7 @@ from rl.data.recycling.passages import (
     passages,
     sentences,
 )
+from rl.data.recycling.remnants import notices, remnants
 
 Row = dict[str, Any]
 Source = Literal["seeded", "crawled", "documents"]
@@ -84,6 +85,9 @@ class EditRowsConfig(RunConfig):
     max_tokens: int = Field(256, gt=0)
     """Greatest budget of a chunk."""
 
+    max_chunk_lines: int | None = Field(None, gt=0)
+    """Most lines of a chunk, as in `rephrase.config`."""
+
     max_pieces: int = Field(5, ge=0)
     """Most pieces of boilerplate in a seeded page."""
 
@@ -96,8 +100,8 @@ class EditRowsConfig(RunConfig):
     unseen: bool = False
     """Seeded pieces are of the kinds kept for measuring."""
 
-    stock_pages: int = Field(4000, gt=0)
-    """Titles, sentences and scraps come from so many training pages."""
+    stock_pages: int = Field(8000, gt=0)
+    """Titles, sentences, scraps, remnants and notices come from so many training pages."""
 
     system: SystemName = "assistant"
     """The request's system line."""
@@ -123,18 +127,23 @@ def build_rows(config: EditRowsConfig, count: Count) -> Iterator[Row]:
 
 
 def make_stock(config: EditRowsConfig) -> Stock:
-    """Titles, sentences and scraps of training pages, whatever part is built."""
-    titles, said, scraps = [], [], []
+    """What training pages lend, whatever part is built."""
+    titles, said, scraps, blocks, notes = [], [], [], [], []
     pages = (page for page in _pages(config.pool) if part_of(page["id"], config.held_out_frac) == "train")
     for page in itertools.islice(pages, config.stock_pages):
-        lines = [line.strip() for line in page["text"].split("\n") if line.strip()]
+        text = page["text"].replace("\r\n", "\n")
+        blocks += remnants(text)
+        notes += notices(text)
+        lines = [line.strip() for line in text.split("\n") if line.strip()]
         if lines and 3 <= len(lines[0].split()) <= 16 and len(lines[0]) <= 110:
             titles.append(lines[0])
         scraps += [line for line in lines if is_scrap(line)]
         prose = next((line for line in lines[1:] if is_prose(line)), None)
         if prose:
             said += [text.strip() for text in sentences(prose)[:2]]
-    return Stock(list(dict.fromkeys(titles)), said, list(dict.fromkeys(scraps)))
+    unique = (list(dict.fromkeys(found)) for found in (titles, scraps, notes))
+    titles, scraps, notes = unique
+    return Stock(titles, said, scraps, blocks, notes)
 
 
 def _pages(pool: str) -> Iterator[dict[str, Any]]:
@@ -290,7 +299,7 @@ def _chunks(key: str, page: Noisy, rng: random.Random, config: EditRowsConfig, c
     if rng.random() < 0.2:
         budget = rng.randint(config.min_tokens, config.max_tokens)
     position = 0
-    for number, part in enumerate(chunk(page.text, 4 * budget + 40, 100, budget, count)):
+    for number, part in enumerate(chunk(page.text, 4 * budget + 40, 100, budget, count, config.max_chunk_lines)):
         start, end = position, position + len(part.text)
         position = end + len(part.sep)
         spans = [

@@ -23,6 +23,7 @@ from rl.data.recycling.boilerplate import (
     share,
     tags,
 )
+from rl.data.recycling.boilerplate_lists import archive, calendar, cards, cloud, footer, options, player, results
 from rl.data.recycling.boilerplate_words import NETWORKS, SECTIONS, TOPICS, cased, date, person, site, some
 
 
@@ -38,17 +39,24 @@ class Stock(NamedTuple):
     scraps: Sequence[str]
     """Short lines of pages."""
 
+    remnants: Sequence[Sequence[str]] = ()
+    """Blocks of boilerplate around the prose of pages (`rl.data.recycling.remnants`)."""
+
+    notices: Sequence[str] = ()
+    """Lines of pages that their words give away as boilerplate."""
+
 
 Block = Callable[[random.Random, Stock], list[str]]
+"""Makes the lines of one block."""
 
 
 def column(rng: random.Random, stock: Stock) -> list[str]:
     """A menu as a column, with or without bullets, some entries with entries of their own."""
-    bullet = rng.choice(("", "", "* ", "* ", "- ", "• ", "» "))
+    bullet = rng.choice(("", "", "* ", "* ", "* ", "- ", "+ ", "• ", "» "))
     words = some(rng, SECTIONS + [topic.title() for topic in TOPICS], 3, 16)
     lines = [bullet + cased(rng, word) if rng.random() < 0.1 else bullet + word for word in words]
     if bullet and rng.random() < 0.3:
-        inner = rng.choice(("  * ", "  - ", "- "))
+        inner = rng.choice(("  * ", "  - ", "- ", "+ ", "  + "))
         for at in sorted(rng.sample(range(len(lines)), min(3, len(lines))), reverse=True):
             lines[at + 1 : at + 1] = [inner + word for word in some(rng, SECTIONS, 1, 4)]
     return lines
@@ -162,6 +170,8 @@ def about(rng: random.Random, stock: Stock) -> list[str]:
 def notice(rng: random.Random, stock: Stock) -> list[str]:
     """Notices in full sentences: consent, subscriptions, disclaimers, errors."""
     name = site(rng)
+    if stock.notices and rng.random() < 0.6:
+        return [rng.choice(stock.notices) for _ in range(rng.randint(1, 3))]
     return [
         rng.choice(
             (
@@ -185,6 +195,31 @@ def notice(rng: random.Random, stock: Stock) -> list[str]:
     ]
 
 
+def remnant(rng: random.Random, stock: Stock) -> list[str]:
+    """A block that stood around the prose of another page, or a part of it."""
+    if not stock.remnants:
+        return scraps(rng, stock)
+    block = list(rng.choice(stock.remnants))
+    start = rng.randint(0, max(0, len(block) - 4)) if rng.random() < 0.3 else 0
+    return block[start:]
+
+
+def digest(rng: random.Random, stock: Stock) -> list[str]:
+    """Other pages with whole sentences of theirs, a date or a name, and a call to read on."""
+    call = rng.choice(
+        ("Read more", "Read More »", "Full story", "Continue reading →", "More", "Read the whole story", "")
+    )
+    mark = rng.choice(("", "", "* ", "## ", "### "))
+    lines = [rng.choice(("Latest News", "More from the blog", "Related", "In other news", "Recent posts", "", ""))]
+    for _ in range(rng.randint(2, 5)):
+        when = rng.choice((date(rng), f"By {person(rng)}", byline(rng), f"{rng.randint(1, 23)} hours ago", ""))
+        said = " ".join(rng.choice(stock.sentences) for _ in range(rng.choice((1, 1, 1, 2))))
+        lines += [mark + rng.choice(stock.titles), when, said, call if rng.random() < 0.8 else ""]
+        if rng.random() < 0.2:
+            lines.append(rng.choice(SECTIONS))
+    return [line for line in lines if line]
+
+
 def mixed(rng: random.Random, stock: Stock) -> list[str]:
     """Single pieces of many kinds below each other."""
     kinds = rng.sample(sorted(SEEN), rng.randint(2, 6))
@@ -198,16 +233,24 @@ def ending(rng: random.Random, stock: Stock) -> list[str]:
 
 
 BLOCKS: dict[str, Block] = {
-    maker.__name__: maker for maker in (column, scraps, headlines, teasers, thread, form, about, notice, mixed, ending)
+    maker.__name__: maker
+    for maker in (
+        *(column, scraps, headlines, teasers, digest, thread, form, about, notice, mixed, ending, remnant),
+        *(cards, archive, cloud, options, calendar, results, player, footer),
+    )
 }
 """Kinds of blocks, by name; all are for training."""
+
+REMNANTS = 0.35
+"""Share of blocks that come from real pages, where there are some."""
 
 
 def furniture(rng: random.Random, stock: Stock, most_lines: int) -> str:
     """One to four blocks below each other, at most so many lines."""
     lines: list[str] = []
     for _ in range(rng.randint(1, 4)):
-        block = BLOCKS[rng.choice(sorted(BLOCKS))](rng, stock)
+        real = stock.remnants and rng.random() < REMNANTS
+        block = remnant(rng, stock) if real else BLOCKS[rng.choice(sorted(BLOCKS))](rng, stock)
         if lines and rng.random() < 0.4 and block:
             block[0] = "\n" + block[0]
         lines += block

@@ -73,6 +73,14 @@ def test_every_chunk_fits_both_budgets(text, max_chars, max_tokens, min_tail):
         assert words(c.text) <= max_tokens
 
 
+@given(TEXTS, st.integers(1, 5), st.integers(0, 20))
+def test_a_line_budget_holds_and_loses_nothing(text, max_lines, min_tail):
+    chunks = chunk(text, 200, min_tail, max_lines=max_lines)
+    assert all(sum(bool(line.strip()) for line in c.text.split("\n")) <= max_lines for c in chunks)
+    if text.strip():
+        assert "".join(c.text + c.sep for c in chunks) == text.replace("\r\n", "\n")
+
+
 @given(TEXTS, BUDGETS, st.integers(0, 30))
 def test_separators_are_white_space_and_only_the_first_chunk_may_be_empty(text, max_chars, min_tail):
     chunks = chunk(text, max_chars, min_tail)

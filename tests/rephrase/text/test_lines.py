@@ -4,7 +4,7 @@ import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
-from rephrase.text.lines import apply_edits, number_lines, write_edits
+from rephrase.text.lines import apply_edits, end_mark, number_lines, write_edits
 
 PAGE = (
     "Home | News | Log in\n\nThe river\n=========\n\nThe river rises in the hills to the north of the old town and\n"
@@ -93,3 +93,15 @@ def test_unnamed_lines_stay_and_are_counted():
     assert edited.unnamed == 5
     assert "Share: Facebook" in edited.text
     assert "Home" not in edited.text
+
+
+def test_a_verdict_said_twice_counts_once_and_two_different_ones_not_at_all():
+    assert apply_edits(PAGE, "Edits:\n[1] drop\n[1] drop") == apply_edits(PAGE, "Edits:\n[1] drop")
+    assert apply_edits(PAGE, "Edits:\n[1] drop\n[1] keep").status == "unreadable_edit"
+
+
+def test_an_answer_that_stops_at_the_end_mark_names_no_line_that_is_not_there():
+    everything = "Edits:" + "".join(f"\n[{number}] keep" for number in range(1, 30))
+    assert apply_edits(PAGE, everything).status == "no_such_line"
+    stopped = everything[: everything.index(end_mark(PAGE))]
+    assert apply_edits(PAGE, stopped) == (PAGE, "ok", (), (), 0)
