@@ -18,7 +18,7 @@ from pydantic import BaseModel
 from pydantic_core import PydanticUndefined
 
 from common.config import C, ConfigError, RunConfig, Values, load, models_in, out_files, read_yaml, spelled_key, to_yaml
-from common.redaction import redacted
+from common.runs.redaction import redacted
 
 MANY = 12
 """More names than this are not read in a line."""

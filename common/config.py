@@ -20,7 +20,7 @@ import yaml
 from pydantic import BaseModel, BeforeValidator, ConfigDict, ValidationError
 from pydantic.fields import FieldInfo
 
-from common.redaction import redacted
+from common.runs.redaction import redacted
 from common.shipped import found
 
 Values = dict[str, Any]

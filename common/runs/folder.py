@@ -20,7 +20,7 @@ from typing import Any, TypeVar
 
 from common.config import RunConfig, config_hash, to_yaml
 from common.pools.storage import atomic_write, join, sweep
-from common.redaction import redacted
+from common.runs.redaction import redacted
 
 T = TypeVar("T")
 

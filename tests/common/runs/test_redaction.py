@@ -7,8 +7,8 @@ import pytest
 
 from common.command import fail
 from common.config import RunConfig, to_yaml
-from common.redaction import redacted
 from common.runs.folder import Run
+from common.runs.redaction import redacted
 
 
 class Served(RunConfig):
