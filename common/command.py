@@ -152,8 +152,15 @@ class usage_errors:
 
 
 def fail(message: str, code: int = 2) -> NoReturn:
-    """Print `error: message` as one line on standard error and exit; secrets in it are hidden."""
-    print(f"error: {' '.join(redacted(str(message)).split())}", file=sys.stderr)  # noqa: T201 - the command's output
+    """Print `error: message` as one line on standard error and exit; secrets in it are hidden.
+
+    Where the message names something that is not there, and a command of ours brings or makes it, the line says which.
+    """
+    from common.downloads.advice import advice
+
+    line = " ".join(redacted(str(message)).split())
+    command = advice(line)
+    print(f"error: {line}" + (f"; {command}" if command else ""), file=sys.stderr)  # noqa: T201 - the command's output
     raise SystemExit(code)
 
 

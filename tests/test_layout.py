@@ -177,7 +177,7 @@ def test_modules_functions_and_doors_are_of_a_readable_size():
 
 HOMES = {
     r"\bimport fcntl\b": {"common.pools.lock"},
-    r"\bimport httpx\b": {"common.model_server"},
+    r"\bimport httpx\b": {"common.model_server", "common.downloads.http"},  # JSON, and files
     r"\bimport aiohttp\b": {"common.engines.server_engine"},
     r"\bsys\.argv\b|\bsys\.orig_argv\b": {
         "common.command",

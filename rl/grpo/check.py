@@ -65,7 +65,7 @@ def plan(config: RLConfig) -> dict[str, str]:
     """What a run would read, write and do."""
     count = processes()
     sources = (
-        config.data.pool if config.data.kind == "recycling" else ", ".join([*config.data.train, *config.data.eval])
+        config.data.documents if config.data.kind == "recycling" else ", ".join([*config.data.train, *config.data.eval])
     )
     return {
         "reads": f"{config.model}, {sources}",

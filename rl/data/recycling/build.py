@@ -17,7 +17,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, model_validator
 
-from common.config import HOW, RunConfig, config_hash
+from common.config import ADDED, HOW, RunConfig, config_hash
 from common.pools.documents import write_documents
 from common.pools.shards import list_shards, read_pool
 from common.runs.folder import write_json
@@ -74,6 +74,9 @@ class RecyclingDataConfig(RunConfig):
     pool: str = "runs/quickstart/pool"
     """Shards of documents, or a file of rows (`{text, dataman_score}`)."""
 
+    rows_file: Annotated[str, ADDED] = ""
+    """A file of rows in place of the pool, such as the paper's 1,000 low-scoring pages."""
+
     rows: int = Field(1000, ge=1)
     """Training rows."""
 
@@ -106,6 +109,11 @@ class RecyclingDataConfig(RunConfig):
         if self.scorer and self.score_field and self.scorer.field != self.score_field:
             raise ValueError(f"the scorer writes {self.scorer.field!r}, but score_field is {self.score_field!r}")
         return self
+
+    @property
+    def documents(self) -> str:
+        """Where the documents come from."""
+        return self.rows_file or self.pool
 
     @property
     def field(self) -> str:
@@ -143,7 +151,7 @@ def build(config: RecyclingDataConfig, folder: str | Path, count: Count) -> dict
     else:
         train, held_out = _plain(config, count, drops)
     if not train:
-        raise ValueError(f"{config.pool} gives no training row; left out: {dict(drops)}")
+        raise ValueError(f"{config.documents} gives no training row; left out: {dict(drops)}")
     write_documents(str(folder / "train.jsonl"), train)
     write_documents(str(folder / "eval.jsonl"), held_out)
     figures = {"config_hash": fingerprint, "train": len(train), "eval": len(held_out), "drops": dict(drops)}
@@ -162,7 +170,7 @@ def _noisy(
 ) -> list[Row]:
     """Passages in an order that has nothing to do with the pool's, none twice before each was there once."""
     pairs = RephraseDataConfig(
-        pool=config.pool,
+        pool=config.documents,
         part=part,
         held_out_frac=noise.held_out_frac,
         rows=SAMPLED * rows,
@@ -199,7 +207,7 @@ def _train_quality(config: RecyclingDataConfig, noise: NoiseConfig, count: Count
 
 def _plain(config: RecyclingDataConfig, count: Count, drops: Counter[str]) -> tuple[list[Row], list[Row]]:
     """First chunks of the pool's documents; those with the smallest hashes of their ids are held out."""
-    list_shards(config.pool)
+    list_shards(config.documents)
     wanted = config.rows + config.eval_rows
     rows = []
     for row in _kept(config, count, drops):
@@ -219,7 +227,7 @@ def _kept(config: RecyclingDataConfig, count: Count, drops: Counter[str]) -> Ite
 
         scorer = open_quality_scorer(config.scorer)
     batch: list[Row] = []
-    for document in read_pool(config.pool):
+    for document in read_pool(config.documents):
         chunks = chunk(document["text"], config.max_chars, 0, config.max_tokens, count)
         if not chunks or not chunks[0].text.strip():
             drops["empty"] += 1

@@ -54,3 +54,15 @@ def test_a_pool_without_passages_is_refused(tmp_path, small_pool):
     (tmp_path / "empty").mkdir()
     with pytest.raises(ValueError, match=r"no|empty"):
         made(str(tmp_path / "empty"), tmp_path / "out", 4, 1)
+
+
+def test_a_file_of_rows_stands_in_for_the_pool_and_rows_at_the_top_are_left_out(tmp_path):
+    from common.pools.documents import read_rows, write_documents
+
+    path = tmp_path / "1000_sample_low_score.jsonl"
+    pages = [{"text": f"Page {number} says little.", "dataman_score": 1 + number % 5} for number in range(20)]
+    write_documents(str(path), pages)
+    config = RecyclingDataConfig(rows_file=str(path), rows=10, eval_rows=2, score_field="dataman_score")
+    figures = build(config, tmp_path / "out", words)
+    assert figures["train"] == 10 and figures["eval"] == 2
+    assert all(row["dataman_score"] < 5 for _, row in read_rows(f"{tmp_path}/out/train.jsonl"))
