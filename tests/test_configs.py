@@ -12,6 +12,7 @@ CONFIGS = Path(__file__).parents[1] / "configs"
 FILES = sorted(CONFIGS.rglob("*.yaml"))
 CLASSES = {
     # the longest matching prefix of area/name wins
+    "downloads": "common.downloads.catalogue:Catalogue",
     "eval/": "eval.run:EvalConfig",
     "filter/": "filter.run:FilterConfig",
     "pretrain/models/": "pretrain.model.config:ModelConfig",
