@@ -5,7 +5,7 @@ from pathlib import Path
 
 from common.downloads import http, hub
 from common.downloads.catalogue import Published
-from common.downloads.progress import Lines
+from common.downloads.progress import ProgressLines
 from common.downloads.records import Record, file_sha256, missing_files, read_record, write_record
 
 
@@ -54,7 +54,7 @@ def _from_hub(entry: Published, to: str, folder: Path, record: Record, _: str) -
     record.commit = commit
     if entry.is_file and len(files) != 1:
         raise ValueError(f"{entry.hub}: {len(files)} files match {', '.join(entry.files)}, and {to} is one")
-    lines = Lines(entry.name, sum(one.bytes for one in files))
+    lines = ProgressLines(entry.name, sum(one.bytes for one in files))
     done = 0
     for one in files:
         name = Path(to).name if entry.is_file else one.name
@@ -73,7 +73,7 @@ def _from_hub(entry: Published, to: str, folder: Path, record: Record, _: str) -
 def _from_addresses(entry: Published, to: str, folder: Path, record: Record, numbers: str) -> Record:
     for name, url in http.addresses(entry, numbers).items():
         if name not in record.files:
-            http.fetch(url, folder / name, Lines(name), entry.sha256.get(name, ""))
+            http.fetch(url, folder / name, ProgressLines(name), entry.sha256.get(name, ""))
             _keep(entry, to, folder, record, [name])
     return record
 
@@ -82,7 +82,7 @@ def _from_archive(entry: Published, to: str, folder: Path, record: Record, _: st
     if record.complete:
         return record
     archive = folder / ".archive"
-    http.fetch(entry.url, archive, Lines(entry.name), entry.sha256.get("archive", ""))
+    http.fetch(entry.url, archive, ProgressLines(entry.name), entry.sha256.get("archive", ""))
     _keep(entry, to, folder, record, http.unpack(archive, folder, entry))
     archive.unlink()
     return _finished(entry, to, record)

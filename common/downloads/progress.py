@@ -6,7 +6,7 @@ import time
 EVERY_S = 5.0
 
 
-class Lines:
+class ProgressLines:
     """Prints `name: 120 of 800 MB, 15.2 MB/s, 45 s left` to standard error, at most every five seconds.
 
     Args:
