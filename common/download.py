@@ -20,7 +20,7 @@ from pydantic import model_validator
 
 from common.command import entry_point, fail, parse, usage_errors
 from common.config import HOW, RunConfig
-from common.downloads.catalogue import Published, named, read_catalogue, read_numbers
+from common.downloads.catalogue import Offered, named, read_catalogue, read_numbers
 
 
 class DownloadConfig(RunConfig):
@@ -82,7 +82,7 @@ def main(argv: list[str] | None = None) -> None:
         print(about + (f"\nnext: {entry.then}" if entry.then else ""))  # noqa: T201 - the command's output
 
 
-def chosen(config: DownloadConfig) -> list[Published]:
+def chosen(config: DownloadConfig) -> list[Offered]:
     """The entries that are asked for; all of them for a list without names.
 
     Raises:
@@ -98,7 +98,7 @@ def chosen(config: DownloadConfig) -> list[Published]:
     return found
 
 
-def show(entries: list[Published]) -> None:
+def show(entries: list[Offered]) -> None:
     """Print a paragraph for each entry."""
     for entry in entries:
         rows = {

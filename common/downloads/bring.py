@@ -4,12 +4,12 @@ import shutil
 from pathlib import Path
 
 from common.downloads import http, hub
-from common.downloads.catalogue import Published
+from common.downloads.catalogue import Offered
 from common.downloads.progress import ProgressLines
 from common.downloads.records import Record, file_sha256, missing_files, read_record, write_record
 
 
-def bring(entry: Published, to: str, numbers: str = "", revision: str = "", verify: bool = False) -> Record:
+def bring(entry: Offered, to: str, numbers: str = "", revision: str = "", verify: bool = False) -> Record:
     """Fetch what is missing of an entry; returns the record of what is there.
 
     Args:
@@ -39,7 +39,7 @@ def bring(entry: Published, to: str, numbers: str = "", revision: str = "", veri
     return bringing(entry, to, folder, record or Record(entry.source, pinned), numbers)
 
 
-def _keep(entry: Published, to: str, folder: Path, record: Record, names: list[str]) -> None:
+def _keep(entry: Offered, to: str, folder: Path, record: Record, names: list[str]) -> None:
     """Put files into the record; it is written after each, so that a stopped command knows what it has."""
     for name in names:
         path = folder / name
@@ -47,7 +47,7 @@ def _keep(entry: Published, to: str, folder: Path, record: Record, names: list[s
     write_record(to, entry.is_file, record)
 
 
-def _from_hub(entry: Published, to: str, folder: Path, record: Record, _: str) -> Record:
+def _from_hub(entry: Offered, to: str, folder: Path, record: Record, _: str) -> Record:
     if record.complete:
         return record
     commit, files = hub.look(entry, record.commit)
@@ -70,7 +70,7 @@ def _from_hub(entry: Published, to: str, folder: Path, record: Record, _: str) -
     return _finished(entry, to, record)
 
 
-def _from_addresses(entry: Published, to: str, folder: Path, record: Record, numbers: str) -> Record:
+def _from_addresses(entry: Offered, to: str, folder: Path, record: Record, numbers: str) -> Record:
     for name, url in http.addresses(entry, numbers).items():
         if name not in record.files:
             http.fetch(url, folder / name, ProgressLines(name), entry.sha256.get(name, ""))
@@ -78,7 +78,7 @@ def _from_addresses(entry: Published, to: str, folder: Path, record: Record, num
     return record
 
 
-def _from_archive(entry: Published, to: str, folder: Path, record: Record, _: str) -> Record:
+def _from_archive(entry: Offered, to: str, folder: Path, record: Record, _: str) -> Record:
     if record.complete:
         return record
     archive = folder / ".archive"
@@ -88,7 +88,7 @@ def _from_archive(entry: Published, to: str, folder: Path, record: Record, _: st
     return _finished(entry, to, record)
 
 
-def _finished(entry: Published, to: str, record: Record) -> Record:
+def _finished(entry: Offered, to: str, record: Record) -> Record:
     record.complete = True
     write_record(to, entry.is_file, record)
     return record

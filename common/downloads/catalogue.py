@@ -13,7 +13,7 @@ from common.config import ConfigError, RunConfig, load
 from common.shipped import configs_folder
 
 
-class Published(RunConfig):
+class Offered(RunConfig):
     """Something that others publish, on a hub or at a plain address."""
 
     name: str
@@ -105,7 +105,7 @@ class MadeHere(RunConfig):
 class Catalogue(RunConfig):
     """All that the recipes look for."""
 
-    published: list[Published] = []
+    published: list[Offered] = []
     """What others publish."""
 
     made: list[MadeHere] = []
@@ -127,7 +127,7 @@ def read_catalogue(file: str = "") -> Catalogue:
     return catalogue
 
 
-def named(entries: Sequence[Published], names: Sequence[str]) -> list[Published]:
+def named(entries: Sequence[Offered], names: Sequence[str]) -> list[Offered]:
     """The entries of these names, in their order.
 
     Raises:

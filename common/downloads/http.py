@@ -10,7 +10,7 @@ from typing import IO
 
 import httpx
 
-from common.downloads.catalogue import Published, read_numbers
+from common.downloads.catalogue import Offered, read_numbers
 from common.model_server import RETRIED, backoff, is_loopback, retry_after
 
 TRIES = 6
@@ -23,7 +23,7 @@ Progress = Callable[[int, int], None]
 """Told the bytes that are there and those that there will be (0 if unknown)."""
 
 
-def addresses(entry: Published, numbers: str) -> dict[str, str]:
+def addresses(entry: Offered, numbers: str) -> dict[str, str]:
     """Name in the entry's place → address.
 
     Raises:
@@ -94,7 +94,7 @@ def _continue(client: httpx.Client, url: str, part: Path, start: int, progress: 
     return None if not total or done == total else 0.0
 
 
-def unpack(archive: Path, folder: Path, entry: Published) -> list[str]:
+def unpack(archive: Path, folder: Path, entry: Offered) -> list[str]:
     """Write the members that an entry wants; returns their names in the folder.
 
     Raises:

@@ -4,7 +4,7 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 
-from common.downloads.catalogue import Published
+from common.downloads.catalogue import Offered
 from common.downloads.records import file_sha256, git_sha1
 
 
@@ -28,7 +28,7 @@ class Wanted:
         return not self.blob or git_sha1(path) == self.blob
 
 
-def look(entry: Published, revision: str) -> tuple[str, list[Wanted]]:
+def look(entry: Offered, revision: str) -> tuple[str, list[Wanted]]:
     """The commit that a revision means, and the files that are wanted of it.
 
     Raises:
@@ -60,7 +60,7 @@ def look(entry: Published, revision: str) -> tuple[str, list[Wanted]]:
     return str(about.sha), files
 
 
-def fetch(entry: Published, commit: str, wanted: Wanted, folder: Path) -> Path:
+def fetch(entry: Offered, commit: str, wanted: Wanted, folder: Path) -> Path:
     """Bring one file into a folder under its own name; a download that was stopped goes on.
 
     Raises:

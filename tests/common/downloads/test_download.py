@@ -11,14 +11,12 @@ import yaml
 
 from common.download import main
 from common.downloads.bring import bring
-from common.downloads.catalogue import Published, named, read_catalogue, read_numbers
+from common.downloads.catalogue import Offered, named, read_catalogue, read_numbers
 from common.downloads.records import git_sha1, read_record
 
 
 def entry(**fields):
-    return Published(
-        **{"name": "one", "what": "a thing", "size": "small", "licence": "MIT", "wanted_by": "a", **fields}
-    )
+    return Offered(**{"name": "one", "what": "a thing", "size": "small", "licence": "MIT", "wanted_by": "a", **fields})
 
 
 def from_hub(address, folder, entries, *arguments, **environment):
