@@ -293,8 +293,12 @@ def _key(command: Command[Any], typed: str) -> str:
     """The config's own name of a key as it was typed."""
     first, dot, rest = spelled_key(typed).partition(".")
     first = {spelled_key(key): name for key, name in command.rename.items()}.get(first, first)
-    if command.inside and first not in command.config.model_fields:
-        first = f"{command.inside}.{first}"
+    fields = command.config.model_fields
+    if command.inside and first not in fields:
+        inner = {name for model in models_in(fields[command.inside].annotation) for name in model.model_fields}
+        # a misspelt key of the command's own stays one, so that the mistake names what was meant
+        if first in inner or not difflib.get_close_matches(first, fields, n=1, cutoff=0.8):
+            first = f"{command.inside}.{first}"
     return first + dot + rest
 
 

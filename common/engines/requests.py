@@ -24,6 +24,9 @@ from common.weights import find_model
 
 FinishReason = Literal["stop", "length", "error"]
 
+NO_ROOM, OVERDUE = "no room", "deadline"
+"""How the errors begin of a prompt that the model has no room for, and of a request given up at its deadline."""
+
 
 @dataclass(frozen=True)
 class Request:
@@ -43,6 +46,8 @@ class Request:
     seed: int = 0
     stop: tuple[str, ...] = ()
     """Texts at which to stop; they are not part of the completion."""
+    deadline_s: float | None = None
+    """Longest time from when the engine begins with it; then it is given up as an error, whatever others do."""
 
     def __post_init__(self) -> None:
         """Check what no back-end could answer."""
@@ -191,10 +196,16 @@ def load_tokenizer(folder: str) -> Any:
         raise ValueError(f"no tokenizer at {folder}: {error}") from None
 
 
+def overdue(request: Request, tokens_in: int, seconds: float) -> Completion:
+    """The failed completion of a request that had not ended at its deadline."""
+    error = f"{OVERDUE}: no end within {request.deadline_s:g} s"
+    return Completion.failed(request.id, error, tokens_in=tokens_in, seconds=seconds)
+
+
 def too_long(request: Request, tokens_in: int, max_model_len: int) -> Completion:
     """The failed completion of a request without room: a prompt is never cut, and never gets less than it asked for."""
     return Completion.failed(
         request.id,
-        f"no room: {tokens_in} prompt tokens and {request.max_tokens} new ones, the model takes {max_model_len}",
+        f"{NO_ROOM}: {tokens_in} prompt tokens and {request.max_tokens} new ones, the model takes {max_model_len}",
         tokens_in=tokens_in,
     )

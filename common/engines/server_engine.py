@@ -11,7 +11,7 @@ from typing import Any
 import aiohttp
 
 from common.engines.config import ServerEngineConfig
-from common.engines.requests import Completion, Engine, Request, load_tokenizer, too_long
+from common.engines.requests import Completion, Engine, Request, load_tokenizer, overdue, too_long
 from common.model_server import (
     RETRIED,
     UNREADABLE,
@@ -126,25 +126,30 @@ class ServerEngine(Engine):
         await asyncio.sleep(0)  # the sockets themselves close one turn of the loop later
 
     async def _answer(self, request: Request, defused: Defused | None) -> None:
-        """Ask until there is an answer or no attempt is left; what goes wrong becomes an error completion."""
+        """A request's completion, or the error that it did not end in time."""
         began = time.monotonic()
+        try:
+            async with asyncio.timeout(request.deadline_s):
+                completion = await self._tried(request, began)
+        except TimeoutError:
+            completion = overdue(request, 0, time.monotonic() - began)
+        if defused is not None and defused.count:
+            completion = replace(completion, text=defused.restore(completion.text), control_text=defused.count)
+        self._done.put(completion)
+
+    async def _tried(self, request: Request, began: float) -> Completion:
+        """Ask until there is an answer or no attempt is left; what goes wrong becomes an error completion."""
         # Requests that failed together come back spread out; the spread is the request's own, not the clock's.
         jitter = random.Random(f"{request.id} {request.seed}")
         attempt = 0
         while True:
             try:
-                completion = await self._ask(request, began)
-                break
+                return await self._ask(request, began)
             except ServerError as error:
                 if not error.again or attempt == self.config.retries:
-                    seconds = time.monotonic() - began
-                    completion = Completion.failed(request.id, str(error), seconds=seconds)
-                    break
+                    return Completion.failed(request.id, str(error), seconds=time.monotonic() - began)
                 await asyncio.sleep(backoff(attempt, self.config.backoff_s, jitter, error.wait_s))
                 attempt += 1
-        if defused is not None and defused.count:
-            completion = replace(completion, text=defused.restore(completion.text), control_text=defused.count)
-        self._done.put(completion)
 
     async def _ask(self, request: Request, began: float) -> Completion:
         path, body = self._body(request)

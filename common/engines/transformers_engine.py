@@ -10,7 +10,7 @@ from typing import Any
 import torch
 
 from common.engines.config import TransformersEngineConfig
-from common.engines.requests import Completion, Engine, Request, load_tokenizer, too_long
+from common.engines.requests import Completion, Engine, Request, load_tokenizer, overdue, too_long
 from common.engines.stopping import StopFinder
 from common.weights import find_model
 
@@ -21,7 +21,7 @@ class _Row:
     def __init__(self, request: Request, ids: list[int]) -> None:
         self.request = request
         self.ids = ids
-        self.began = time.monotonic()
+        self.began = self.began_batch = time.monotonic()
         self.out: list[int] = []
         self.generator = torch.Generator().manual_seed(request.seed) if request.temperature > 0 else None
         self.stopping: StopFinder | None = None
@@ -112,6 +112,8 @@ class TransformersEngine(Engine):
         positions = (mask.cumsum(-1) - 1).clamp(min=0)
         cache = DynamicCache(config=self.lm.config)
         finished: list[Completion] = []
+        for row in rows:
+            row.began_batch = time.monotonic()  # waiting for a batch is no fault of a request's
         while True:
             logits = self.lm(
                 input_ids=ids,
@@ -166,6 +168,9 @@ class TransformersEngine(Engine):
             return row.done(before, "stop")
         if len(row.out) == row.request.max_tokens:
             return row.done(self._text(row.out), "length")
+        seconds = time.monotonic() - row.began_batch
+        if row.request.deadline_s is not None and seconds > row.request.deadline_s:
+            return overdue(row.request, len(row.ids), seconds)
         return None
 
     def _text(self, ids: list[int]) -> str:

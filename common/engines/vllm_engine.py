@@ -6,7 +6,7 @@ from dataclasses import replace
 from typing import Any
 
 from common.engines.config import VLLMEngineConfig
-from common.engines.requests import Completion, Engine, Request, load_tokenizer, too_long
+from common.engines.requests import Completion, Engine, Request, load_tokenizer, overdue, too_long
 from common.weights import find_model
 
 
@@ -77,8 +77,23 @@ class VLLMEngine(Engine):
     def _collect(self) -> list[Completion]:
         finished, self._failed = self._failed, []
         while not finished:
-            finished = [self._completion(output) for output in self.engine.step() if output.finished]
+            steps = self.engine.step()
+            finished = [self._completion(one) for one in steps if one.finished and one.request_id in self._running]
+            finished += self._overdue()
         return finished
+
+    def _overdue(self) -> list[Completion]:
+        """The requests that did not end in time, taken out of the engine."""
+        now = time.monotonic()
+        late = [
+            name
+            for name, (request, began) in self._running.items()
+            if request.deadline_s is not None and now - began > request.deadline_s
+        ]
+        if late:
+            self.engine.abort_request(late)
+        gone = [self._running.pop(name) for name in late]
+        return [overdue(request, 0, now - began) for request, began in gone]
 
     def _completion(self, output: Any) -> Completion:
         request, began = self._running.pop(output.request_id)

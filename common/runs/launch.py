@@ -203,3 +203,16 @@ def find_gpus() -> list[str]:
         return []
     listed = subprocess.run(["nvidia-smi", "-L"], capture_output=True, text=True, check=False, timeout=60)
     return [str(number) for number, line in enumerate(listed.stdout.splitlines()) if line.startswith("GPU")]
+
+
+def take_gpus(gpus: Sequence[str], devices: int) -> None:
+    """Leave this worker its own GPUs in sight: a pool of processes numbers them from 1, and the main one has no number.
+
+    Args:
+        gpus: those of this machine (`find_gpus`); without any, nothing changes.
+        devices: how many one engine takes.
+    """
+    number = multiprocessing.current_process().name.rpartition("-")[2]
+    if gpus and number.isdigit():
+        first = (int(number) - 1) * devices % len(gpus)
+        os.environ["CUDA_VISIBLE_DEVICES"] = ",".join(gpus[first : first + devices])
