@@ -1,8 +1,6 @@
 """What one process keeps from shard to shard: engine, run folder, meter; its GPUs by its number."""
 
 import hashlib
-import multiprocessing
-import os
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
@@ -15,6 +13,7 @@ from common.pools.shards import Shard
 from common.pools.stats import Stats
 from common.pools.storage import is_remote
 from common.runs.folder import Run, run_folder
+from common.runs.launch import take_gpus
 from rephrase.config import RephraseConfig
 from rephrase.meter import Meter
 from rephrase.rephraser import Rephraser
@@ -55,11 +54,8 @@ def run_hash(config: RephraseConfig) -> str:
 
 def _rephraser(config: RephraseConfig, gpus: list[str]) -> Rephraser:
     if "rephraser" not in OPEN:
-        number = multiprocessing.current_process().name.rpartition("-")[2]
-        if gpus and config.cluster == "local" and number.isdigit():
-            # One process per GPU (group); a pool of processes numbers them from 1, and the main one has no number.
-            first = (int(number) - 1) * config.engine.devices_per_engine % len(gpus)
-            os.environ["CUDA_VISIBLE_DEVICES"] = ",".join(gpus[first : first + config.engine.devices_per_engine])
+        if config.cluster == "local":
+            take_gpus(gpus, config.engine.devices_per_engine)
         OPEN["rephraser"] = Rephraser(config, open_engine(config.engine, config.model))
     return OPEN["rephraser"]
 

@@ -13,7 +13,8 @@ FILES = sorted(CONFIGS.rglob("*.yaml"))
 CLASSES = {
     # the longest matching prefix of area/name wins
     "downloads": "common.downloads.catalogue:Catalogue",
-    "eval/": "eval.run:EvalConfig",
+    "eval/": "eval.runner.config:EvalConfig",
+    "eval/tasks/": "eval.reasoning.task:TaskConfig",
     "filter/": "filter.run:FilterConfig",
     "pretrain/models/": "pretrain.model.config:ModelConfig",
     "pretrain/scales/": "pretrain.training.config:PretrainConfig",

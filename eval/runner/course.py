@@ -21,14 +21,24 @@ from eval.likelihood.open import open_scorer
 from eval.likelihood.trunks import Scorer
 from eval.models.folder import ModelSource, export
 from eval.models.open import Tokenizer, open_model, tokenizer_hash
+from eval.reasoning.course import draw, found_tasks, planned, refuse_missing, summed_up, undrawn
 from eval.runner.bits_per_byte import measure, store, stored
-from eval.runner.config import LM_EVAL, EvalConfig, core_tasks, held_out_text, run_folder
+from eval.runner.config import (
+    LM_EVAL,
+    EvalConfig,
+    core_tasks,
+    data_folders,
+    held_out_text,
+    likelihood_tasks,
+    reasoning_tasks,
+    run_folder,
+)
 
 Record = dict[str, Any]
 Log = Callable[[dict[str, Any]], None]
 
 
-def run(config: EvalConfig, source: ModelSource) -> Record | None:
+def run(config: EvalConfig, source: ModelSource | None) -> Record | None:
     """Evaluate what `source` names and write the record; under torchrun only the first process returns it.
 
     Raises:
@@ -36,36 +46,72 @@ def run(config: EvalConfig, source: ModelSource) -> Record | None:
     """
     folder = run_folder(config)
     with _joined(), _run(config, folder) as log:
-        model = _exported(source, folder)
-        with usage_errors():
-            tokenizer, options, seq_len = open_model(
-                model,
-                config.precision,
-                _device(config.device),
-                config.max_tokens_per_batch,
-                config.seq_len,
-                config.tokenizer or None,
-            )
-        stamp = {"model_sha256": model_hash(model), "precision": config.precision}
-        opened = functools.cache(lambda: open_scorer(model, options))
+        model = _exported(source, folder) if source is not None else config.model
         record = header(Path(config.output_file).stem, model)
-        record |= {"tokenizer_sha256": tokenizer_hash(tokenizer), **stamp}
-        rows = folder / "rows"
-        if core_tasks(config):
-            record |= _core(config, opened, tokenizer, seq_len, rows, stamp, log)
-        # What is left is not split over processes.
-        if processes()[0]:
-            return None
-        if "bpb" in config.tasks:
-            record |= _bits_per_byte(config, opened, tokenizer, seq_len, rows, record)
-            log({f"bpb/{name}": record["bpb"][name] for name in record["bpb"]})
-        names = [task.removeprefix(LM_EVAL) for task in config.tasks if task.startswith(LM_EVAL)]
-        if names:
-            record["eval_metrics"]["lm_eval"] = _lm_eval(config, names, model, opened, tokenizer, options, rows, record)
+        if likelihood_tasks(config):
+            found = _likelihoods(config, model, folder, record, log)
+            if found is None:
+                return None
+            record = found
+        if reasoning_tasks(config):
+            if processes()[0]:
+                return None
+            reasoning = _reasoning(config, model, folder, log)
+            if reasoning is None:
+                return None
+            record |= {"name": record["name"], "reasoning": reasoning}
         record["commit"] = describe_run(config)["commit"]
-        record["rows_folder"] = f"{folder.name}/rows"
         write_json(config.output_file, record)
         return record
+
+
+def _likelihoods(config: EvalConfig, model: str, folder: Path, record: Record, log: Log) -> Record | None:
+    """CORE, bits per byte and lm-eval's tasks; None in all processes but the first."""
+    with usage_errors():
+        tokenizer, options, seq_len = open_model(
+            model,
+            config.precision,
+            _device(config.device),
+            config.max_tokens_per_batch,
+            config.seq_len,
+            config.tokenizer or None,
+        )
+    stamp = {"model_sha256": model_hash(model), "precision": config.precision}
+    opened = functools.cache(lambda: open_scorer(model, options))
+    record |= {"tokenizer_sha256": tokenizer_hash(tokenizer), **stamp}
+    rows = folder / "rows"
+    if core_tasks(config):
+        record |= _core(config, opened, tokenizer, seq_len, rows, stamp, log)
+    # What is left is not split over processes.
+    if processes()[0]:
+        return None
+    if "bpb" in config.tasks:
+        record |= _bits_per_byte(config, opened, tokenizer, seq_len, rows, record)
+        log({f"bpb/{name}": record["bpb"][name] for name in record["bpb"]})
+    names = [task.removeprefix(LM_EVAL) for task in config.tasks if task.startswith(LM_EVAL)]
+    if names:
+        record["eval_metrics"]["lm_eval"] = _lm_eval(config, names, model, opened, tokenizer, options, rows, record)
+    record["rows_folder"] = f"{folder.name}/rows"
+    return record
+
+
+def _reasoning(config: EvalConfig, model: str, folder: Path, log: Log) -> Record | None:
+    """Tasks of generated answers; None where other shares of the examples have yet to be drawn."""
+    names, how = reasoning_tasks(config), config.reasoning
+    with usage_errors():
+        jobs, missing = found_tasks(names, how, data_folders(config))
+        refuse_missing(jobs, missing, how)
+        identity = model_hash(model)[:16] if Path(model).is_dir() and how.engine.kind != "server" else model
+        plan = planned(how, jobs, model, identity, folder, config.limit, config.seed)
+        draw(plan)
+    left = undrawn(plan)
+    if left and how.share:
+        print(f"share {how.share} is done; not drawn yet: {left}")  # noqa: T201 - the command's output
+        return None
+    found = summed_up(plan, names, missing, config.draws)
+    for name, cell in found["cells"].items():
+        log({"task": name, "score": cell["score"], "judged": cell["judged"]})
+    return found
 
 
 @contextmanager

@@ -3,9 +3,18 @@
 from collections.abc import Mapping
 from typing import Any
 
+from eval.reasoning.table import reasoning_table
+
 
 def table(record: Mapping[str, Any]) -> str:
     """A record's scores for a terminal."""
+    scored = bool(record.get("entries")) or "bpb_details" in record or "lm_eval" in record["eval_metrics"]
+    parts = [_likelihood_table(record)] if scored else []
+    parts += [reasoning_table(record)] if "reasoning" in record else []
+    return "\n\n".join(parts)
+
+
+def _likelihood_table(record: Mapping[str, Any]) -> str:
     rows = [("task", "score", "95 % interval", "centred", "rows")]
     for name, facts in record.get("entries", {}).items():
         low, high = facts["interval_95"]
