@@ -59,7 +59,7 @@ class Verifier:
 
 
 _TABLE = (
-    Verifier("math", "mathematics", ("math", "math__*"), "after_last", text_gold=True),
+    Verifier("math", "mathematics", ("math", "math__*", "arithmetic"), "after_last", text_gold=True),
     Verifier("code", "programs", ("codegen__*",), "after_first"),
     Verifier("codeio", "simulation", ("simulation__codeio*",)),
     Verifier("cruxeval", "simulation", ("simulation__cruxeval*",), "between"),

@@ -32,6 +32,7 @@ def _training(config: "RLConfig", processes: int) -> dict[str, Any]:
     return {
         "output_dir": str(Path(config.out) / "checkpoints"),
         "seed": config.seed,
+        "shuffle_dataset": getattr(config.data, "curriculum", "shuffled") == "shuffled",
         "max_steps": config.max_steps,
         "learning_rate": config.learning_rate,
         "lr_scheduler_type": "cosine_with_min_lr" if config.lr_schedule == "cosine" else "constant_with_warmup",

@@ -171,3 +171,29 @@ def test_every_server_a_recipe_needs_is_one_it_starts(recipe, root):
 def test_servers_of_one_recipe_share_no_port_and_no_gpu(root):
     servers = [load(ServeConfig, [root / "configs" / "serve" / f"{name}.yaml"]) for name in ("dataman", "structure")]
     assert len({server.port for server in servers}) == 2 and len({server.gpus for server in servers}) == 2
+
+
+GURU = {  # batches of 512 prompts, passes of completions on a device
+    "guru_qwen2.5_7b": (456, 2),
+    "guru_qwen2.5_7b_1node": (456, 2),
+    "guru18k_qwen2.5_7b": (140, 2),
+    "guru_math3k_qwen2.5_32b": (50, 1),
+    "guru_anneal_32b": (125, 1),
+}
+
+
+@pytest.mark.parametrize("name", GURU)
+def test_guru_recipes_are_the_published_ones(root, name):
+    config = load_recipe(root, name)
+    batches, per_device = GURU[name]
+    (reward,) = config.rewards
+    assert (reward.kind, reward.mode, reward.partial, reward.truncated) == ("verifiable", "strict", "exact", "zero")
+    assert (config.num_generations, config.prompts_per_step, config.updates_per_generation) == (16, 64, 8)
+    assert (config.max_steps, config.per_device_train_batch_size) == (8 * batches, per_device)
+    assert (config.learning_rate, config.weight_decay, config.max_grad_norm, config.beta) == (1e-6, 0.1, 1.0, 0)
+    assert (config.epsilon, config.epsilon_high, config.loss_type, config.trl["delta"]) == (0.2, 0.2, "dapo", 10)
+    assert (config.temperature, config.top_p) == (1, 1)
+    assert (config.max_prompt_length, config.max_completion_length) == (4096, 8192)
+    assert config.warmup_frac == 0 or round(config.warmup_frac * config.max_steps) in range(80, 82)
+    assert config.data.rows_per_domain == (3072 if name.startswith("guru18k") else None)
+    assert config.accumulation(32 if "7b" in name else 128) >= 1

@@ -8,6 +8,7 @@ from pydantic import Field, model_validator
 from common.config import HOW, Out, RunConfig
 from common.pools.documents import write_documents
 from common.pools.storage import join
+from rl.data.rows.names import ARITHMETIC
 
 Row = dict[str, Any]
 
@@ -122,7 +123,7 @@ def rows(config: ArithmeticConfig) -> dict[str, list[Row]]:
             "id": _id(terms),
             "prompt": [{"role": "user", "content": question(terms)}],
             "reference": str(sum(terms)),
-            "data_source": "arithmetic",
+            "data_source": ARITHMETIC,
             "ability": "math",
         }
         for terms in found[ends[0] :]

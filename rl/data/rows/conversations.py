@@ -17,20 +17,25 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from hashlib import blake2b, sha256
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
-from common.config import CommaList, RunConfig, config_hash
+from common.config import ADDED, CommaList, RunConfig, config_hash
 from common.pools.documents import read_rows, write_documents
 from common.pools.shards import list_shards
 from common.runs.folder import write_json
+from rl.data import mixture
+from rl.data.mixture import Curriculum
+from rl.data.rows.names import ARITHMETIC
 
 Row = dict[str, Any]
 Message = dict[str, str]
 
 JUDGED = ("verifier", "source", "ground_truth", "info")
 """Columns that `eval.verifiers` judges a completion by; they ride along as text."""
+MIXED_BY = ("domain", "pass_rates")
+"""Columns that choose among rows and order them; they ride along where the config asks for that."""
 Count = Callable[[str], int]
 
 R1_SYSTEM = (
@@ -75,6 +80,21 @@ class ConversationsConfig(RunConfig):
     data_sources: CommaList = []
     """Only rows with one of these `data_source` values; all if empty."""
 
+    domains: Annotated[CommaList, ADDED] = []
+    """Only training rows of these domains (math, code, stem, logic, simulation, table, ood); all if empty."""
+
+    rows_per_domain: Annotated[int | None, ADDED] = Field(None, ge=1)
+    """Most training rows of each domain, of each of its data sets in proportion to its rows; all if null."""
+
+    proportional: Annotated[bool, ADDED] = False
+    """`rows` are of each data set in proportion to its rows, exactly; if false, on average."""
+
+    curriculum: Annotated[Curriculum, ADDED] = "shuffled"
+    """Order in which training prompts come: by the pass rate of `curriculum_model`, or drawn anew for each epoch."""
+
+    curriculum_model: Annotated[str, ADDED] = "qwen2.5_7b"
+    """A name in the rows' `pass_rates`."""
+
     max_prompt_tokens: int = Field(2048, ge=1)
     """Longest prompt, and longest conversation before the gold, in the policy's tokens without the template's own."""
 
@@ -105,7 +125,7 @@ def build(config: ConversationsConfig, folder: str | Path, count_tokens: Count) 
     if done.is_file() and (figures := json.loads(done.read_text(encoding="utf-8")))["config_hash"] == fingerprint:
         return figures
     drops: Counter[str] = Counter()
-    training = rows(config.train, config, count_tokens, drops)
+    training = _of_domains(rows(config.train, config, count_tokens, drops), config.domains, drops)
     if config.eval and config.eval_rows:
         eval_drops: Counter[str] = Counter()
         held_out = rows(config.eval, config, count_tokens, eval_drops)[: config.eval_rows]
@@ -121,7 +141,11 @@ def build(config: ConversationsConfig, folder: str | Path, count_tokens: Count) 
     train = [row for row in training if prompt_key(row) not in asked]
     if len(train) < len(training):
         drops["held_out_prompt"] += len(training) - len(train)
-    train = train[: config.rows]
+    per_domain = mixture.of_each_domain(train, config.rows_per_domain)
+    if len(per_domain) < len(train):
+        drops["over_rows_per_domain"] += len(train) - len(per_domain)
+    train = mixture.sampled(per_domain, config.rows) if config.proportional else per_domain[: config.rows]
+    train = mixture.ordered(train, config.curriculum, config.curriculum_model)
     if not train:
         raise ValueError(f"{', '.join(config.train)}: no training row is left; left out: {dict(drops)}")
     same_form([*train, *held_out])
@@ -131,6 +155,15 @@ def build(config: ConversationsConfig, folder: str | Path, count_tokens: Count) 
     figures = {"config_hash": fingerprint, "train": len(train), "eval": len(held_out), "drops": dict(drops)}
     write_json(done, figures)
     return figures
+
+
+def _of_domains(found: list[Row], domains: Sequence[str], drops: Counter[str]) -> list[Row]:
+    if not domains:
+        return found
+    kept = [row for row in found if mixture.domain_of(row) in domains]
+    if len(kept) < len(found):
+        drops["other_domain"] += len(found) - len(kept)
+    return kept
 
 
 def same_form(found: Sequence[Row]) -> None:
@@ -180,12 +213,16 @@ def _read(files: Sequence[str], config: ConversationsConfig, drops: Counter[str]
         del position, raw
         drops[reason] += 1
 
+    mixed = config.domains or config.rows_per_domain or config.curriculum != "shuffled"
     for shard in [shard for path in files for shard in list_shards(path)]:
         for _, raw in read_rows(shard.path, reject):
             if config.data_sources and raw.get("data_source") not in config.data_sources:
                 yield {}, "other_source"
                 continue
-            yield normalise(raw, config.prompt)
+            row, reason = normalise(raw, config.prompt)
+            if mixed:
+                row |= {name: raw[name] for name in MIXED_BY if raw.get(name)}
+            yield row, reason
 
 
 def normalise(raw: Row, style: PromptStyle = "as_is") -> tuple[Row, str]:
@@ -209,6 +246,8 @@ def normalise(raw: Row, style: PromptStyle = "as_is") -> tuple[Row, str]:
         context = context[:-1]
         prompt = context
     judged = {name: _canonical(raw[name]) for name in JUDGED if raw.get(name) not in (None, "")}
+    if raw.get("data_source") == ARITHMETIC and not judged:
+        judged["source"] = ARITHMETIC  # the rows of `rl.data.arithmetic`, which a verifier judges too
     if not any(message["role"] == "user" for message in prompt):
         return {}, "no_prompt"
     reference = reference or _references(judged.get("ground_truth"))

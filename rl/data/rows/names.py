@@ -15,9 +15,13 @@ class Source(NamedTuple):
     """The column of Guru's and verl's files."""
 
 
+ARITHMETIC = "arithmetic"
+"""The sums of `rl.data.arithmetic`."""
+
 SOURCES: dict[str, Source] = {
     # a name ending in __ stands for every name that begins so
     "math__": Source("math", "math"),
+    ARITHMETIC: Source("math", "math"),
     "codegen__": Source("code", "codegen"),
     "stem__web": Source("stem", "QA"),
     "stem__gpqa": Source("stem", "stem"),

@@ -110,7 +110,7 @@ def from_trl(record: Object, source: str) -> Row:
     if all(isinstance(record.get(name), str) for name in COLUMNS if name != "prompt"):
         row: Any = {name: record[name] for name in COLUMNS}
         return {**row, "prompt": turns(record["prompt"])}
-    names = [name for name in ("solution", "answer", "ground_truth") if record.get(name) is not None]
+    names = [name for name in ("solution", "answer", "ground_truth", "reference") if record.get(name) is not None]
     name = source or record.get("source") or record.get("data_source") or record.get("dataset")
     return _row(record, name, turns(record.get("prompt")), record[names[0]] if names else None, "", None)
 

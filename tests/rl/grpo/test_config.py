@@ -73,3 +73,10 @@ def test_the_filter_needs_whole_groups_on_every_process():
     with pytest.raises(ValueError, match="keeps whole groups"):
         filtered.accumulation(2)
     assert config(prompts_per_step=3, per_device_train_batch_size=4).accumulation(2) == 3
+
+
+def test_a_curriculums_prompts_are_not_shuffled():
+    data = {"kind": "conversations", "train": "a.jsonl"}
+    assert trainer_options(config(data=data, precision="fp32"), 1, cpu=True).shuffle_dataset
+    easy = config(data={**data, "curriculum": "easy_first"}, precision="fp32")
+    assert not trainer_options(easy, 1, cpu=True).shuffle_dataset
