@@ -85,7 +85,8 @@ _LOST_BACKSLASH = re.compile("\t(?=ext|imes|heta|an\\b)|\x0c(?=rac)|\r(?=ight)|\
 _TAGS = re.compile(r"<(sup|sub)>(.*?)</\1>", re.IGNORECASE)
 _SPACING = re.compile(
     r"\\(?:left|right|big|Big|bigg|Bigg|bigl|bigr|Bigl|Bigr|biggl|biggr|displaystyle|textstyle|limits|nolimits|rm|bf|it"
-    r"|mathstrut|strut|allowbreak|middle|normalsize)(?![A-Za-z])\s*\.?|\\[!]|\\hspace\*?\{[^{}]*\}"
+    r"|mathstrut|strut|allowbreak|middle|normalsize|small|large|Large|LARGE|huge|Huge|checkmark|blacksquare|qed)"
+    r"(?![A-Za-z])\s*\.?|\\[!]|\\hspace\*?\{[^{}]*\}"
 )
 _GAPS = re.compile(r"\\(?:quad|qquad|enspace|thinspace|space|newline|hfill)(?![A-Za-z])|\\[,;: ]|~")
 _DELIMITERS = re.compile(r"\\[()\[\]]|(?<!\\)\$")
@@ -101,7 +102,9 @@ _FONT = re.compile(
 _TEXT = re.compile(
     r"\\(?:text|textbf|textit|textrm|textnormal|texttt|mbox|hbox|operatorname\*?)(?![A-Za-z])\s*\{([^{}]*)\}"
 )
-_WORD = re.compile(r"[A-Za-zÀ-ÿ]{2,}(?:[-'][A-Za-zÀ-ÿ]+)*|(?<=[\d\s}])[msghLNJWVKF](?![A-Za-z])")
+_WORD = re.compile(
+    r"[A-Za-zÀ-ÿ]{2,}(?:[-'][A-Za-zÀ-ÿ]+)*|(?<=[\d\s}])[msghLNJWVKF](?![A-Za-z])|^[msghLNJWVKF](?=\s*[/^*])"
+)
 _THOUSANDS = re.compile(r"(?<![\d.,])\d{1,3}(?:(?:,|\{,\})\d{3})+(?![\d])")
 _SPACED_THOUSANDS = re.compile(r"(?<![\d.,])\d{1,3}(?:\x01\d{3})+(?!\d)")
 _ORDINAL = re.compile(r"(?<=\d)\s*(?:\^\s*\{?\s*\x00?(?:st|nd|rd|th)\s*\}?|\x00?(?:st|nd|rd|th))(?![A-Za-z])")
@@ -110,6 +113,29 @@ _WHOLE_NUMBERS = re.compile(
     r"\(?[a-z] ?\\in ?\\mathbb ?\{?[ZN]\}?[_^+*0-9{}]*\)?$"
 )
 """What follows an answer with a letter for any whole number: it says nothing that the letter does not."""
+
+_CLOCK = re.compile(r"(?<=\d)\s*\x00?([ap])\.?\s?m(?![A-Za-z])\.?", re.IGNORECASE)
+"""Before or after noon, behind a number: `a.m.`, `PM`."""
+
+_GOES_ON = re.compile(r"(?<![\d.])(\d*)\.(\d+)\s*(?:\.{2,}|\\(?:l|c|)dots(?:[a-z](?![A-Za-z]))?)")
+"""A decimal fraction that goes on as it has begun: `0.333\\ldots`."""
+
+_AGAIN = re.compile(r"(\d*?)(?:(\d)\2{2,}|(\d{2,}?)\3+)")
+"""Digits that end in one digit three times, or in several twice."""
+
+_NUMBER_WORD = re.compile(r"\b((?:twen|thir|for|fif|six|seven|eigh|nine)ty)-(?=[a-z])", re.IGNORECASE)
+
+_ARTICLE = re.compile(r"^(?:a|an|the) (?=[a-z]{3})")
+
+_BASED = re.compile(r"\(?\s*(\d[\dA-Za-z]*)\s*\)?_\s*\{?\s*\x00?([a-z]+|\d+)\s*\}?")
+"""A number in a base, whole: `(1011)_{\\text{two}}`."""
+
+_BASES = {
+    word: base
+    for base, word in enumerate(
+        ("two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "eleven", "twelve"), 2
+    )
+} | {"sixteen": 16}
 
 _OPEN = re.compile(r"[(\[]|\\\{|\\langle")
 
@@ -138,13 +164,37 @@ def clean(text: str, thousands: bool = True) -> str:
         text = _FRACTION.sub(r"\\frac", text)
         text = _TEXT.sub(lambda words: " " + marked(words[1]) + " ", _FONT.sub(_font, text))
     text = _LOST_FRACTION.sub(r"\\frac", text) if "rac{" in text else text
-    text = _DELIMITERS.sub(" ", text)
+    text = _DELIMITERS.sub(" ", text.replace("{:}", ":"))
+    if "dots" in text or ".." in text:
+        text = _GOES_ON.sub(_recurring, text)
+    if "ty-" in text:
+        text = _NUMBER_WORD.sub(r"\1 ", text)
+    if ":" in text:
+        text = _CLOCK.sub(lambda half: f" {WORD_MARK}{half[1].lower()}m", text)
     text = _ORDINAL.sub("", text)
     text = re.sub(r"(?<=\d),\s?(?=\d{3}(?!\d))", ",", text) if "\\$" in text and not _OPEN.search(text) else text
     if thousands and not _OPEN.search(text):
         text = _THOUSANDS.sub(lambda number: re.sub(r"[{},]", "", number[0]), text)
     text = re.sub(r"\s+", " ", text).strip(" ").rstrip(".,;: ").strip()
+    if "_" in text and (based := _BASED.fullmatch(text)):
+        return _in_base(based)
     return _WHOLE_NUMBERS.sub("", text) if "\\mathbb" in text else text
+
+
+def _recurring(found: re.Match[str]) -> str:
+    """A decimal fraction that goes on, with a bar over what comes again; as it is where nothing does."""
+    again = _AGAIN.fullmatch(found[2])
+    if again is None:
+        return found[0]
+    return f"{found[1]}.{again[1]}\\overline{{{again[2] or again[3]}}}"
+
+
+def _in_base(found: re.Match[str]) -> str:
+    """A number in a base: the base in digits, and letters that are digits in upper case."""
+    base = found[2] if found[2].isdigit() else _BASES.get(found[2])
+    if base is None or (not found[1].isdigit() and int(base) <= 10):
+        return found[0]
+    return f"{found[1].upper()}_{{{base}}}"
 
 
 def _font(found: re.Match[str]) -> str:
@@ -156,18 +206,18 @@ def _font(found: re.Match[str]) -> str:
 
 def marked(words: str) -> str:
     """The content of a text command with every word of it behind a mark."""
-    return _WORD.sub(lambda word: WORD_MARK + word[0], words.replace("$", " "))
+    return _WORD.sub(lambda word: WORD_MARK + word[0], re.sub(r"(?<!\\)\$", " ", words))
 
 
 def plain(text: str) -> str:
-    """An answer as text to compare: case, spaces, dress, quotes and a final full stop do not count.
+    """An answer as text to compare: case, spaces, dress, quotes, an article and a final full stop do not count.
 
     >>> plain(" $1,000$. "), plain(r"\\text{The Mill}"), plain("(B)"), plain("'the  mill'")
-    ('1000', 'the mill', 'b', 'the mill')
+    ('1000', 'mill', 'b', 'mill')
     """
     text = clean(text).replace(WORD_MARK, "").strip("\"'` ")
     text = text[1:-1] if re.fullmatch(r"\([A-Za-z]\)", text) else text
     if re.fullmatch(r"[^\W\d_]+", text) or (re.search(r"[A-Za-z]{4}|[A-Za-z] [A-Za-z]", text) and "\\" not in text):
-        return " ".join(text.lower().split()).rstrip(".")
+        return _ARTICLE.sub("", " ".join(text.lower().split()).rstrip("."))
     text = re.sub(r"(?<!\\)\{(\w)\}", r"\1", text)
     return "".join(re.sub(r"\\([lg])e(?:q|qslant)?(?![a-z])", r"\\\1e ", text).split())

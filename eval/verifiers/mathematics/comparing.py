@@ -4,6 +4,7 @@ Every comparison gives True, False, or None where it does not come to an end; No
 """
 
 import itertools
+import re
 from collections.abc import Iterator
 from typing import NamedTuple
 
@@ -32,12 +33,23 @@ _SAYINGS: dict[str, Node] = {
     "all real numbers": ("reals",),
     "all reals": ("reals",),
 }
+_ONES = re.findall(
+    r"\w+",
+    "zero one two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen sixteen seventeen "
+    "eighteen nineteen",
+)
+_TENS = re.findall(r"\w+", "twenty thirty forty fifty sixty seventy eighty ninety")
+_ORDINALS = re.findall(r"\w+", "first second third fourth fifth sixth seventh eighth ninth tenth eleventh twelfth")
+_SAYINGS |= {word: number(value) for value, word in enumerate(_ONES)}
+_SAYINGS |= {word: number(10 * value) for value, word in enumerate(_TENS, 2)}
 _SAYINGS |= {
-    word: number(value)
-    for value, word in enumerate(
-        ["zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten"]
-    )
+    f"{tens}{link}{one}": number(10 * value + unit)
+    for value, tens in enumerate(_TENS, 2)
+    for unit, one in enumerate(_ONES[1:10], 1)
+    for link in "- "
 }
+_SAYINGS |= {"one hundred": number(100), "one thousand": number(1000)}
+_SAYINGS |= {word: number(value) for value, word in enumerate(_ORDINALS, 1)}
 
 
 class Item(NamedTuple):

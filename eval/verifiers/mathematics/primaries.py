@@ -49,6 +49,13 @@ class Primaries:
             return True
         return False
 
+    def take_word(self, text: str) -> bool:
+        """Take the next token if it is this word."""
+        if self.peek().kind == "word" and self.peek().text.lower() == text:
+            self.at += 1
+            return True
+        return False
+
     def need(self, *texts: str) -> None:
         """Take one of these signs or commands.
 
@@ -130,8 +137,13 @@ class Primaries:
             return ("based", token.text.lstrip("0") or "0", int(base[1]))
         if self.peek().text == "\\frac" and token.decimals is None:
             here = self.at
-            mixed = self.power()
-            if mixed[0] == "div" and mixed[1][0] == mixed[2][0] == "num" and 0 < mixed[1][1] < mixed[2][1]:
+            mixed = self.primary()
+            if (
+                self.peek().text != "^"
+                and mixed[0] == "div"
+                and mixed[1][0] == mixed[2][0] == "num"
+                and 0 < mixed[1][1] < mixed[2][1]
+            ):
                 return ("add", node, mixed)
             self.at = here
         if (
@@ -167,6 +179,10 @@ class Primaries:
             if all(one.kind == "name" for one in arguments) and self.take(")"):
                 return ("call", text, *(("var", one.text) for one in arguments))
             self.at = here
+        after = [self.peek(ahead) for ahead in range(4)]
+        if [one.text for one in after[::2]] == ["(", ")"] and after[1].kind == "num" and after[3].text == "=":
+            self.at += 3
+            return ("call", text, ("var", after[1].text))  # `f(2) = 5` names its value, whatever f is
         return ("var", text)
 
     def subscript(self) -> str:
@@ -309,8 +325,10 @@ class Primaries:
     def matrix(self) -> Node:
         """`\\begin{pmatrix} a & b \\\\ c & d \\end{pmatrix}` as rows."""
         name = self.subscript_group()
-        if name not in ("pmatrix", "bmatrix", "matrix", "vmatrix", "Bmatrix"):
+        if name not in ("pmatrix", "bmatrix", "matrix", "vmatrix", "Bmatrix", "smallmatrix", "array"):
             raise Unread
+        if name == "array":
+            self.subscript_group()  # how its columns are set
         rows: list[Node] = []
         cells: list[Node] = []
         while True:

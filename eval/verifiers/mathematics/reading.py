@@ -131,9 +131,9 @@ class Reader(Primaries):
         return ("rel", *parts)
 
     def ratio(self) -> Node:
-        """Parts with colons between them: `1:2:3`."""
+        """Parts with colons or the word `to` between them: `1:2:3`."""
         parts = [self.union()]
-        while self.take(":"):
+        while self.take(":") or self.take_word("to"):
             parts.append(self.union())
         if len(parts) == 1:
             return parts[0]

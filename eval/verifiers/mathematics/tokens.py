@@ -134,7 +134,15 @@ def tokens(text: str) -> list[Token] | None:
             _names(raw, gap, found)
         else:
             found.append(_sign(raw, gap))
-    return found
+    return [_as_unit(token, found[at - 1 : at], found[at + 1 : at + 2]) for at, token in enumerate(found)]
+
+
+def _as_unit(token: Token, before: list[Token], after: list[Token]) -> Token:
+    """Minutes and seconds share their short names with functions: behind a number and before nothing they are units."""
+    if token.text not in ("\\min", "\\sec") or not before or before[0].kind != "num":
+        return token
+    ends = not after or after[0].text in (",", ";", "and", "or", ")")
+    return Token("word", token.text[1:], gap=token.gap) if ends else token
 
 
 def number(raw: str, gap: bool = False) -> Token | None:

@@ -30,6 +30,8 @@ _MEASURES: dict[str, dict[str, Fraction]] = {
         "g gram": Fraction(1),
         "kg kilogram": Fraction(1000),
     },
+    "morning": {"am": Fraction(1)},
+    "afternoon": {"pm": Fraction(1)},
     "money": {"$ dollar": Fraction(1), "cent": Fraction(1, 100)},
 }
 _FACTORS = {

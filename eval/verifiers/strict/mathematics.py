@@ -17,8 +17,8 @@ from eval.verifiers.segments import joint_boxes, last_box
 DEADLINE_S = 10.0
 """Wall seconds for the library."""
 
-_OPTION = re.compile(r"\(([A-E])\)[ :.]*(\S.*)", re.DOTALL)
-"""An option's letter before its text: `(C) 12`; either may be the reference."""
+_OPTION = re.compile(r"(?:\(([A-J])\)[ :.]*|([A-J])[:.)] +)(\S.*)", re.DOTALL)
+"""An option's letter before its text: `(C) 12`, `C: 12`; either may be the reference."""
 
 PROCESSOR_S = 2.0
 """Processor seconds for the library: a warm answer takes milliseconds."""
@@ -78,7 +78,7 @@ def compare(gold: str, answer: str) -> Result:
     """One answer against one reference, by the cheapest means that decides."""
     found = by_reading(gold, answer)
     option = _OPTION.fullmatch(clean(answer)) if found is None or found.reason == "different" else None
-    for part in option.groups() if option else ():
+    for part in filter(None, option.groups() if option else ()):
         named = by_reading(gold, part)
         if named is not None and named.status == "correct":
             return named
