@@ -91,7 +91,7 @@ _SPACING = re.compile(
 _GAPS = re.compile(r"\\(?:quad|qquad|enspace|thinspace|space|newline|hfill)(?![A-Za-z])|\\[,;: ]|~")
 _DELIMITERS = re.compile(r"\\[()\[\]]|(?<!\\)\$")
 _SHAPES = re.compile(
-    r"\\(?:overline|widehat|overrightarrow|overleftrightarrow|overset\{\\frown\})\s*\{([A-Za-z ]+)\}"
+    r"\\(?:overline|widehat|overrightarrow|overleftrightarrow|vec|overset\{\\frown\})\s*\{([A-Za-z ]+)\}"
     r"|\\(?:angle|triangle|measuredangle)(?![A-Za-z])\s*"
 )
 _FRACTION = re.compile(r"\\[dtc]frac(?![A-Za-z])")
@@ -114,7 +114,7 @@ _WHOLE_NUMBERS = re.compile(
 )
 """What follows an answer with a letter for any whole number: it says nothing that the letter does not."""
 
-_CLOCK = re.compile(r"(?<=\d)\s*\x00?([ap])\.?\s?m(?![A-Za-z])\.?", re.IGNORECASE)
+_CLOCK = re.compile(r"(?<=\d)(?::00)?\s*\x00?([ap])\.?\s?m(?![A-Za-z])\.?", re.IGNORECASE)
 """Before or after noon, behind a number: `a.m.`, `PM`."""
 
 _GOES_ON = re.compile(r"(?<![\d.])(\d*)\.(\d+)\s*(?:\.{2,}|\\(?:l|c|)dots(?:[a-z](?![A-Za-z]))?)")
@@ -124,6 +124,8 @@ _AGAIN = re.compile(r"(\d*?)(?:(\d)\2{2,}|(\d{2,}?)\3+)")
 """Digits that end in one digit three times, or in several twice."""
 
 _NUMBER_WORD = re.compile(r"\b((?:twen|thir|for|fif|six|seven|eigh|nine)ty)-(?=[a-z])", re.IGNORECASE)
+
+_CURRENCY = re.compile(r"\x00?(?:USD|EUR|GBP|INR|Rs\.?)\s*(?=\d)")
 
 _ARTICLE = re.compile(r"^(?:a|an|the) (?=[a-z]{3})")
 
@@ -164,12 +166,13 @@ def clean(text: str, thousands: bool = True) -> str:
         text = _FRACTION.sub(r"\\frac", text)
         text = _TEXT.sub(lambda words: " " + marked(words[1]) + " ", _FONT.sub(_font, text))
     text = _LOST_FRACTION.sub(r"\\frac", text) if "rac{" in text else text
-    text = _DELIMITERS.sub(" ", text.replace("{:}", ":"))
+    text = _DELIMITERS.sub(" ", text.replace("{:}", ":").replace("{.}", "."))
     if "dots" in text or ".." in text:
         text = _GOES_ON.sub(_recurring, text)
+    text = _CURRENCY.sub(r"\\$", text)
     if "ty-" in text:
         text = _NUMBER_WORD.sub(r"\1 ", text)
-    if ":" in text:
+    if "m" in text or "M" in text:
         text = _CLOCK.sub(lambda half: f" {WORD_MARK}{half[1].lower()}m", text)
     text = _ORDINAL.sub("", text)
     text = re.sub(r"(?<=\d),\s?(?=\d{3}(?!\d))", ",", text) if "\\$" in text and not _OPEN.search(text) else text

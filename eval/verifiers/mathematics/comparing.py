@@ -4,12 +4,12 @@ Every comparison gives True, False, or None where it does not come to an end; No
 """
 
 import itertools
-import re
 from collections.abc import Iterator
 from typing import NamedTuple
 
 from eval.verifiers.mathematics.equations import is_equation, same_equation
 from eval.verifiers.mathematics.nodes import Node, has, is_scalar, number, renamed, variables
+from eval.verifiers.mathematics.reading import SAYINGS
 from eval.verifiers.mathematics.regions import ORDERS, is_region, region, same_region
 from eval.verifiers.mathematics.scalars import periodic, same_value, whole_letter
 from eval.verifiers.mathematics.units import is_bare_unit, ratio
@@ -23,34 +23,6 @@ MOST_SIGNS = 4
 COMPOSITE = "="
 """Name of a value whose name is a formula: fine for an answer, while a reference of that form is an equation."""
 
-_SAYINGS: dict[str, Node] = {
-    "infinitely many": ("const", "inf"),
-    "infinite": ("const", "inf"),
-    "infinity": ("const", "inf"),
-    "no solution": ("empty",),
-    "no solutions": ("empty",),
-    "empty set": ("empty",),
-    "all real numbers": ("reals",),
-    "all reals": ("reals",),
-}
-_ONES = re.findall(
-    r"\w+",
-    "zero one two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen sixteen seventeen "
-    "eighteen nineteen",
-)
-_TENS = re.findall(r"\w+", "twenty thirty forty fifty sixty seventy eighty ninety")
-_ORDINALS = re.findall(r"\w+", "first second third fourth fifth sixth seventh eighth ninth tenth eleventh twelfth")
-_SAYINGS |= {word: number(value) for value, word in enumerate(_ONES)}
-_SAYINGS |= {word: number(10 * value) for value, word in enumerate(_TENS, 2)}
-_SAYINGS |= {
-    f"{tens}{link}{one}": number(10 * value + unit)
-    for value, tens in enumerate(_TENS, 2)
-    for unit, one in enumerate(_ONES[1:10], 1)
-    for link in "- "
-}
-_SAYINGS |= {"one hundred": number(100), "one thousand": number(1000)}
-_SAYINGS |= {word: number(value) for value, word in enumerate(_ORDINALS, 1)}
-
 
 class Item(NamedTuple):
     """One value of an answer: the name it was given, the arguments of a function so named, the value, its unit."""
@@ -63,7 +35,9 @@ class Item(NamedTuple):
 
 def same(gold: Node, answer: Node) -> bool | None:
     """Whether an answer says what the reference says; see the module's docstring."""
-    gold, answer = (_SAYINGS.get(node[1], node) if node[0] == "text" else node for node in (gold, answer))
+    gold, answer = (
+        _without_letter(SAYINGS.get(node[1], node) if node[0] == "text" else node) for node in (gold, answer)
+    )
     found = _same(gold, answer)
     if found is True:
         return True
@@ -72,6 +46,12 @@ def same(gold: Node, answer: Node) -> bool | None:
     if old and new and periodic(gold) and periodic(answer) and new not in second:
         return True if _same(gold, renamed(answer, {old: new})) else found
     return found
+
+
+def _without_letter(node: Node) -> Node:
+    """A set without the letter that is said to lie in it or to be it: `x \\in \\{1, 2\\}`."""
+    named = node[0] == "rel" and len(node) == 4 and node[2] in ("in", "=") and node[1][0] == "var"
+    return node[3] if named and node[3][0] == "set" else node
 
 
 def hedges(gold: Node, answer: Node) -> bool:
@@ -106,7 +86,7 @@ def _free(node: Node) -> frozenset[str]:
 def unwrapped(node: Node) -> Item | None:
     """A value without its name and unit; None for an equation or a relation that names no value."""
     if node[0] == "text":
-        return Item("", (), _SAYINGS.get(node[1], node), "")
+        return Item("", (), SAYINGS.get(node[1], node), "")
     if node[0] == "label":
         inner = unwrapped(node[2])
         return inner._replace(name=node[1], arguments=()) if inner else None
@@ -207,12 +187,20 @@ def _same_lists(gold: Node, first: list[Node], answer: Node, second: list[Node])
     labels = [[_label(one) for one in side] for side in (first, second)]
     if gold[0] == "list" and (len(set(first)) < len(first) or _order_counts(labels[0], labels[1])):
         return _ordered(first, second)
+    units = [[_unit(one) for one in side] for side in (first, second)]
+    if len(set(units[0]) - {""}) == len(first) and set(units[0]) == set(units[1]):
+        return _ordered(first, [second[units[1].index(unit)] for unit in units[0]])  # 5 boys are not 5 girls
     return _matched(first, second)
 
 
 def _label(node: Node) -> str:
     item = unwrapped(node)
     return item.name if item else ""
+
+
+def _unit(node: Node) -> str:
+    item = unwrapped(node)
+    return item.unit.rstrip("s") if item else ""
 
 
 def _order_counts(gold: list[str], answer: list[str]) -> bool:

@@ -1,13 +1,46 @@
 """Reads a cleaned answer into nodes; None for what it does not understand, never a guess at part of it."""
 
+import re
 from functools import lru_cache
 
 from eval.verifiers.mathematics.cleaning import LONGEST, ROW_MARK, clean
 from eval.verifiers.mathematics.nodes import Node, number
 from eval.verifiers.mathematics.primaries import GREEK, PRIMARIES, Primaries, Unread
 from eval.verifiers.mathematics.tokens import END, FUNCTIONS, Token, tokens
+from eval.verifiers.mathematics.units import ratio
 
 MAGNITUDES = {"hundred": 2, "thousand": 3, "million": 6, "billion": 9, "trillion": 12}
+SAYINGS: dict[str, Node] = {
+    "infinitely many": ("const", "inf"),
+    "infinite": ("const", "inf"),
+    "infinity": ("const", "inf"),
+    "no solution": ("empty",),
+    "no solutions": ("empty",),
+    "empty set": ("empty",),
+    "all real numbers": ("reals",),
+    "all reals": ("reals",),
+    "dne": ("text", "does not exist"),
+}
+"""Words that say a value, a set, or the same as other words."""
+
+_ONES = re.findall(
+    r"\w+",
+    "zero one two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen sixteen seventeen "
+    "eighteen nineteen",
+)
+_TENS = re.findall(r"\w+", "twenty thirty forty fifty sixty seventy eighty ninety")
+_ORDINALS = re.findall(r"\w+", "first second third fourth fifth sixth seventh eighth ninth tenth eleventh twelfth")
+SAYINGS |= {word: number(value) for value, word in enumerate(_ONES)}
+SAYINGS |= {word: number(10 * value) for value, word in enumerate(_TENS, 2)}
+SAYINGS |= {
+    f"{tens}{link}{one}": number(10 * value + unit)
+    for value, tens in enumerate(_TENS, 2)
+    for unit, one in enumerate(_ONES[1:10], 1)
+    for link in "- "
+}
+SAYINGS |= {"one hundred": number(100), "one thousand": number(1000)}
+SAYINGS |= {word: number(value) for value, word in enumerate(_ORDINALS, 1)}
+
 FILLERS = frozenset(
     {"approximately", "about", "exactly", "roughly", "approx", "is", "the", "are", "answer", "final", "total"}
 )
@@ -66,7 +99,7 @@ class Reader(Primaries):
             return found[0]
         if set(joins) == {"and"} and all(one[0] == "rel" and set(one[2::2]) & {"<", ">", "<=", ">="} for one in found):
             return ("meet", *found)
-        return ("list", *found)
+        return ("list", *grouped(found, joins))
 
     def item(self) -> Node:
         """Words, then a relation, then words: `x = 5 \\text{ cm}`, `Paolo: 18`, `approximately 5`."""
@@ -112,12 +145,22 @@ class Reader(Primaries):
         unit = []
         depth = 0
         while self.peek() is not END and (depth or not self.ends()):
+            if unit and self.peek().kind == "num" and "^" not in unit:
+                return self.and_smaller(node, " ".join(unit).lower())
             token = self.next()
             depth += {"(": 1, ")": -1, "{": 1, "}": -1}.get(token.text, 0)
             if token.kind == "rel" or (token.kind == "num" and "^" not in unit):
                 raise Unread
             unit.append(token.text)
         return ("unit", node, " ".join(unit).lower())
+
+    def and_smaller(self, node: Node, unit: str) -> Node:
+        """A value in one unit and more of it in another: `2 hours 30 minutes`."""
+        more = self.with_unit(self.product())
+        factor = ratio(unit, more[2]) if more[0] == "unit" else None
+        if factor is None or factor == 1:
+            raise Unread
+        return ("unit", ("add", node, ("mul", more[1], ("num", factor, None))), unit)
 
     def relation(self) -> Node:
         """Sides parted by relation signs; a single side is itself."""
@@ -224,3 +267,19 @@ class Reader(Primaries):
             self.next()
             node = ("add", node, ("div", ("num", minutes, None), number(60)))
         return ("deg", node)
+
+
+def grouped(found: list[Node], joins: list[str]) -> list[Node]:
+    """Named values that "or" parts into groups of the same names, as tuples: `p=2, q=3 or p=3, q=2`."""
+    if "or" not in joins or set(joins) <= {"or"}:
+        return found
+    groups: list[dict[str, Node]] = [{}]
+    for join, one in zip(["", *joins], found, strict=True):
+        if one[0] != "rel" or one[2] != "=" or len(one) != 4 or one[1][0] != "var":
+            return found
+        if join == "or":
+            groups.append({})
+        groups[-1][one[1][1]] = one[3]
+    if sum(map(len, groups)) < len(found) or any(set(group) != set(groups[0]) for group in groups):
+        return found
+    return [("tuple", "(", ")", *(group[name] for name in sorted(group))) for group in groups]

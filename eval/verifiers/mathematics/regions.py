@@ -82,8 +82,10 @@ def _relation(node: Node) -> Region | None:
     if len(signs) != 1:
         return None
     left, sign, right = sides[0], signs[0], sides[1]
-    if not _unknown(left):
+    if not _unknown(left) and left[:2] != ("fn", "abs"):
         left, right, sign = right, left, _MIRRORED.get(sign, sign)
+    if left[:2] == ("fn", "abs") and _unknown(left[2]) and not variables(right):
+        return _distance(sign, right)
     if not _unknown(left) or left[1] in variables(right):
         return None
     if sign == "=":
@@ -93,6 +95,17 @@ def _relation(node: Node) -> Region | None:
     if sign in ("<", "<="):
         return [Interval(MINUS_INFINITY, True, right, sign == "<")]
     return [Interval(right, sign == ">", PLUS_INFINITY, True)] if sign in ORDERS else None
+
+
+def _distance(sign: str, bound: Node) -> Region | None:
+    """The numbers whose distance from 0 is so: `|x| > 4`; None unless the bound is known to be above 0."""
+    at = place(bound)
+    if at is None or at <= 0 or sign not in ORDERS:
+        return None
+    low, is_open = ("neg", bound), "=" not in sign
+    if sign[0] == "<":
+        return [Interval(low, is_open, bound, is_open)]
+    return [Interval(MINUS_INFINITY, True, low, is_open), Interval(bound, is_open, PLUS_INFINITY, True)]
 
 
 def _unknown(node: Node) -> bool:

@@ -20,6 +20,11 @@ DEADLINE_S = 10.0
 _OPTION = re.compile(r"(?:\(([A-J])\)[ :.]*|([A-J])[:.)] +)(\S.*)", re.DOTALL)
 """An option's letter before its text: `(C) 12`, `C: 12`; either may be the reference."""
 
+_OPPOSITES = {"yes": "no", "no": "yes", "true": "false", "false": "true"}
+
+_OPTIONS = re.compile(r"\(?[A-J]\)?(?:\s*(?:[,;&]|and)?\s*\(?[A-J]\)?)+", re.IGNORECASE)
+"""Letters of several options."""
+
 PROCESSOR_S = 2.0
 """Processor seconds for the library: a warm answer takes milliseconds."""
 
@@ -82,11 +87,25 @@ def compare(gold: str, answer: str) -> Result:
         named = by_reading(gold, part)
         if named is not None and named.status == "correct":
             return named
+    if (found is None or found.status != "correct") and _same_words(plain(gold), plain(answer)):
+        return correct(answer, by="text")
     if found is not None:
         return found
     if fallback.readable(clean(gold)) and fallback.readable(clean(answer)):
         return _by_library(gold, answer)
     return wrong("different", answer, by="text")
+
+
+def _same_words(gold: str, answer: str) -> bool:
+    """Whether a reference of yes or no opens the answer, or both name the same options: `A, C` and `AC`."""
+    if gold in _OPPOSITES:
+        opening = re.match(r"[a-z]+(?=[,.;:!])", answer)
+        return bool(opening) and opening[0] == gold and not re.search(rf"\b{_OPPOSITES[gold]}\b", answer)
+    if not (_OPTIONS.fullmatch(gold) and _OPTIONS.fullmatch(answer)):
+        return False
+    first, second = (re.findall(r"[a-j]", re.sub("and", "", text.lower())) for text in (gold, answer))
+    apart = re.search(r"[ ,;&(]|and", gold + answer)  # `AB` and `BA` are two names
+    return bool(apart) and sorted(first) == sorted(second) and len(set(first)) == len(first) > 1
 
 
 @lru_cache(20_000)
