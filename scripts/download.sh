@@ -14,5 +14,6 @@ case "${1:-}" in
 esac
 root=$(dirname "$0")/..
 [ -n "${VIRTUAL_ENV:-}" ] || PATH="$root/.venv/bin:$PATH" # no environment active: the one quickstart.sh set up
-export PYTHONPATH="$root${PYTHONPATH:+:$PYTHONPATH}"
+[ ! -d "$root/common" ] || PYTHONPATH=$(cd "$root" && pwd)${PYTHONPATH:+:$PYTHONPATH} # a checkout brings its own modules
+export PYTHONPATH
 exec python3 -m common.download "$@"

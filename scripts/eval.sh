@@ -18,6 +18,8 @@ case "${1:-}" in
   *) set -- "$root/configs/eval/core.yaml" "$@" ;;
 esac
 [ -n "${VIRTUAL_ENV:-}" ] || PATH="$root/.venv/bin:$PATH" # no environment active: the one quickstart.sh set up
+[ ! -d "$root/common" ] || PYTHONPATH=$(cd "$root" && pwd)${PYTHONPATH:+:$PYTHONPATH} # a checkout brings its own modules
+export PYTHONPATH
 export OMP_WAIT_POLICY="${OMP_WAIT_POLICY:-PASSIVE}" TOKENIZERS_PARALLELISM="${TOKENIZERS_PARALLELISM:-true}"
 
 if [ "${GPUS:-1}" -gt 1 ]; then

@@ -17,4 +17,6 @@ esac
 [ -n "${VIRTUAL_ENV:-}" ] || PATH="$root/.venv/bin:$PATH" # no environment active: the one quickstart.sh set up
 # fastText looks words up all over hundreds of MB: huge pages save it about a twentieth of its time
 export GLIBC_TUNABLES="${GLIBC_TUNABLES:-glibc.malloc.hugetlb=1}"
-PYTHONPATH="$(cd "$root" && pwd)${PYTHONPATH:+:$PYTHONPATH}" exec python3 -m filter.run "$@"
+[ ! -d "$root/common" ] || PYTHONPATH=$(cd "$root" && pwd)${PYTHONPATH:+:$PYTHONPATH} # a checkout brings its own modules
+export PYTHONPATH
+exec python3 -m filter.run "$@"

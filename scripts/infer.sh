@@ -16,7 +16,8 @@ esac
 root=$(dirname "$0")/..
 [ -n "${VIRTUAL_ENV:-}" ] || PATH="$root/.venv/bin:$PATH" # no environment active: the one quickstart.sh set up
 export OMP_WAIT_POLICY="${OMP_WAIT_POLICY:-PASSIVE}"      # spinning threads stall each other on shared cores
-export PYTHONPATH="$root${PYTHONPATH:+:$PYTHONPATH}"
+[ ! -d "$root/common" ] || PYTHONPATH=$(cd "$root" && pwd)${PYTHONPATH:+:$PYTHONPATH} # a checkout brings its own modules
+export PYTHONPATH
 
 for argument in "$@"; do
   case "$argument" in

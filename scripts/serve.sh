@@ -24,4 +24,6 @@ case "${1:-}" in
     ;;
 esac
 [ -n "${VIRTUAL_ENV:-}" ] || PATH="$root/.venv/bin:$PATH" # no environment active: the one quickstart.sh set up
-PYTHONPATH="$(cd "$root" && pwd)${PYTHONPATH:+:$PYTHONPATH}" exec python3 -m common.serve "$@"
+[ ! -d "$root/common" ] || PYTHONPATH=$(cd "$root" && pwd)${PYTHONPATH:+:$PYTHONPATH} # a checkout brings its own modules
+export PYTHONPATH
+exec python3 -m common.serve "$@"

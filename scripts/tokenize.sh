@@ -16,5 +16,7 @@ case "${1:-}" in
   *) set -- "$root/configs/pretrain/tokenize.yaml" "$@" ;;
 esac
 [ -n "${VIRTUAL_ENV:-}" ] || PATH="$root/.venv/bin:$PATH" # no environment active: the one quickstart.sh set up
+[ ! -d "$root/common" ] || PYTHONPATH=$(cd "$root" && pwd)${PYTHONPATH:+:$PYTHONPATH} # a checkout brings its own modules
+export PYTHONPATH
 
 exec python3 -m pretrain.tokenize "$@"

@@ -57,3 +57,14 @@ def test_a_scale_a_recipe_and_the_tiny_model_are_found_from_elsewhere(installed,
     assert "1 documents in" in done.stdout
     where = run(installed, tmp_path, "-c", "import rephrase.run; print(rephrase.run.__file__)")
     assert where.stdout.startswith(str(installed))
+
+
+def test_the_wheel_brings_the_scripts_and_the_command(installed, tmp_path):
+    assert "repro = common.runs.stage:main" in next(installed.glob("*.dist-info/entry_points.txt")).read_text()
+    recipe = "configs/rl/rephraser_smoke_cpu.yaml"
+    dry = run(installed, tmp_path, "-m", "common.runs.stage", "rl", recipe, "--dry-run")
+    assert "model: rephrase/tiny" in dry.stdout, dry.stderr
+    default = run(
+        installed, tmp_path, "-m", "common.runs.stage", "filter", "--dry-run", "source_ref_paths=a", "output_dir=b"
+    )
+    assert default.returncode == 2 and default.stderr.count("\n") == 1, default.stderr

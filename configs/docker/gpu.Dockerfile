@@ -1,0 +1,16 @@
+# A GPU node: vLLM, DeepSpeed and the kernels of `pip install -e .[gpu,eval]`. Not built by the project's own tests.
+#   docker build -f configs/docker/gpu.Dockerfile -t repro:gpu .
+#   docker run --rm --gpus all --ipc=host -v "$PWD/runs:/repro/runs" repro:gpu repro rl configs/rl/...
+# DeepSpeed builds its optimizers with the compiler of a CUDA development image; rollouts need --ipc=host.
+FROM nvidia/cuda:12.8.1-devel-ubuntu24.04
+RUN apt-get update \
+    && apt-get install -y --no-install-recommends build-essential git python3 python3-dev python3-venv \
+    && rm -rf /var/lib/apt/lists/*
+RUN python3 -m venv /venv
+ENV PATH=/venv/bin:$PATH VIRTUAL_ENV=/venv
+WORKDIR /repro
+COPY . .
+RUN pip install --no-cache-dir -e ".[gpu,eval,lora,sandbox,track]"
+RUN useradd --create-home repro && chown -R repro /repro
+USER repro
+CMD ["repro"]
