@@ -36,6 +36,7 @@ class RunConfig(BaseModel):
         allow_inf_nan=False,
         coerce_numbers_to_str=True,  # `name=7` is text where text is wanted
         protected_namespaces=(),  # `model_...` is an ordinary name here
+        defer_build=True,  # validators are built when first wanted: `--help` wants none
     )
 
 

@@ -8,7 +8,7 @@ from common.config import HOW, CommaList, RunConfig
 from common.pools.documents import FORMS
 from common.scales import scale_tokens
 from common.tokens.counting import TokenCountConfig
-from filter.contamination.items import DecontaminateConfig
+from filter.contamination.config import DecontaminateConfig
 from filter.duplicates.config import AnyDedup
 from filter.mixing.shares import AnyMix, Union
 from filter.rules.kinds import AnyHeuristic

@@ -47,7 +47,7 @@ from filter.steps import Stats, stands
 
 if TYPE_CHECKING:
     from filter.config import FilterConfig, SourceRule
-    from filter.contamination.items import DecontaminateConfig
+    from filter.contamination.config import DecontaminateConfig
     from filter.duplicates.config import ExactDedup, MinHashDedup, NgramDedup
 
 log = logging.getLogger("repro.filter")

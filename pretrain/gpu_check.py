@@ -18,10 +18,8 @@ from pydantic import Field
 from common.command import entry_point, fail, parse
 from common.config import HOW, CommaList, Out, RunConfig
 from common.runs.folder import write_json
-from common.tokens.token_set import describe, id_dtype, shard_name, write_manifest
 from pretrain.model.config import load_model_config
 from pretrain.training.config import PretrainConfig, load_scale
-from pretrain.training.job import prepare
 
 TARGETS = {"411m_1x": 0.50, "1b_1x": 0.55}
 """MFU to reach on one H100 or H200; DCLM's published runs: 0.22 and 0.28 (arXiv:2406.11794, by its hours)."""
@@ -114,6 +112,7 @@ def _curves(config: GpuCheckConfig, scale: str, folder: Path) -> tuple[dict[str,
 
 def _train(run: PretrainConfig) -> dict:
     from pretrain.training.course import train_job
+    from pretrain.training.job import prepare
 
     return train_job(run, prepare(run))
 
@@ -145,6 +144,8 @@ def _run(
 def _made_up(folder: Path, seq_len: int, vocab: int) -> Path:
     """64 contexts in which the next id is mostly the last one plus one: a curve has something to learn."""
     import numpy as np
+
+    from common.tokens.token_set import describe, id_dtype, shard_name, write_manifest
 
     folder = folder.with_name(f"data_{seq_len}_{vocab}")
     if (folder / "dataset.json").exists():

@@ -16,8 +16,6 @@ from pydantic import Field
 from common.command import entry_point, parse, usage_errors
 from common.config import RunConfig
 from common.runs.folder import read_metrics
-from pretrain.data.cursor import Cursor
-from pretrain.data.mixes import open_data
 from pretrain.model.config import load_model_config
 from pretrain.model.sizes import count_parameters, flops_per_token, peak_flops
 from pretrain.training.config import PretrainConfig, load_scale, total_steps, training_tokens
@@ -78,6 +76,9 @@ def plan(config: ScalePlanConfig) -> dict[str, Any]:
     Raises:
         ValueError: no such scale, its vocabulary is not known, or the run has no rate.
     """
+    from pretrain.data.cursor import Cursor
+    from pretrain.data.mixes import open_data
+
     changes = {"tokens": config.tokens, "chinchilla_multiplier": config.chinchilla_multiplier}
     scale = load_scale(config.scale, **{key: value for key, value in changes.items() if value is not None})
     model = load_model_config(scale.model)

@@ -13,11 +13,11 @@ Differs from DCLM and open_lm (arXiv:2406.11794):
     3. Weights and optimizer states are fp32 in every precision; the rotary frequencies are exact.
 """
 
+from typing import Any
+
 from common.command import entry_point, parse, usage_errors
 from common.scales import scale_file
 from pretrain.training.config import PretrainConfig
-from pretrain.training.course import run_job
-from pretrain.training.job import prepare
 
 
 @entry_point
@@ -28,11 +28,20 @@ def main(argv: list[str] | None = None) -> None:
         __doc__,
         argv,
         files={"scale": scale_file},
-        plan=lambda config: prepare(config).summary(config),
+        plan=_plan,
     )
+    from pretrain.training.course import run_job
+    from pretrain.training.job import prepare
+
     with usage_errors():
         job = prepare(config)
     run_job(config, job)
+
+
+def _plan(config: PretrainConfig) -> dict[str, Any]:
+    from pretrain.training.job import prepare
+
+    return prepare(config).summary(config)
 
 
 if __name__ == "__main__":

@@ -24,7 +24,6 @@ from eval.likelihood.trunks import Trunk
 from rl.grpo.config import RLConfig, RowsConfig
 from rl.rewards.base import Batch
 from rl.rewards.likelihood import UNWRITABLE
-from rl.scoring.baselines import BaselineStore
 
 
 class BaselinesConfig(RowsConfig):
@@ -44,6 +43,7 @@ def fill(config: BaselinesConfig) -> dict[str, int]:
 
     from rl.grpo.rows import build_data, read_rows
     from rl.rewards.kinds import open_rewards
+    from rl.scoring.baselines import BaselineStore
     from rl.scoring.models import SavedModels, bind, likelihood_rewards
 
     tokenizer = AutoTokenizer.from_pretrained(find_model(config.model))

@@ -10,10 +10,8 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-import fsspec
-
 from common.pools.lines import PIECE, Taken
-from common.pools.storage import is_remote, local_path, open_read
+from common.pools.storage import files_behind, is_remote, local_path, open_read
 
 Record = dict[str, Any]
 
@@ -23,7 +21,7 @@ def place_of(path: str) -> list[int | str]:
     if not is_remote(path):
         stat = local_path(path).stat()
         return [stat.st_dev, stat.st_ino, stat.st_size, stat.st_mtime_ns]
-    files, inside = fsspec.core.url_to_fs(path)
+    files, inside = files_behind(path)
     about = files.info(inside)
     marks = ("ETag", "etag", "version_id", "generation", "md5Hash", "LastModified", "last_modified", "mtime", "created")
     return [next((str(about[mark]) for mark in marks if about.get(mark)), ""), int(about["size"])]

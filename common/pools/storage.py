@@ -11,8 +11,6 @@ from hashlib import blake2b
 from pathlib import Path
 from typing import IO, Any
 
-import fsspec
-
 _HERE = blake2b(socket.gethostname().encode(), digest_size=3).hexdigest()
 _TEMPORARY = re.compile(r"^\..+\.([0-9a-f]{6})-(\d+)\.tmp$")
 
@@ -27,6 +25,13 @@ def local_path(path: str) -> Path:
     return Path(path.removeprefix("file://"))
 
 
+def files_behind(path: str) -> tuple[Any, str]:
+    """The file system of a path or URL, and the path inside it. fsspec is loaded here: it takes a third of a start."""
+    import fsspec
+
+    return fsspec.core.url_to_fs(path)
+
+
 def join(folder: str | Path, name: str) -> str:
     """A file's path inside a folder or a URL."""
     return f"{str(folder).rstrip('/')}/{name}"
@@ -35,7 +40,7 @@ def join(folder: str | Path, name: str) -> str:
 def exists(path: str) -> bool:
     """Whether a file or folder is there."""
     if is_remote(path):
-        files, inside = fsspec.core.url_to_fs(path)
+        files, inside = files_behind(path)
         return bool(files.exists(inside))
     return local_path(path).exists()
 
@@ -43,14 +48,14 @@ def exists(path: str) -> bool:
 def is_folder(path: str) -> bool:
     """Whether a path is a folder (for object stores: a prefix that holds something)."""
     if is_remote(path):
-        files, inside = fsspec.core.url_to_fs(path)
+        files, inside = files_behind(path)
         return bool(files.isdir(inside))
     return local_path(path).is_dir()
 
 
 def list_files(folder_or_glob: str) -> list[str]:
     """Paths of the files in a folder (not below it), or of those that match a glob, sorted."""
-    files, inside = fsspec.core.url_to_fs(folder_or_glob)
+    files, inside = files_behind(folder_or_glob)
     if "*" in folder_or_glob or "?" in folder_or_glob:
         found = [path for path in files.glob(inside) if files.isfile(path)]
     else:
@@ -75,7 +80,7 @@ def list_below(folder: str) -> dict[str, int]:
                 with suppress(OSError):  # a link to nothing, or a file that goes at this moment
                     found[path.relative_to(top).as_posix()] = path.stat().st_size
         return found
-    files, inside = fsspec.core.url_to_fs(folder)
+    files, inside = files_behind(folder)
     with suppress(FileNotFoundError):
         for path, about in files.find(inside, detail=True).items():
             name = path.removeprefix(inside.rstrip("/") + "/")
@@ -128,6 +133,8 @@ def listing(folder: str) -> dict[str, int]:
 def open_read(path: str) -> IO[bytes]:
     """Open a file's raw bytes."""
     if is_remote(path):
+        import fsspec
+
         return fsspec.open(path, "rb").open()
     return local_path(path).open("rb")
 
@@ -141,7 +148,7 @@ def read_bytes(path: str) -> bytes:
 def size_of(path: str) -> int:
     """A file's length in bytes."""
     if is_remote(path):
-        files, inside = fsspec.core.url_to_fs(path)
+        files, inside = files_behind(path)
         return int(files.info(inside)["size"])
     return local_path(path).stat().st_size
 
@@ -154,7 +161,7 @@ def make_folder(path: str) -> None:
 
 def remove(path: str) -> None:
     """Delete a file or a folder with all in it, if it is there."""
-    files, inside = fsspec.core.url_to_fs(path)
+    files, inside = files_behind(path)
     if files.exists(inside):
         files.rm(inside, recursive=True)
 
@@ -198,6 +205,8 @@ def atomic_write(path: str) -> Iterator[Written]:
     one that fails is dropped with the exception.
     """
     if is_remote(path):
+        import fsspec
+
         target = fsspec.open(path, "wb").open()
         try:
             yield Written(target)

@@ -1,8 +1,12 @@
 """How many processes this launch has and which is this one; imports no torch at the top."""
 
-import os
+from __future__ import annotations
 
-import numpy as np
+import os
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import numpy as np
 
 
 def launched() -> tuple[int, int]:

@@ -1,16 +1,19 @@
 """Tokens per document, as the training run will count them: the tokenizer's ids plus one end of text."""
 
+from __future__ import annotations
+
 import json
 import logging
 import re
 from collections.abc import Callable, Mapping, Sequence
 from functools import lru_cache
 from pathlib import Path
-from typing import Any
-
-import numpy as np
+from typing import TYPE_CHECKING, Any
 
 from common.config import RunConfig
+
+if TYPE_CHECKING:
+    import numpy as np
 
 log = logging.getLogger("repro.filter.tokens")
 
@@ -106,6 +109,8 @@ def token_bytes(tokenizer: Any) -> np.ndarray | None:
     In a byte-level vocabulary every character of an entry stands for one byte; added entries are plain text, and
     special ones stand for none.
     """
+    import numpy as np
+
     if not getattr(tokenizer, "is_fast", False):
         return None
     spec: Mapping[str, Any] = json.loads(tokenizer.backend_tokenizer.to_str())

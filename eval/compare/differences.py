@@ -1,20 +1,22 @@
 """What to compare, and paired differences of two runs: entries, CORE, bits per byte, with their intervals."""
 
+from __future__ import annotations
+
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
-import numpy as np
 from pydantic import Field
 
 from common.config import CommaList, RunConfig
 from eval.core.aggregate import centered
 from eval.core.baselines import CORE, EXTENDED, Version
-from eval.core.outcomes import Outcomes, bootstrap, core_draws, interval
-from eval.core.row_store import RowStore
-from eval.runner.bits_per_byte import TextScores, resample, stored
+
+if TYPE_CHECKING:
+    from eval.core.outcomes import Outcomes
+    from eval.runner.bits_per_byte import TextScores
 
 
 class CompareConfig(RunConfig):
@@ -90,6 +92,9 @@ def read(path: str) -> Loaded:
     loaded = Loaded(record.get("name") or place.stem, record)
     folder = place.parent / record["rows_folder"] if "rows_folder" in record else None
     if folder is not None and folder.is_dir():
+        from eval.core.row_store import RowStore
+        from eval.runner.bits_per_byte import stored
+
         store = RowStore(folder)
         found = {name: store.outcomes(name) for name in record.get("entries", {})}
         loaded.outcomes = {name: outcomes for name, outcomes in found.items() if outcomes is not None}
@@ -113,6 +118,8 @@ def compare(
     Returns:
         By entry (difference of accuracies); `CORE` or `CORE-n` over the n entries that both have; `bits per byte`.
     """
+    from eval.core.outcomes import bootstrap, core_draws, interval
+
     names = [name for name in first.accuracies if name in other.accuracies]
     pairs = {}
     for name in names:
@@ -157,6 +164,11 @@ def _shared_rows(first: Loaded, other: Loaded, name: str) -> tuple[Outcomes, Out
 
 
 def _bits(first: Loaded, other: Loaded, draws: int, seed: int) -> Difference:
+    import numpy as np
+
+    from eval.core.outcomes import interval
+    from eval.runner.bits_per_byte import resample
+
     value = other.record["bpb"]["bits_per_byte"] - first.record["bpb"]["bits_per_byte"]
     one, two = first.documents, other.documents
     bounds = None

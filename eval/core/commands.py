@@ -11,9 +11,7 @@ from common.config import HOW, Out, RunConfig
 from common.pools.storage import atomic_write
 from eval.core.aggregate import aggregate
 from eval.core.entries import entries_of
-from eval.core.evaluate import chosen_rows, score_entry
 from eval.core.files import find_files
-from eval.likelihood.open import open_scorer
 from eval.models.open import SEQ_LEN, Precision, open_model
 
 
@@ -53,6 +51,9 @@ class ItemsConfig(RunConfig):
 
 def write_items(config: ItemsConfig) -> None:
     """The `items` command: score one entry and write its rows."""
+    from eval.core.evaluate import chosen_rows, score_entry
+    from eval.likelihood.open import open_scorer
+
     with usage_errors():
         (entry, *others) = entries_of([config.task])
         if others:

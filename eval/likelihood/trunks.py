@@ -1,10 +1,13 @@
 """Trunk, Branch, their scores and the Scorer protocol: what is asked and answered."""
 
+from __future__ import annotations
+
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
-import numpy as np
+if TYPE_CHECKING:
+    import numpy as np
 
 
 @dataclass(frozen=True)
@@ -81,14 +84,22 @@ class TrunkScores:
     """What the model says about one trunk; `error` is set, and nothing else, where it could not be scored."""
 
     branches: Sequence[BranchScores] = ()
-    entropy: np.ndarray = field(default_factory=lambda: np.zeros(0, np.float32))
+    entropy: np.ndarray = field(default_factory=lambda: _nothing())
     """[probe rows] float32, nats."""
     error: str | None = None
     """`too_long` (context limit), `not_finite`, `server` … : a reason to count, never a score of 0."""
 
 
+def _nothing() -> np.ndarray:
+    import numpy as np
+
+    return np.zeros(0, np.float32)
+
+
 def finite(scores: TrunkScores) -> TrunkScores:
     """The scores, or the error `not_finite` where one of their numbers is none: nothing may be decided by it."""
+    import numpy as np
+
     numbers = [*(branch.logprobs for branch in scores.branches), scores.entropy]
     fine = scores.error is not None or all(bool(np.isfinite(values).all()) for values in numbers)
     return scores if fine else TrunkScores(error="not_finite")

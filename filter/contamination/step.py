@@ -10,7 +10,8 @@ from common.pools.exactly_once import Result
 from common.pools.shards import Shard
 from common.pools.storage import atomic_write, exists, read_bytes
 from common.tokens.counting import open_counter
-from filter.contamination.items import DecontaminateConfig, open_index
+from filter.contamination.config import DecontaminateConfig
+from filter.contamination.items import open_index
 from filter.contamination.treat import owners_of, rare, report, scan, treat
 from filter.notes import PassJob, note_path, recount, with_counts
 from filter.steps import Stats, rewrite_shard

@@ -12,7 +12,8 @@ import numpy as np
 
 from common.pools.documents import Document
 from common.pools.exactly_once import Result
-from filter.contamination.items import DecontaminateConfig, Index, open_hasher, open_index, words_of
+from filter.contamination.config import DecontaminateConfig
+from filter.contamination.items import Index, open_hasher, open_index, words_of
 
 
 def find(index: Index, words: list[str], ngram: int) -> list[tuple[int, int, int]]:

@@ -1,14 +1,10 @@
-"""The three rules for duplicates and their union; keys and verdicts."""
+"""The three rules for duplicates and their union; verdicts."""
 
 from typing import Annotated, Literal
 
-import numpy as np
-from numpy.typing import NDArray
 from pydantic import Field
 
 from common.config import RunConfig
-
-Keys = NDArray[np.uint64]  # [N, C]: C keys of each of N documents
 
 
 class ExactDedup(RunConfig):

@@ -8,7 +8,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from filter.duplicates.config import DUPLICATE, EARLIER_SOURCE, Keys
+from filter.duplicates.config import DUPLICATE, EARLIER_SOURCE
+
+Keys = NDArray[np.uint64]  # [N, C]: C keys of each of N documents
 
 
 def canonical(text: str) -> str:

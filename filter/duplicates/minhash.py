@@ -16,7 +16,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from filter.duplicates.config import DUPLICATE, EARLIER_SOURCE, KEPT, Keys, MinHashDedup
+from filter.duplicates.config import DUPLICATE, EARLIER_SOURCE, KEPT, MinHashDedup
+from filter.duplicates.exact import Keys
 from filter.ngrams import NgramHasher, mix64
 
 log = logging.getLogger("repro.filter.dedup")

@@ -1,14 +1,18 @@
 """What goes into the mix: how often each source comes, and which form of a page that was kept in two."""
 
+from __future__ import annotations
+
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 from pydantic import Field
 
 from common.config import RunConfig
-from filter.selection.cut import Columns, Cut, solve_budget
+
+if TYPE_CHECKING:
+    from filter.selection.cut import Columns, Cut
 
 
 class Union(RunConfig):
@@ -135,4 +139,6 @@ def share_of(often: float, columns: Sequence[Columns]) -> Share:
     need = math.ceil(rest * total - 1e-6 * max(total, 1))
     if need <= 0:
         return Share(whole)
+    from filter.selection.cut import solve_budget
+
     return Share(whole, solve_budget(lambda: columns, need, exact=True))

@@ -10,14 +10,18 @@ completions are dropped; a further round takes prompts from the queue, then from
 All processes hold the same state and decide alike, so a run may go on with another number of them.
 """
 
+from __future__ import annotations
+
 import math
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import numpy as np
 from pydantic import Field
 
 from common.config import RunConfig
+
+if TYPE_CHECKING:
+    import numpy as np
 
 EQUAL = 1e-6
 """A standard deviation below this is that of equal rewards."""
@@ -100,6 +104,8 @@ class StdFilter:
 
     def draw(self, count: int) -> list[int]:
         """The next rows to sample: those in the queue, then the stream, which takes all rows in ever new orders."""
+        import numpy as np
+
         taken, self.queue = self.queue[:count], self.queue[count:]
         while len(taken) < count:
             turn, place = divmod(self.cursor, self.rows)
@@ -126,6 +132,8 @@ def deviations(totals: np.ndarray, group: int) -> np.ndarray:
         totals: [P·G] rewards, NaN where a completion could not be scored.
         group: G.
     """
+    import numpy as np
+
     grouped = np.asarray(totals, np.float64).reshape(-1, group)
     found = np.full(len(grouped), np.nan)
     for index, rewards in enumerate(grouped):

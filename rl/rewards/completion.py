@@ -10,11 +10,11 @@ Differs from the released code:
     2. An empty plan is scored as no plan: I is exactly 0.
 """
 
+from __future__ import annotations
+
 from collections.abc import Sequence
 from itertools import groupby
-from typing import Literal
-
-import numpy as np
+from typing import TYPE_CHECKING, Literal
 
 from eval.likelihood.spans import Unwritable
 from eval.likelihood.trunks import Branch, Trunk
@@ -22,6 +22,9 @@ from eval.story.plans import NEUTRAL_PLAN, extract_plan, gold_trunk, perplexity_
 from rl.rewards.base import Batch, Message, Scores
 from rl.rewards.likelihood import UNWRITABLE, LikelihoodConfig, LikelihoodReward, Role, references, scored_logprobs
 from rl.rewards.shaping import Shape, Steps, reduce
+
+if TYPE_CHECKING:
+    import numpy as np
 
 
 class CompletionGainConfig(LikelihoodConfig):

@@ -1,15 +1,19 @@
 """What the likelihood rewards share: token ids of rollouts, a scorer bound by whoever runs them, and baselines."""
 
-from collections.abc import Sequence
-from typing import Any, Literal, Protocol
+from __future__ import annotations
 
-import numpy as np
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any, Literal, Protocol
+
 from pydantic import Field
 
 from common.tokens.chat import chat_ids
 from eval.likelihood.spans import Tokenizer, encode_continuation
 from eval.likelihood.trunks import Scorer, Trunk
 from rl.rewards.base import Batch, Message, Reward, RewardConfig
+
+if TYPE_CHECKING:
+    import numpy as np
 
 Role = Literal["policy", "initial", "frozen"]
 """Whose likelihoods: the weights that wrote the rollout, those of step 0, or a named model's."""
@@ -56,7 +60,7 @@ class LikelihoodConfig(RewardConfig):
 class Baselines(Protocol):
     """Where likelihoods without reasoning come from: `rl.baselines.BaselineStore`, or a scorer asked each time."""
 
-    def logprobs(self, trunks: Sequence[Trunk]) -> "list[np.ndarray | str]":
+    def logprobs(self, trunks: Sequence[Trunk]) -> list[np.ndarray | str]:
         """For each trunk's only branch the log-probabilities of its scored tokens, or why there are none."""
         ...
 
@@ -74,6 +78,8 @@ class ScoredNow:
 
 def scored_logprobs(scorer: Scorer, trunks: Sequence[Trunk]) -> list[np.ndarray | str]:
     """Log-probabilities of the scored tokens of every branch, trunk by trunk, [m] each; a text says why none are."""
+    import numpy as np
+
     found: list[np.ndarray | str] = []
     for trunk, scores in zip(trunks, scorer.score(trunks), strict=True):
         for number, branch in enumerate(trunk.branches):

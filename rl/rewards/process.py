@@ -14,11 +14,12 @@ The definition rests on public summaries and author code, not on the paper's own
 seen in print, `tanh((J_t - J_b) / J_b + 1) + 1`, has the wrong sign and is not used.
 """
 
+from __future__ import annotations
+
 import math
 from collections.abc import Sequence
 from typing import Any, Literal
 
-import numpy as np
 from pydantic import Field, model_validator
 
 from eval.likelihood.spans import Span, Unwritable, decode, scored_branch, token_char_spans
@@ -74,7 +75,7 @@ class ProcessConfig(LikelihoodConfig):
     """The row's answer."""
 
     @model_validator(mode="after")
-    def _check(self) -> "ProcessConfig":
+    def _check(self) -> ProcessConfig:
         if self.needs_servers():
             raise ValueError(
                 "a server tells no entropy, which segments are chosen by; frozen_model must be a local one"
@@ -95,6 +96,8 @@ def stability(logps: Sequence[float]) -> float:
     >>> stability([-3, -2, -1, -0.5]), stability([-0.5, -1, -2, -3]), stability([-1, -1])
     (1.0, 0.0, 0.5)
     """
+    import numpy as np
+
     values = np.asarray(logps, np.float64)
     if len(values) < 2:
         return 0.5
@@ -130,6 +133,8 @@ def point_scores(base: float, logps: Sequence[float], config: ProcessConfig) -> 
 
 def segment_rewards(base: float, logps: Sequence[float], config: ProcessConfig) -> list[float]:
     """r_j = S_j - S_{j-1} of each segment, [n]; they sum to S_n - S_0."""
+    import numpy as np
+
     start = (1 - config.w) * START_MAGNITUDE + config.w * 0.5 if config.first_segment == "from_baseline" else 0.0
     return [float(rise) for rise in np.diff([start, *point_scores(base, logps, config)])]
 
@@ -161,6 +166,8 @@ class ProcessReward(LikelihoodReward):
 
     def score(self, batch: Batch) -> Scores:
         """J_end - J_b by completion; None without an answer, or where a likelihood could not be had."""
+        import numpy as np
+
         size = len(batch.completions)
         plans: list[_Plan | None] = []
         reasons = ["no_reference"] * size
@@ -195,12 +202,12 @@ class ProcessReward(LikelihoodReward):
                 parts[name][row] = part
         return Scores(values, reasons, parts)
 
-    def _plan(self, prompt: list[int], completion: list[int], texts: Sequence[str]) -> "_Plan":
+    def _plan(self, prompt: list[int], completion: list[int], texts: Sequence[str]) -> _Plan:
         spans = token_char_spans(self._tokenizer, completion)
         end = thinking_end(decode(self._tokenizer, completion), spans)
         return _Plan(prompt, completion, end, candidates(self._tokenizer, completion, end), texts[0])
 
-    def _branch(self, plan: "_Plan", point: int) -> Branch:
+    def _branch(self, plan: _Plan, point: int) -> Branch:
         close = f"\n{THOUGHT}\n\n" if self.config.close_think and point < plan.end else ""
         lead, tail = f"{close}\\boxed{{", "}"
         if self.config.score_template:
@@ -209,8 +216,10 @@ class ProcessReward(LikelihoodReward):
             )
         return scored_branch(self._tokenizer, len(plan.prompt) + point, lead, plan.answer, tail)
 
-    def _scored(self, plans: "Sequence[_Plan]") -> list[tuple[list[int], list[float], str]]:
+    def _scored(self, plans: Sequence[_Plan]) -> list[tuple[list[int], list[float], str]]:
         """(points, J at each of them, reason) by plan: one pass where all candidates are cheap, else two."""
+        import numpy as np
+
         first = [plan.trunk([self._branch(plan, point) for point in plan.early(self._branch)]) for plan in plans]
         scores = self.scorer.score(first)
         points = [

@@ -13,10 +13,11 @@ Differs from the released code:
     3. The repetition penalty is added whatever the reward is.
 """
 
-from collections.abc import Sequence
-from typing import Any, Literal
+from __future__ import annotations
 
-import numpy as np
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any, Literal
+
 from pydantic import Field
 
 from eval.likelihood.spans import Unwritable, cut_before, decode, scored_branch, token_char_spans
@@ -25,6 +26,9 @@ from rl.rewards.base import Batch, Scores
 from rl.rewards.general import RepetitionConfig, RepetitionReward, TagsConfig, TagsReward
 from rl.rewards.likelihood import UNWRITABLE, LikelihoodConfig, LikelihoodReward, Role, references, scored_logprobs
 from rl.rewards.shaping import Clip, Shape, reduce
+
+if TYPE_CHECKING:
+    import numpy as np
 
 OPEN, CLOSE, THOUGHT = "<answer>", "</answer>", "</think>"
 
@@ -83,6 +87,8 @@ class ReferenceProbabilityReward(LikelihoodReward):
 
     def score(self, batch: Batch) -> Scores:
         """Reward by completion; None without a reference, or where a likelihood could not be had."""
+        import numpy as np
+
         config = self.config
         size = len(batch.completions)
         wanted = [references(value) for value in batch.column(config.column)]

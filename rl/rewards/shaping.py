@@ -4,23 +4,33 @@ Notation: l_j = log p of the reference's token j, J = mean l_j (at most 0), V = 
 scored tokens only. Everything is finite for l = 0 and for l = -50.
 """
 
+from __future__ import annotations
+
 import math
 from collections.abc import Callable, Sequence
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
-import numpy as np
 from pydantic import Field, model_validator
 
 from common.config import RunConfig
 
+if TYPE_CHECKING:
+    import numpy as np
+
 REDUCERS: dict[str, Callable[[np.ndarray], float]] = {
     "mean_logp": lambda logprobs: float(logprobs.mean()),
-    "mean_p": lambda logprobs: float(np.exp(logprobs).mean()),
-    "geo_p": lambda logprobs: float(np.exp(logprobs.mean())),
-    "seq_p": lambda logprobs: float(np.exp(logprobs.sum())),
-    "ppl": lambda logprobs: float(np.exp(-logprobs.mean())),
+    "mean_p": lambda logprobs: float(_exp(logprobs).mean()),
+    "geo_p": lambda logprobs: float(_exp(logprobs.mean())),
+    "seq_p": lambda logprobs: float(_exp(logprobs.sum())),
+    "ppl": lambda logprobs: float(_exp(-logprobs.mean())),
 }
 """J, mean p, exp J, product of p, exp(-J) over the scored tokens."""
+
+
+def _exp(values: Any) -> Any:
+    import numpy as np
+
+    return np.exp(values)
 
 
 def reduce(logprobs: Sequence[float] | np.ndarray, how: str) -> float:
@@ -33,9 +43,12 @@ def reduce(logprobs: Sequence[float] | np.ndarray, how: str) -> float:
     Raises:
         ValueError: there is no token: such a sample is invalid, not 0.
 
+    >>> import numpy as np
     >>> [round(reduce(np.log([0.01, 0.7, 0.9]), how), 6) for how in ("mean_p", "seq_p", "geo_p", "mean_logp")]
     [0.536667, 0.0063, 0.184691, -1.689069]
     """
+    import numpy as np
+
     values = np.asarray(logprobs, np.float64)
     if not len(values):
         raise ValueError("no scored token to reduce")
@@ -111,7 +124,7 @@ class Steps(Curve):
     """One more than edges."""
 
     @model_validator(mode="after")
-    def _fit(self) -> "Steps":
+    def _fit(self) -> Steps:
         if len(self.values) != len(self.edges) + 1 or sorted(self.edges) != self.edges:
             raise ValueError(
                 f"{len(self.edges)} rising edges need {len(self.edges) + 1} values, not {len(self.values)}"

@@ -10,7 +10,6 @@ from pydantic import Field
 from common.config import HOW, CommaList, Out, RunConfig
 from rl.data.overlap.held_out import HeldOut, Hit, by_set
 from rl.data.overlap.questions import folded, question_of, without_numbers
-from rl.data.overlap.substrings import Keep, lost_to, near_copies
 
 SHORT = 20
 """Characters of a question that is likely to stand in others by chance; the report counts those that made a row go."""
@@ -31,7 +30,7 @@ class OverlapConfig(RunConfig):
     against: CommaList = []
     """Files, folders or globs of evaluation rows; no row that shares text with one of them stays."""
 
-    keep: Keep | Literal["both"] = "longer"
+    keep: Literal["longer", "earlier", "both"] = "longer"
     """Of two questions of which one contains the other, which stays: the `longer` (the paper's text), the `earlier`
     (its released code), or `both`: no row goes for another row's sake."""
 
@@ -121,6 +120,8 @@ def decide(
         questions[number] if len(questions[number]) >= config.min_chars else f"\x00{questions[number]}\x00"
         for number in left
     ]
+    from rl.data.overlap.substrings import lost_to
+
     for number, other in zip(left, lost_to(texts, config.keep), strict=True):
         if other is not None:
             fates[number] = Fate("copy", {"lost_to": ids[left[other]]})
@@ -163,6 +164,8 @@ def short_ones(questions: Sequence[str], ids: Sequence[str], fates: dict[int, Fa
 def near(ids: Sequence[str], questions: Sequence[str], fates: dict[int, Fate]) -> dict[str, Any]:
     """Groups of rows that stay and whose numbers alone differ: how many, of how many rows, and the largest."""
     left = [number for number in range(len(ids)) if number not in fates]
+    from rl.data.overlap.substrings import near_copies
+
     groups = near_copies([questions[number] for number in left], without_numbers)
     largest = sorted(groups, key=len, reverse=True)[:EXAMPLES]
     return {

@@ -4,7 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from filter.contamination.items import DecontaminateConfig, item_text, open_index, words_of
+from filter.contamination.config import DecontaminateConfig
+from filter.contamination.items import item_text, open_index, words_of
 from filter.contamination.treat import excise, find, owners_of, rare, report, scan, treat
 
 QUESTION = "What is the boiling point of water at sea level in degrees Celsius on Earth?"
