@@ -1,6 +1,7 @@
 """Settings and fixtures for the whole suite."""
 
 import os
+import tempfile
 from pathlib import Path
 
 import pytest
@@ -10,6 +11,8 @@ from hypothesis import settings
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
 os.environ.setdefault("HF_HUB_OFFLINE", "1")
+# What is worked out once for each tokenizer is worked out once for all of the suite.
+os.environ.setdefault("REPRO_CACHE", str(Path(tempfile.gettempdir()) / f"repro-tests-{os.getuid()}"))
 
 settings.register_profile("repro", deadline=None, derandomize=True, max_examples=50)
 settings.load_profile("repro")

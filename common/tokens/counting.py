@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import json
 import logging
-import re
 from collections.abc import Callable, Mapping, Sequence
 from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from common.config import RunConfig
+from common.tokens.tokenizers import FastEncoder, choose_engine, load_tokenizer, open_encoder
 
 if TYPE_CHECKING:
     import numpy as np
@@ -56,51 +56,25 @@ class _TokenizerCounter:
     """Counts with gigatoken where it is installed and agrees with `tokenizers`, else with `tokenizers`."""
 
     def __init__(self, path: str) -> None:
-        from tokenizers import Tokenizer
-
-        file = Path(path) if path.endswith(".json") else Path(path) / "tokenizer.json"
-        if not file.is_file():
-            raise ValueError(f"no tokenizer at {path}: looked for {file}")
-        content = json.loads(file.read_text(encoding="utf-8")) | {"truncation": None, "padding": None}
-        plain = json.dumps(content, ensure_ascii=False)
-        self.reference = Tokenizer.from_str(plain)
         # A control token that a page spells out is text, as `pretrain.tokenize` treats it by default.
-        self.reference.encode_special_tokens = True
-        special = [re.escape(one["content"]) for one in content.get("added_tokens") or [] if one.get("special")]
-        self.special = re.compile("|".join(special)) if special else None
-        self.fast = self._open_fast(plain)
+        tokenizer = load_tokenizer(path, end_needed=False)
+        self.encoder = open_encoder(choose_engine("auto", tokenizer, "plain"), tokenizer, "plain")
         self.unchecked = CHECKED_TEXTS
-
-    def _open_fast(self, plain: str) -> Callable[[str], Any] | None:
-        try:
-            import gigatoken
-
-            return gigatoken.Tokenizer.from_json(plain).backend.encode
-        except Exception as error:  # foreign code: not installed here, or a tokenizer it does not know
-            log.info("counting with tokenizers: %s", error)
-            return None
 
     def __call__(self, texts: Sequence[str]) -> list[int]:
         """Ids of each text plus 1."""
-        if self.fast is None:
-            return self._reference(texts)
-        if self.unchecked > 0:
+        found = self._count(texts)
+        if isinstance(self.encoder, FastEncoder) and self.unchecked > 0:
             sample = list(texts[: self.unchecked])
             self.unchecked -= len(sample)
-            if [self._one(text) for text in sample] != self._reference(sample):
+            if found[: len(sample)] != [len(ids) + 1 for ids in self.encoder.reference.encode(sample)]:
                 log.warning("gigatoken and tokenizers count differently; counting with tokenizers")
-                self.fast = None
-                return self._reference(texts)
-        return [self._one(text) for text in texts]
+                self.encoder = self.encoder.reference
+                return self._count(texts)
+        return found
 
-    def _one(self, text: str) -> int:
-        if self.fast is None or (self.special is not None and self.special.search(text)):
-            return self._reference([text])[0]
-        return len(self.fast(text)) + 1
-
-    def _reference(self, texts: Sequence[str]) -> list[int]:
-        encodings = self.reference.encode_batch_fast(list(texts), add_special_tokens=False)
-        return [len(encoding.ids) + 1 for encoding in encodings]
+    def _count(self, texts: Sequence[str]) -> list[int]:
+        return [len(ids) + 1 for ids in self.encoder.encode(texts)]
 
 
 def token_bytes(tokenizer: Any) -> np.ndarray | None:
@@ -130,8 +104,6 @@ def token_counter(tokenizer: str) -> Callable[[str], int]:
     Raises:
         ValueError: the folder has no `tokenizer.json`.
     """
-    from pathlib import Path
-
     from tokenizers import Tokenizer
 
     path = Path(tokenizer) / "tokenizer.json"

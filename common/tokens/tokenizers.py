@@ -1,8 +1,9 @@
 """Text to token ids: any `tokenizer.json`, a fast engine, and the check that it equals the reference to the id.
 
-The reference is Hugging Face's `tokenizers`. gigatoken gives the same ids 20 to 60 times faster on every page tried,
-tokie on nearly every one, so a fast engine is only used behind `find_mismatch`: on strings made to break it, on the
-first documents of the real input, and on one in a thousand all along.
+The reference is Hugging Face's `tokenizers`. gigatoken gives the same ids 20 to 60 times faster, but for texts with
+code points that its Unicode tables know otherwise, which go to the reference (`common.tokens.apart`). Still a fast
+engine is only used behind `find_mismatch`: on strings made to break it, on the first documents of the real input, and
+on one in a thousand all along.
 """
 
 import functools
@@ -17,6 +18,9 @@ from typing import Any, Literal
 import numpy as np
 import numpy.typing as npt
 import orjson
+
+from common.tokens.apart import apart_of
+from common.tokens.pieces import PIECE_CHARS, can_be_cut, groups_of, pieces_of
 
 EngineName = Literal["gigatoken", "tokie", "tokenizers"]
 EngineChoice = Literal["auto", "gigatoken", "tokie", "tokenizers"]
@@ -78,7 +82,11 @@ class EngineMismatch(ValueError):
 
 
 def load_tokenizer(
-    path: str, eot: int | str | None = None, bos: int | str | None = None, pad: int | str | None = None
+    path: str,
+    eot: int | str | None = None,
+    bos: int | str | None = None,
+    pad: int | str | None = None,
+    end_needed: bool = True,
 ) -> TokenizerFile:
     """Read a tokenizer folder (or its `tokenizer.json`).
 
@@ -87,6 +95,7 @@ def load_tokenizer(
         eot: id or token that ends a document; by default the tokenizer's `eos_token`.
         bos: id or token that begins one; by default its `bos_token`.
         pad: id or token for padding; by default its `pad_token`, else `eot`.
+        end_needed: whether there has to be a token that ends a document; `eot` is -1 if there need not and is none.
 
     Raises:
         ValueError: nothing there, unreadable, or no end-of-text token can be told.
@@ -118,7 +127,9 @@ def load_tokenizer(
 
     end = find(eot, "eos_token", END_NAMES)
     if end is None:
-        raise ValueError(f"{file} names no end-of-text token; give one with eot=TOKEN or eot=ID")
+        if end_needed:
+            raise ValueError(f"{file} names no end-of-text token; give one with eot=TOKEN or eot=ID")
+        end = -1
     padding = find(pad, "pad_token", PAD_NAMES)
     specials = {token["content"]: token for token in content.get("added_tokens") or [] if token.get("special")}
     rules = ("single_word", "lstrip", "rstrip", "normalized")
@@ -145,17 +156,28 @@ class ReferenceEncoder:
     def __init__(self, tokenizer: TokenizerFile, special_in_text: SpecialInText) -> None:
         from tokenizers import Tokenizer as HuggingFaceTokenizer
 
-        self.tokenizer = HuggingFaceTokenizer.from_str(_plain_json(tokenizer.path))
+        plain = _plain_json(tokenizer.path)
+        self.tokenizer = HuggingFaceTokenizer.from_str(plain)
         self.tokenizer.encode_special_tokens = special_in_text == "plain"
+        self.cuts = can_be_cut(orjson.loads(plain), self._together)
+        """Whether the pieces of a text have the ids of the whole."""
 
     def encode(self, texts: Sequence[str]) -> list[Ids]:
-        """The ids of each text, [T] each, nothing added."""
+        """The ids of each text, [T] each, nothing added; a byte-level tokenizer needs 300 MB for any of them."""
+        parts: list[list[Ids]] = [[] for _ in texts]
+        for group in groups_of(texts, self.cuts):
+            for (number, _), ids in zip(group, self._together([piece for _, piece in group]), strict=True):
+                parts[number].append(ids)
+        return [part[0] if len(part) == 1 else np.concatenate(part) for part in parts]
+
+    def _together(self, texts: Sequence[str]) -> list[Ids]:
         encodings = self.tokenizer.encode_batch_fast(list(texts), add_special_tokens=False)
         return [np.asarray(encoding.ids, dtype=np.uint32) for encoding in encodings]
 
 
 class FastEncoder:
-    """gigatoken or tokie; texts with a control token written out go to the reference where they must stay plain."""
+    """gigatoken or tokie. To the reference go texts with a code point that the engine reads otherwise, and those with a
+    control token written out where it must stay plain."""
 
     def __init__(self, name: EngineName, tokenizer: TokenizerFile, special_in_text: SpecialInText) -> None:
         self.name = name
@@ -167,6 +189,7 @@ class FastEncoder:
         self._eot = tokenizer.eot
         self._is_special = np.zeros(tokenizer.entries, np.bool_)
         self._is_special[list(tokenizer.special_ids)] = True
+        self._apart = apart_of(name, tokenizer.sha256, self._alone, self.reference.encode)
         self._end: bytes | None = None
         if name == "gigatoken" and self._special is not None and tokenizer.eot_text is not None:
             probe = [text for text in ADVERSARIAL if len(text) < 1000 and not self._special.search(text)]
@@ -179,13 +202,22 @@ class FastEncoder:
 
     def encode(self, texts: Sequence[str]) -> list[Ids]:
         """The ids of each text, [T] each, nothing added."""
+        if not self.reference.cuts or max(map(len, texts), default=0) <= PIECE_CHARS:
+            return self._whole(texts)
+        pieces = [list(pieces_of(text)) for text in texts]  # so that only some of a long text goes to the reference
+        ids = iter(self._whole([piece for parts in pieces for piece in parts]))
+        return [np.concatenate([next(ids) for _ in parts]) for parts in pieces]
+
+    def _whole(self, texts: Sequence[str]) -> list[Ids]:
         special = self._special
-        detour = [special is not None and special.search(text) is not None for text in texts]
-        plain = iter(self._encode_plain([text for text, marked in zip(texts, detour, strict=True) if not marked]))
-        return [
-            self.reference.encode([text])[0] if marked else next(plain)
-            for text, marked in zip(texts, detour, strict=True)
+        raws = [text.encode() for text in texts]
+        detour = [
+            apart or (special is not None and special.search(text) is not None)
+            for text, apart in zip(texts, self._apart.each(raws), strict=True)
         ]
+        plain = iter(self._encode_plain([raw for raw, marked in zip(raws, detour, strict=True) if not marked]))
+        slow = iter(self.reference.encode([text for text, marked in zip(texts, detour, strict=True) if marked]))
+        return [next(slow) if marked else next(plain) for marked in detour]
 
     def encode_joined(self, texts: Sequence[bytes]) -> tuple[Ids, Ints] | None:
         """All texts in one call of the engine, with EOT written out after each: no work per text but the joining.
@@ -195,21 +227,28 @@ class FastEncoder:
 
         Returns:
             [sum(T + 1)] the ids of all texts, EOT after each, and where each ends, its EOT included; None if this
-            engine and tokenizer cannot do it, or if a text holds a control token.
+            engine and tokenizer cannot do it, or if a text holds a control token or a code point that it reads in a way
+            of its own.
         """
         if self._end is None or not texts:
             return None
-        ids = self._encode(self._end.join([*texts, b""]))
+        joined = self._end.join([*texts, b""])
+        if self._apart.inside(joined):
+            return None
+        ids = self._encode(joined)
         ends = np.flatnonzero(self._is_special.take(ids, mode="clip"))
         if len(ends) != len(texts) or (ids[ends] != self._eot).any():
             return None
         return ids, ends + 1
 
-    def _encode_plain(self, texts: Sequence[str]) -> list[Ids]:
-        joined = self.encode_joined([text.encode() for text in texts])
+    def _alone(self, texts: Sequence[str]) -> list[Ids]:
+        # One call a text: the engines' own batches need 0.5 s to import awkward.
+        return [self._encode(text.encode()) for text in texts]
+
+    def _encode_plain(self, raws: Sequence[bytes]) -> list[Ids]:
+        joined = self.encode_joined(raws)
         if joined is None:
-            # One call a text: the engines' own batches need 0.5 s to import awkward.
-            return [self._encode(text) for text in texts]
+            return [self._encode(raw) for raw in raws]
         ids, ends = joined
         starts = [0, *ends.tolist()]
         return [ids[first : last - 1] for first, last in itertools.pairwise(starts)]
@@ -295,14 +334,14 @@ def _plain_json(path: str) -> str:
     return orjson.dumps(content | {"truncation": None, "padding": None}).decode()
 
 
-def _gigatoken(tokenizer: TokenizerFile) -> Callable[[str | bytes], Ids]:
+def _gigatoken(tokenizer: TokenizerFile) -> Callable[[bytes], Ids]:
     import gigatoken
 
     return gigatoken.Tokenizer.from_json(_plain_json(tokenizer.path)).backend.encode
 
 
-def _tokie(tokenizer: TokenizerFile) -> Callable[[str], Ids]:
+def _tokie(tokenizer: TokenizerFile) -> Callable[[bytes], Ids]:
     import tokie
 
     engine = tokie.Tokenizer.from_json(str(_tokenizer_file(tokenizer.path)))
-    return lambda text: engine.encode_batch_flat([text], add_special_tokens=False)[0]
+    return lambda raw: engine.encode_batch_flat([raw.decode()], add_special_tokens=False)[0]

@@ -47,6 +47,9 @@ from pretrain.tokenising.stream import cut_runs, cut_shard
 
 log = logging.getLogger("repro")
 
+CHECK_CHARS = 1 << 25
+"""Characters of the first documents behind which no further one is compared."""
+
 BYTES_PER_WORKER = 8 << 20
 """Compressed input that makes another worker worth its start."""
 
@@ -246,10 +249,12 @@ def _check_engine(config: TokenizeConfig, job: EncodeJob, shards: Sequence[Shard
 
 def _first(shards: Sequence[Shard], count: int) -> list[str]:
     texts: list[str] = []
+    chars = 0
     for shard in shards:
-        for document in read_documents(shard.path, shard.index):
+        for document in read_documents(shard.path, shard.index, columns=("id", "text")):
             texts.append(document["text"])
-            if len(texts) == count:
+            chars += len(document["text"])
+            if len(texts) == count or chars > CHECK_CHARS:
                 return texts
     return texts
 
