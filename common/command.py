@@ -17,7 +17,19 @@ import yaml
 from pydantic import BaseModel
 from pydantic_core import PydanticUndefined
 
-from common.config import C, ConfigError, RunConfig, Values, load, models_in, out_files, read_yaml, spelled_key, to_yaml
+from common.config import (
+    C,
+    ConfigError,
+    RunConfig,
+    Values,
+    in_paths,
+    load,
+    models_in,
+    out_files,
+    read_yaml,
+    spelled_key,
+    to_yaml,
+)
 from common.runs.redaction import redacted
 from common.shipped import foreign_package, version
 
@@ -187,6 +199,12 @@ def read_command(command: Command[C], doc: str | None, arguments: list[str]) -> 
         outputs = list(out_files(config))
         for out in outputs:
             out.check_name()
+        if outputs:
+            from common.pools.shards import refuse_read_again
+
+            inputs = list(in_paths(config))
+            for out in outputs:
+                refuse_read_again(out.path, out.folder, inputs)
         if dry_run:
             print(to_yaml(config), end="")  # noqa: T201 - the command's output
             for name, value in (command.plan(config) if command.plan else {}).items():

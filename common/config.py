@@ -82,10 +82,10 @@ class Out:
 
     Args:
         endings: what the file's name may end in; any ending if none is given.
-        folder: it is a folder.
+        folder: it is a folder; None: it may be either.
     """
 
-    def __init__(self, *endings: str, folder: bool = False) -> None:
+    def __init__(self, *endings: str, folder: bool | None = False) -> None:
         self.endings = endings
         self.folder = folder
 
@@ -97,7 +97,7 @@ class OutPlace:
     field: str
     path: str
     endings: tuple[str, ...]
-    folder: bool
+    folder: bool | None
 
     def check_name(self) -> None:
         """Raises:
@@ -108,7 +108,7 @@ class OutPlace:
         path = Path(self.path)
         if self.folder and path.exists() and not path.is_dir():
             raise ConfigError(f"{self.field}={self.path} is a file; name a folder")
-        if not self.folder and path.is_dir():
+        if self.folder is False and path.is_dir():
             raise ConfigError(f"{self.field}={self.path} is a folder; name a file")
 
     def make_place(self) -> None:
@@ -140,6 +140,28 @@ def out_files(config: "RunConfig") -> Iterator[OutPlace]:
         for mark in described.metadata:
             if isinstance(mark, Out) and isinstance(value, str) and value:
                 yield OutPlace(name, value, mark.endings, mark.folder)
+
+
+# fmt: off
+INPUTS = frozenset((
+    "against", "answer_tokenizer", "completions", "data", "data_config", "documents", "eval", "eval_data", "examples",
+    "file", "files", "first", "from_path", "frozen_model", "held_out", "include_path", "input", "model", "organic",
+    "pairs", "plans", "pool", "prompt_file", "quality_model", "recycled", "rows", "runs", "second", "semantic_model",
+    "source", "source_ref_paths", "strong", "tokenizer", "train", "truth", "weak",
+))
+# fmt: on
+"""Names of fields, in any config, whose texts may be paths of what is read; no output may be one of them."""
+
+
+def in_paths(config: BaseModel, before: str = "") -> Iterator[tuple[str, str]]:
+    """(dotted field, path) of all that a config may read, at any depth; a hub's name is among them."""
+    for name in type(config).model_fields:
+        value = getattr(config, name)
+        for one in value if isinstance(value, list | tuple) else [value]:
+            if isinstance(one, BaseModel):
+                yield from in_paths(one, f"{before}{name}.")
+            elif name in INPUTS and isinstance(one, str) and one:
+                yield before + name, one
 
 
 C = TypeVar("C", bound=RunConfig)

@@ -20,7 +20,7 @@ from typing import Annotated, Any
 from pydantic import Field
 
 from common.command import parse, usage_errors
-from common.config import HOW, RunConfig
+from common.config import HOW, Out, RunConfig
 from eval.verifiers.result import Mode
 
 Row = dict[str, Any]
@@ -35,7 +35,7 @@ class VerifyConfig(RunConfig):
     rows: str
     """JSONL file (or another shard form) of responses and ground truths."""
 
-    out: Annotated[str, HOW] = ""
+    out: Annotated[str, HOW, Out()] = ""
     """JSONL file to write; only the counts are printed if empty."""
 
     mode: Mode = "strict"

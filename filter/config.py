@@ -4,7 +4,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
-from common.config import HOW, CommaList, RunConfig
+from common.config import HOW, CommaList, Out, RunConfig
 from common.pools.documents import FORMS
 from common.scales import scale_tokens
 from common.tokens.counting import TokenCountConfig
@@ -42,7 +42,7 @@ class FilterConfig(RunConfig):
     source_ref_paths: CommaList = []
     """The source pools, in the order of `sources`."""
 
-    output_dir: Annotated[str, HOW] = "runs/filtered"
+    output_dir: Annotated[str, HOW, Out(folder=True)] = "runs/filtered"
     """Folder for the selected pool."""
 
     work: Annotated[str | None, HOW] = None
@@ -137,6 +137,16 @@ class FilterConfig(RunConfig):
     def score_field(self, source: SourceRule) -> str | None:
         """The score a source is selected by; None where there is none."""
         return source.field or (self.scorers[0].field if self.scorers else None)
+
+    def refuse_unscored(self) -> None:
+        """Raises:
+        ValueError: a source is selected by a score that nothing gives it.
+        """
+        for rule in self.used():
+            if self.score_field(rule) is None and not isinstance(rule.select, All):
+                raise ValueError(
+                    f"{rule.name} is selected by score, and nothing is scored; add a scorer, or name a field"
+                )
 
     def token_count(self) -> TokenCountConfig:
         """How tokens are counted."""

@@ -14,7 +14,8 @@ from typing import Any
 
 from common.command import Command, entry_point, parse_command, usage_errors
 from common.pools.inputs import refuse_overlap
-from common.pools.shards import list_shards, read_pool
+from common.pools.marks import refuse_other_output
+from common.pools.shards import Shard, list_shards, read_pool
 from common.pools.stats import refuse_no_documents, sum_stats
 from common.runs.launch import run_shards
 from filter.scorers.batches import ScorePoolConfig, read_score, score_shard
@@ -28,10 +29,7 @@ def main(argv: list[str] | None = None) -> None:
         {"score": Command(ScorePoolConfig, positional=("pool", "out"), plan=_plan, inside="scorer")}, __doc__, argv
     )
     with usage_errors():
-        shards = list_shards(config.pool)
-        refuse_overlap(config.out, [config.pool, *(shard.path for shard in shards)])
-        for scorer in config.all_scorers():
-            open_quality_scorer(scorer)  # a missing model ends here with one line, not in a worker
+        shards = _check(config)
     from filter.selection.histogram import Histogram, text_histogram
 
     work = partial(score_shard, config=config, identity=scores_hash(config, config.all_scorers()))
@@ -52,8 +50,18 @@ def main(argv: list[str] | None = None) -> None:
         print(text_histogram(field, histograms[field]))  # noqa: T201 - the command's output
 
 
+def _check(config: ScorePoolConfig) -> list[Shard]:
+    """The shards, after a look at all that the run needs and at what is in its place."""
+    shards = list_shards(config.pool)
+    refuse_overlap(config.out, [config.pool, *(shard.path for shard in shards)])
+    for scorer in config.all_scorers():
+        open_quality_scorer(scorer)  # a missing model ends here with one line, not in a worker
+    refuse_other_output(config.out, scores_hash(config, config.all_scorers()))
+    return shards
+
+
 def _plan(config: ScorePoolConfig) -> dict[str, Any]:
-    return {"reads": f"{len(list_shards(config.pool))} shards of {config.pool}", "writes": config.out}
+    return {"reads": f"{len(_check(config))} shards of {config.pool}", "writes": config.out}
 
 
 if __name__ == "__main__":

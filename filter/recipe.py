@@ -19,6 +19,7 @@ from common.scales import scale_tokens
 from common.tokens.counting import open_counter
 from filter.contamination.items import open_index
 from filter.contamination.step import decide_contamination, scan_shard, treat_shard
+from filter.content import by_content, keep_names
 from filter.duplicates.step import decide_duplicates, drop_shard, ngram_shards, sign_shard
 from filter.mixing.megadocuments import join_shard
 from filter.mixing.planning import plan_shards
@@ -33,7 +34,7 @@ from filter.scorers.kinds import open_quality_scorer, scores_hash
 from filter.scorers.simple import SimpleConfig
 from filter.selection.cut import Cut, passes, solve, solved
 from filter.selection.records import Spool, records_path
-from filter.selection.rules import All, Budget
+from filter.selection.rules import Budget
 from filter.selection.scoring_step import ScoreJob, score_shard
 from filter.selection.selecting_step import (
     SelectJob,
@@ -60,6 +61,7 @@ class Recipe:
         self.config = config
         self.work = config.work_folder()
         self.hash = ""
+        self.named, self.names = config, {}
         self.inputs: dict[str, list[Shard]] = {}
         self.steps: list[Stats] = []
         self.reports: list[dict[str, Any]] = []
@@ -82,12 +84,9 @@ class Recipe:
         check(self.config.heuristics)
         if self.config.decontaminate:
             open_index(self.config.decontaminate)
-        for rule in self.config.used():
-            if self.config.score_field(rule) is None and not isinstance(rule.select, All):
-                raise ValueError(
-                    f"{rule.name} is selected by score, and nothing is scored; add a scorer, or name a field"
-                )
-        self.hash = scores_hash(self.config, self.config.scorers)
+        self.config.refuse_unscored()
+        self.named, self.names = by_content(self.config, self.work)
+        self.hash = scores_hash(self.named, self.config.scorers)
         shards = [shard.path for of_source in self.inputs.values() for shard in of_source]
         for place in {self.config.output_dir, self.config.work or self.config.output_dir}:
             refuse_overlap(place, [*map(resolve, self.config.source_ref_paths), *shards])
@@ -127,6 +126,7 @@ class Recipe:
                 return dataset
             log.warning("%s: %s is gone; it is made again", self.config.output_dir, lost)
         make_folder(self.config.output_dir)
+        keep_names(self.work, self.names)
         self.records = (logs, self.work)
         for folder in self.records:
             refuse_changed(folder, pools)
@@ -210,7 +210,7 @@ class Recipe:
             fields.append(rule.field)
         scorers = [scores_hash(scorer, [scorer]) for scorer in self.config.scorers]
         tokens = self.config.token_count()
-        hash_ = step_hash("score", content, scorers, fields, config_hash(tokens))
+        hash_ = step_hash("score", content, scorers, fields, config_hash(self.named.token_count()))
         folder = self._folder("score", hash_, rule.name)
         quick = all(isinstance(scorer, FastTextConfig | SimpleConfig) for scorer in self.config.scorers)
         part_docs = 10_000 if quick else 1000  # a few seconds of work
@@ -296,7 +296,8 @@ class Recipe:
         self, pool: Pool, step: str, pools: Sequence[Pool], number: int, config: RunConfig
     ) -> tuple[PassJob, list[Shard]]:
         # a verdict on one source may depend on all of them
-        hash_ = step_hash(step, number, [one.hash for one in pools], pool.name, config_hash(config))
+        named = (self.named.decontaminate if step == "decontaminate" else None) or config
+        hash_ = step_hash(step, number, [one.hash for one in pools], pool.name, config_hash(named))
         folder = self._folder(f"{number}_{step}" if "dedup" in step else step, hash_, pool.name)
         job = PassJob(join(folder, "notes"), folder, hash_, config, self.config.token_count())
         return job, list_shards(pool.folder)

@@ -38,11 +38,9 @@ def main(argv: list[str] | None = None) -> None:
 
 def plan_summary(config: TokenizeConfig) -> dict[str, Any]:
     """What `--dry-run` prints: what would be read and written, after the checks that need no work."""
-    from common.tokens.tokenizers import load_tokenizer
-    from pretrain.tokenising.course import pool_shards, sizes
+    from pretrain.tokenising.course import check, sizes
 
-    shards = pool_shards(config.input)
-    tokenizer = load_tokenizer(config.tokenizer, config.eot, config.bos, config.pad)
+    shards, tokenizer, _ = check(config)
     return {
         "reads": f"{len(shards)} shards, {sum(size for _, size in sizes(shards)):,} bytes",
         "ids": f"{tokenizer.entries:,} entries, EOT {tokenizer.eot}, BOS {tokenizer.bos}, PAD {tokenizer.pad}",

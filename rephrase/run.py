@@ -21,6 +21,7 @@ from typing import Any
 from common.command import entry_point, fail, parse, usage_errors
 from common.engines.open import check_engine
 from common.pools.inputs import refuse_overlap
+from common.pools.marks import refuse_other_output
 from common.pools.shards import Shard, list_shards
 from common.pools.stats import Stats, refuse_no_documents, sum_stats
 from common.runs.launch import find_gpus, run_shards
@@ -32,11 +33,16 @@ RUNS_HERE = "configs/rephrase/rephrase_tiny_cpu.yaml"
 """What a machine without a GPU and without a model hub can run."""
 
 
+class Missing(ValueError):
+    """Something that the run needs is not there (yet)."""
+
+
 def check(config: RephraseConfig) -> list[Shard]:
     """The shards to do, after a look at all that the run needs.
 
     Raises:
-        ValueError: what is missing, in one line, and what can run here instead.
+        Missing: what is missing, in one line, and what can run here instead.
+        ValueError: the output is an input, or holds another configuration's output.
     """
     problems = []
     shards: list[Shard] = []
@@ -48,20 +54,20 @@ def check(config: RephraseConfig) -> list[Shard]:
         check_engine(config.engine, config.model)
     except ValueError as error:
         problems += [str(error), f"on this machine {RUNS_HERE} can run"]
-    if problems:
-        raise ValueError("; ".join(problems))
     refuse_overlap(config.output, [config.input, *(shard.path for shard in shards)])
     logs_folder(config)
-    run_hash(config)
+    refuse_other_output(config.output, run_hash(config))
+    if problems:
+        raise Missing("; ".join(problems))
     return shards
 
 
 def plan(config: RephraseConfig) -> dict[str, Any]:
-    """What a run would read and write, for `--dry-run`."""
+    """What a run would read and write, for `--dry-run`; what is still missing is named, what would be refused is."""
     try:
         shards = check(config)
         reads = f"{len(shards)} shards of {config.input}, {shards[0].name} to {shards[-1].name}"
-    except ValueError as error:
+    except Missing as error:
         reads = f"nothing yet: {error}"
     return {"reads": reads, "writes": config.output, "config_hash": run_hash(config)}
 

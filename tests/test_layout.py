@@ -190,7 +190,6 @@ HOMES = {
         "common.pools",
         "filter.steps",
         "filter.duplicates",
-        "pretrain.tokenising",
     },
     r"\"WORLD_SIZE\"|\"RANK\"": {"common.runs.processes"},
     r"isinstance\([^)]*EngineConfig\b": {"common.engines"},

@@ -71,7 +71,7 @@ def refuse_overlap(output: str | Path, inputs: Iterable[str | Path]) -> None:
     """
     target = resolved(str(output))
     for one in map(str, inputs):
-        source = resolved(_fixed(one))
+        source = resolved(fixed(one))
         # the files of a glob are inputs, not all that lies in their folder
         holds = target.startswith(source.rstrip("/") + "/") and not any(mark in one for mark in "*?")
         if source == target or holds or source.startswith(target.rstrip("/") + "/"):
@@ -88,7 +88,7 @@ def resolved(path: str) -> str:
     return f"{scheme}://{posixpath.normpath(rest.lstrip('/'))}"
 
 
-def _fixed(path: str) -> str:
+def fixed(path: str) -> str:
     """The folder of a glob: what stands before its first mark."""
     first = min((path.index(mark) for mark in "*?" if mark in path), default=None)
     return path if first is None else path[:first].rpartition("/")[0] or "."

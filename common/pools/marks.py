@@ -146,6 +146,15 @@ def reject_row(position: int, reason: str, raw: bytes | None = None, document: A
         return encode(row | {"raw_base64": base64.b64encode(raw).decode()})
 
 
+def refuse_other_output(output: str, config_hash: str) -> None:
+    """Refuse a folder that holds another configuration's output, by one of its marks: what `--dry-run` asks.
+
+    Raises:
+        ValueError: it does.
+    """
+    _check_any(output, listing(output), config_hash)
+
+
 def _check_any(output: str, names: Mapping[str, int], config_hash: str) -> None:
     """Compare one mark of a folder, once per process: every one was compared with another when it was written."""
     checked = listings().checked

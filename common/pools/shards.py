@@ -1,14 +1,16 @@
 """Pools and their shards: which files are shards, in which order, under which names."""
 
+import fnmatch
 import json
 import posixpath
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
 from common.pools.documents import FORMS, Document, form_of, read_documents
+from common.pools.inputs import fixed, refuse_overlap, resolved
 from common.pools.stats import Stats
-from common.pools.storage import exists, is_folder, join, list_below, list_files, read_bytes
+from common.pools.storage import exists, is_folder, is_remote, join, list_below, list_files, read_bytes
 
 NOT_SHARDS = ("metrics.jsonl", "manifest.jsonl")
 """JSONL files of run folders and tokenised sets, which may lie beside shards."""
@@ -72,9 +74,55 @@ def read_stats(output: str | Path) -> list[Stats]:
     return [stats for name, stats in below.items() if stats.get("shard") == name.removesuffix(".stats.json")]
 
 
+def refuse_read_again(output: str, folder: bool | None, inputs: Iterable[tuple[str, str]]) -> None:
+    """Refuse an output of any command that is one of its inputs, or would be read as a part of one.
+
+    Args:
+        output: a file, or a folder.
+        folder: which of the two; None for what may be either.
+        inputs: (field, path) of what the command may read; what is not there is no input.
+
+    Raises:
+        ValueError: the output is an input; a folder holds one, or lies in a pool; a file would be a shard of a pool.
+    """
+    if folder is None:
+        folder = not posixpath.splitext(output)[1]
+    for field, path in inputs:
+        source, target = resolved(fixed(path)), resolved(output)
+        if not _is_there(path):
+            continue
+        inside = target.startswith(source.rstrip("/") + "/")
+        if folder:
+            if source == target or source.startswith(target.rstrip("/") + "/") or (inside and _holds_shards(path)):
+                refuse_overlap(output, [path])
+        elif source == target:
+            raise ValueError(f"the output {output} is the input {field}={path}; choose another place for the output")
+        elif inside and posixpath.dirname(target) == source.rstrip("/") and _shards([output]) and _takes(path, target):
+            raise ValueError(
+                f"the output {output} would be a shard of the pool {field}={path}; choose another place for the output"
+            )
+
+
 def is_mark(name: str) -> bool:
     """Whether a file in a pool marks a finished shard."""
     return name.endswith(".stats.json") and not PurePosixPath(name).name.startswith(".")
+
+
+def _is_there(path: str) -> bool:
+    return is_remote(path) or any(mark in path for mark in "*?") or exists(path)
+
+
+def _takes(pool: str, file: str) -> bool:
+    """Whether a file in a pool's folder would be one of its shards."""
+    if any(mark in pool for mark in "*?"):
+        return fnmatch.fnmatch(posixpath.basename(file), posixpath.basename(pool))
+    return _holds_shards(pool)
+
+
+def _holds_shards(path: str) -> bool:
+    if is_remote(path) or any(mark in path for mark in "*?"):
+        return True
+    return is_folder(path) and bool(_shards(list_files(path)))
 
 
 def _named(pool: str) -> list[tuple[str, str]]:

@@ -100,13 +100,7 @@ def load_tokenizer(
     Raises:
         ValueError: nothing there, unreadable, or no end-of-text token can be told.
     """
-    file = _tokenizer_file(path)
-    raw = file.read_bytes()
-    try:
-        content = orjson.loads(raw)
-        ids = _all_ids(content)
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
-        raise ValueError(f"{file} is no tokenizer: {type(error).__name__}: {error}") from None
+    file, raw, content, ids = _read(path)
     side_file = file.with_name("tokenizer_config.json")
     named = orjson.loads(side_file.read_bytes()) if side_file.exists() else {}
 
@@ -316,6 +310,17 @@ def _tokenizer_file(path: str) -> Path:
             "configs/pretrain/tokenize_local.yaml, which runs on what this machine holds"
         )
     return file
+
+
+def _read(path: str) -> tuple[Path, bytes, dict[str, Any], dict[str, int]]:
+    """A tokenizer's file, its bytes, what they say, and its tokens' ids."""
+    file = _tokenizer_file(path)
+    raw = file.read_bytes()
+    try:
+        content = orjson.loads(raw)
+        return file, raw, content, _all_ids(content)
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise ValueError(f"{file} is no tokenizer: {type(error).__name__}: {error}") from None
 
 
 def _all_ids(content: dict[str, Any]) -> dict[str, int]:

@@ -40,7 +40,7 @@ class FaithfulnessConfig(RunConfig):
     out: Annotated[str, HOW, Out()] = ""
     """JSONL file to write, one row of measures per pair; nothing is written if empty."""
 
-    figures: Annotated[str, HOW] = ""
+    figures: Annotated[str, HOW, Out()] = ""
     """JSON file for the figures of the pool as a whole; nothing is written if empty."""
 
     semantic_model: str = ""

@@ -28,7 +28,7 @@ class ReportConfig(RunConfig):
     out: Annotated[str, Out()] = "report.html"
     """The HTML file."""
 
-    summary: str | None = None
+    summary: Annotated[str | None, Out()] = None
     """A JSON file {stage: figures}, for programs."""
 
     title: str = "RePro report"

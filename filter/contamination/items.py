@@ -103,7 +103,7 @@ def _open_index(data: tuple[str, ...], ngram: int, min_words: int) -> Index:
     lengths: dict[str, int] = {}
     skipped: dict[str, int] = {}
     found: dict[int, dict[int, set[int]]] = {}
-    for path in _files(data):
+    for path in item_files(data):
         task = PurePosixPath(path).name.partition(".")[0]
         if task in lengths:
             raise ValueError(f"two evaluation files are named {task}")
@@ -140,7 +140,12 @@ def open_hasher(ngram: int) -> NgramHasher:
     return NgramHasher(ngram)
 
 
-def _files(paths: Sequence[str]) -> list[str]:
+def item_files(paths: Sequence[str]) -> list[str]:
+    """The files of evaluation items behind paths of files and folders.
+
+    Raises:
+        ValueError: there are none.
+    """
     found: list[str] = []
     for path in paths:
         if is_folder(path):

@@ -18,13 +18,14 @@ from pathlib import Path
 from typing import Any
 
 import fsspec
+import numpy as np
 
 from common.config import config_hash
 from common.pools.documents import read_documents
 from common.pools.inputs import refuse_overlap, unchanged
 from common.pools.lock import alone
-from common.pools.marks import read_mark
-from common.pools.shards import Shard, list_shards
+from common.pools.marks import read_mark, refuse_other
+from common.pools.shards import Shard, list_shards, read_stats
 from common.pools.stats import add_stats
 from common.pools.storage import exists
 from common.runs.folder import Run, run_folder, write_json
@@ -33,6 +34,7 @@ from common.tokens.token_set import DESCRIPTION, MANIFEST
 from common.tokens.tokenizers import (
     EngineMismatch,
     ReferenceEncoder,
+    TokenizerFile,
     choose_engine,
     first_difference,
     hard_mismatch,
@@ -64,12 +66,7 @@ def tokenize(config: TokenizeConfig) -> dict[str, Any]:
         ValueError: no pool or tokenizer, the output holds another set, or the input holds no text.
     """
     began = time.monotonic()
-    shards = pool_shards(config.input)
-    refuse_overlap(config.output, [*config.input, *(shard.path for shard in shards)])
-    tokenizer = load_tokenizer(config.tokenizer, config.eot, config.bos, config.pad)
-    if config.add_bos and tokenizer.bos is None:
-        raise ValueError(f"{config.tokenizer} has no BOS token to add; give one with bos=TOKEN")
-    plan = plan_digest(config, tokenizer.sha256, shards)
+    shards, tokenizer, plan = check(config)
     output = Path(config.output)
     done = _finished(output, plan, shards)
     if done is None:
@@ -93,6 +90,31 @@ def tokenize(config: TokenizeConfig) -> dict[str, Any]:
             done = _make(config, job, shards, output)
             run.log({**done, "seconds": round(time.monotonic() - began, 3)})
     return {**done, "seconds": time.monotonic() - began}
+
+
+def check(config: TokenizeConfig) -> tuple[list[Shard], TokenizerFile, str]:
+    """Shards, tokenizer and digest of the work, after a look at what is needed and at what is there already.
+
+    Raises:
+        ValueError: no pool or tokenizer, the output is an input, or holds another set.
+    """
+    shards = pool_shards(config.input)
+    refuse_overlap(config.output, [*config.input, *(shard.path for shard in shards)])
+    tokenizer = load_tokenizer(config.tokenizer, config.eot, config.bos, config.pad)
+    if config.add_bos and tokenizer.bos is None:
+        raise ValueError(f"{config.tokenizer} has no BOS token to add; give one with bos=TOKEN")
+    plan = plan_digest(config, tokenizer.sha256, shards)
+    description, note = Path(config.output) / DESCRIPTION, _plan_file(config.output)
+    if description.exists():
+        refuse_other(config.output, read_mark(str(description))["config_hash"], plan)
+    elif note.exists():
+        refuse_other(config.output, json.loads(note.read_text(encoding="utf-8"))["plan"], plan)
+    return shards, tokenizer, plan
+
+
+def _plan_file(output: str | Path) -> Path:
+    """The note of an unfinished set: what it is made from, and with which engine."""
+    return Path(output) / ".work" / "plan.json"
 
 
 def pool_shards(pools: Sequence[str]) -> list[Shard]:
@@ -128,14 +150,11 @@ def _finished(output: Path, plan: str, shards: Sequence[Shard]) -> dict[str, Any
     if not description.exists():
         return None
     done = read_mark(str(description))
-    if done.get("config_hash") != plan:
-        raise ValueError(
-            f"{output} holds a set made from other input or settings (hash {done.get('config_hash')}, now {plan}); "
-            "choose another output folder, or delete this one"
-        )
+    refuse_other(str(output), done["config_hash"], plan)
     manifest = [line for line in (output / MANIFEST).read_text(encoding="utf-8").split("\n") if line]
-    stats = [json.loads(path.read_text(encoding="utf-8")) for path in sorted(output.glob("*.stats.json"))]
-    _compare(output, manifest, stats, shards)
+    stats = read_stats(output)
+    row_bytes = (done["seq_len"] + 1) * np.dtype(done["dtype"]).itemsize
+    _compare(output, manifest, row_bytes, stats, shards)
     shutil.rmtree(output / ".work", ignore_errors=True)
     return {
         **done,
@@ -145,16 +164,20 @@ def _finished(output: Path, plan: str, shards: Sequence[Shard]) -> dict[str, Any
     }
 
 
-def _compare(output: Path, manifest: Sequence[str], stats: Sequence[dict[str, Any]], shards: Sequence[Shard]) -> None:
+def _compare(
+    output: Path, manifest: Sequence[str], row_bytes: int, stats: Sequence[dict[str, Any]], shards: Sequence[Shard]
+) -> None:
     """Whether a finished set is still whole, and made from the shards as they are now; older sets know only sizes.
 
     Raises:
         ValueError: it is not.
     """
-    for line in manifest:
-        name = json.loads(line)["shard"]
-        if not (output / f"{name}.bin").exists():
-            raise ValueError(f"{output / name}.bin is gone; delete {output} to make the set anew")
+    for line in map(json.loads, manifest):
+        path = output / f"{line['shard']}.bin"
+        wanted = line["num_sequences"] * row_bytes
+        if not path.exists() or path.stat().st_size != wanted:
+            how = f"holds {path.stat().st_size} bytes, not {wanted}" if path.exists() else "is gone"
+            raise ValueError(f"{path} {how}; delete {output} to make the set anew")
     known = {one["shard"]: one.get("files", {}).get("input") for one in stats}
     for shard in shards:
         if known.get(shard.name) and not unchanged(shard.path, known[shard.name]):
@@ -192,16 +215,16 @@ def _encode_all(
     config: TokenizeConfig, job: EncodeJob, shards: list[Shard], launch: Callable[..., list[Any]]
 ) -> tuple[list[State], dict[str, Any]]:
     """Pass one over all shards with one engine: the fast one, or, once that has erred, the reference for everything."""
-    note = _read_plan(job)
+    note = _read_plan(config, job)
     if note is None:
         note = _check_engine(config, job, shards)
-        write_json(Path(job.work) / "plan.json", note)
+        write_json(_plan_file(config.output), note)
     try:
         return launch(partial(encode_shard, job=replace(job, engine=note["engine"])), shards, label="encode"), note
     except EngineMismatch as mismatch:
         log.warning("%s; all is encoded again with tokenizers", mismatch)
         note = {**note, "engine": "tokenizers", "mismatch": str(mismatch)}
-    write_json(Path(job.work) / "plan.json", note)  # from here on work of the fast engine does not count
+    write_json(_plan_file(config.output), note)  # from here on work of the fast engine does not count
     return launch(partial(encode_shard, job=replace(job, engine="tokenizers")), shards, label="encode"), note
 
 
@@ -211,18 +234,14 @@ def _workers_for(shards: Sequence[Shard]) -> int:
     return max(1, min(cores, len(shards), worth))
 
 
-def _read_plan(job: EncodeJob) -> dict[str, Any] | None:
-    path = Path(job.work) / "plan.json"
+def _read_plan(config: TokenizeConfig, job: EncodeJob) -> dict[str, Any] | None:
+    path = _plan_file(config.output)
     if not path.exists():
         if strangers := sorted(path.parent.parent.glob("shard_*.bin")):
             raise ValueError(f"{strangers[0]} is in the way: not made by this run; choose another output folder")
         return None
     note = json.loads(path.read_text(encoding="utf-8"))
-    if note["plan"] != job.plan:
-        raise ValueError(
-            f"{path.parent.parent} holds an unfinished set of other input or settings (hash {note['plan']}, now "
-            f"{job.plan}); choose another output folder, or delete this one"
-        )
+    refuse_other(str(path.parent.parent), note["plan"], job.plan)
     return note
 
 

@@ -9,6 +9,8 @@ from typing import Any
 
 import fsspec
 
+from common.pools.inputs import record
+from common.pools.marks import mark_done
 from common.pools.shards import Shard
 from common.pools.stats import add_stats
 from common.pools.storage import is_remote, local_path
@@ -50,19 +52,19 @@ def finish(
     write_manifest(output, zip(map(shard_name, range(len(counts))), counts, pads, strict=True))
     sums: dict[str, Any] = {}
     for shard, state in zip(shards, states, strict=True):
-        stats = {"shard": shard.name, **state.stats, "engine": note["engine"], "config_hash": job.plan}
-        stats["seconds"] = round(stats["seconds"], 3)
+        stats = {**state.stats, "engine": note["engine"], "seconds": round(state.stats["seconds"], 3)}
         if shard.index == 0:
             stats["checked_at_start"] = note["checked"]
-        if state.input:
-            stats["files"] = {"input": state.input}
         if note["mismatch"]:
             stats["mismatch"] = note["mismatch"]
+        kept = f"{shard.name}.rejects.jsonl"
         rejects = ShardFiles(job.work, shard.index).rejects
         if rejects.exists() and rejects.stat().st_size:
-            rejects.replace(output / f"{shard.name}.rejects.jsonl")
-        write_json(output / f"{shard.name}.stats.json", stats)
-        sums = add_stats(sums, stats)
+            rejects.replace(output / kept)
+        outputs = {kept: record(str(output / kept))} if state.rejects_bytes else {}
+        sums_of = {name: {key: about[key] for key in ("bytes", "digest")} for name, about in outputs.items()}
+        done = mark_done(str(output), shard.name, stats, job.plan, source=state.input or None, outputs=sums_of)
+        sums = add_stats(sums, done)
     description = _description(config, job, shards, sums, total)
     if config.export == "dclm":
         from pretrain.tokenising.tars import export_tars

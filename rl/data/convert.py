@@ -18,7 +18,7 @@ import json
 from typing import Annotated, Any, Literal
 
 from common.command import entry_point, parse, usage_errors
-from common.config import HOW, RunConfig
+from common.config import HOW, Out, RunConfig
 
 
 class ConvertConfig(RunConfig):
@@ -27,7 +27,7 @@ class ConvertConfig(RunConfig):
     from_path: str
     """File, folder or glob to read."""
 
-    to_path: Annotated[str, HOW]
+    to_path: Annotated[str, HOW, Out(folder=None)]
     """File to write; a folder where the layout is Guru's and there are several Arrow schemas."""
 
     to: Literal["", "rows", "guru", "guru-compressed", "verl", "trl", "messages", "taskset"] = ""

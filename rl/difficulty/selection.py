@@ -11,7 +11,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, field_validator
 
-from common.config import HOW, CommaList, RunConfig
+from common.config import HOW, CommaList, Out, RunConfig
 from common.hashing import hash_id
 from common.pools.documents import write_documents
 from common.runs.folder import write_json
@@ -26,7 +26,7 @@ class DifficultyConfig(RunConfig):
     examples: CommaList = Field(min_length=1)
     """Files of rows, in any layout that `rl.data.convert` reads."""
 
-    out: Annotated[str, HOW]
+    out: Annotated[str, HOW, Out(folder=True)]
     """Folder of `kept.parquet`, `dropped.jsonl`, `report.json` and the samples."""
 
     weak: str = "qwen2.5_7b"

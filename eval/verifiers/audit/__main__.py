@@ -18,7 +18,7 @@ from typing import Annotated
 from pydantic import Field
 
 from common.command import parse, usage_errors
-from common.config import HOW, RunConfig
+from common.config import HOW, Out, RunConfig
 
 
 class AuditConfig(RunConfig):
@@ -33,7 +33,7 @@ class AuditConfig(RunConfig):
     truth: str = ""
     """Further files of vectors, or of rows with `gold`, `right` and `wrong`, parted by commas."""
 
-    out: Annotated[str, HOW] = ""
+    out: Annotated[str, HOW, Out()] = ""
     """JSONL file for every case; only what is wrong is printed if empty."""
 
     limit_s: float = Field(5.0, gt=0)

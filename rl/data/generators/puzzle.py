@@ -15,7 +15,7 @@ from typing import Annotated, Any, ClassVar
 
 from pydantic import Field
 
-from common.config import HOW, RunConfig, config_hash
+from common.config import HOW, Out, RunConfig, config_hash
 from common.pools.documents import read_rows, write_documents
 from common.pools.storage import atomic_write, exists, join, read_bytes, remove
 from rl.data.rows.schema import Row, new_row
@@ -54,7 +54,7 @@ class GenerateConfig(RunConfig):
     seed: Annotated[int, HOW] = 0
     """Of everything that is drawn."""
 
-    out: Annotated[str, HOW]
+    out: Annotated[str, HOW, Out(".parquet", ".jsonl")]
     """File of the rows, `.parquet` or `.jsonl`."""
 
     workers: Annotated[int, HOW] = Field(1, ge=1)

@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal, NamedTuple
 
 from pydantic import Field
 
-from common.config import HOW, RunConfig
+from common.config import HOW, Out, RunConfig
 from common.hashing import hash_id
 from rl.data.raw.files import Place, Raw
 
@@ -28,7 +28,7 @@ class PrepareConfig(RunConfig):
     revision: str = ""
     """Commit, tag or branch on the hub; the data set's own if empty. The commit is recorded in every row."""
 
-    out: Annotated[str, HOW]
+    out: Annotated[str, HOW, Out(folder=None)]
     """Parquet file to write; a folder gets `<split>/<domain>__<name>_<size>.parquet`."""
 
     split: Split | None = None

@@ -4,11 +4,11 @@ import itertools
 import random
 import re
 from collections.abc import Callable, Iterator
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
-from common.config import RunConfig
+from common.config import Out, RunConfig
 from common.pools.documents import read_documents
 from common.pools.shards import list_shards
 from eval.faithfulness.line_kinds import line_kinds
@@ -55,7 +55,7 @@ class EditRowsConfig(RunConfig):
     documents: str | None = None
     """Shards of README pages and reference text; without them that share falls to the others."""
 
-    out: str = "runs/tiny/data/edits.jsonl"
+    out: Annotated[str, Out()] = "runs/tiny/data/edits.jsonl"
     """File of rows."""
 
     tokenizer: str = "rephrase/tiny"

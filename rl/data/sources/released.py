@@ -12,7 +12,7 @@ import json
 from collections import Counter
 from typing import Annotated, Any
 
-from common.config import HOW, RunConfig
+from common.config import HOW, Out, RunConfig
 from rl.data.raw.dataset import NothingKept, Split
 
 PUBLISHED = {"math": 54_400, "code": 18_100, "stem": 3_600, "logic": 6_300, "simulation": 3_700, "table": 6_100}
@@ -28,7 +28,7 @@ class ReleasedConfig(RunConfig):
     revision: str = "main"
     """Commit on the hub."""
 
-    out: Annotated[str, HOW]
+    out: Annotated[str, HOW, Out(".parquet")]
     """Parquet file to write."""
 
     split: Split | None = "train"
