@@ -31,6 +31,7 @@ from common.config import (
     to_yaml,
 )
 from common.runs.redaction import redacted
+from common.runs.terminal import only_visible, visible
 from common.shipped import foreign_package, version
 
 MANY = 12
@@ -124,7 +125,8 @@ def entry_point(main: Main) -> Main:
     """Decorates every `main`: what an ordinary mistake raises becomes one line and the right exit code.
 
     A file that cannot be read or written, a full disk, or data that cannot be used ends with 1; Ctrl-C with 130; a
-    reader that closed the pipe with 141, as the shell does. `REPRO_TRACEBACK=1` shows where it was raised.
+    reader that closed the pipe with 141, as the shell does. `REPRO_TRACEBACK=1` shows where it was raised. What is
+    printed has its control codes spelled out: page text cannot steer a terminal.
     """
 
     @functools.wraps(main)
@@ -132,8 +134,9 @@ def entry_point(main: Main) -> Main:
         if stranger := foreign_package():
             fail(f"{stranger} has the name of a package of this toolkit and hides it; run from another folder")
         try:
-            main(argv)
-            sys.stdout.flush()
+            with only_visible():
+                main(argv)
+                sys.stdout.flush()
         except BrokenPipeError:
             os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # or Python complains again at its end
             raise SystemExit(141) from None
@@ -173,7 +176,7 @@ def fail(message: str, code: int = 2) -> NoReturn:
     """
     from common.downloads.advice import advice
 
-    line = " ".join(redacted(str(message)).split())
+    line = visible(" ".join(redacted(str(message)).split()))
     command = advice(line)
     print(f"error: {line}" + (f"; {command}" if command else ""), file=sys.stderr)  # noqa: T201 - the command's output
     raise SystemExit(code)

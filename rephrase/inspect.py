@@ -21,6 +21,7 @@ from common.pools.documents import Document
 from common.pools.lines import read_lines
 from common.pools.shards import list_shards, read_pool
 from common.pools.storage import list_files
+from common.runs.terminal import visible
 
 MISSING = "(no organic text at hand: give organic=POOL)"
 
@@ -113,7 +114,7 @@ def heading(document: Document) -> str:
 def _wrap(text: str, column: int) -> list[str]:
     return [
         line
-        for paragraph in text.split("\n")
+        for paragraph in visible(text).split("\n")
         for line in (textwrap.wrap(paragraph, column, replace_whitespace=False, drop_whitespace=True) or [""])
     ]
 

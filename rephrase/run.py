@@ -42,7 +42,7 @@ def check(config: RephraseConfig) -> list[Shard]:
 
     Raises:
         Missing: what is missing, in one line, and what can run here instead.
-        ValueError: the output is an input, or holds another configuration's output.
+        ValueError: the output is an input, or is that of other settings.
     """
     problems = []
     shards: list[Shard] = []
