@@ -103,7 +103,7 @@ def package_pages() -> Iterator[Document]:
     for distribution in metadata.distributions():
         fields = distribution.metadata.json  # undoes the folding of descriptions that stand in a header
         name = re.sub(r"[-_.]+", "-", str(fields.get("name", ""))).lower()
-        text = _clean(fields.get("description") or "")
+        text = _clean(str(fields.get("description") or ""))
         if name in seen or not text or text == "UNKNOWN":
             continue
         seen.add(name)

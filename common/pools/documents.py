@@ -8,7 +8,7 @@ import contextlib
 import gzip
 import tempfile
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from typing import IO, Any
+from typing import IO, Any, cast
 
 import zstandard
 
@@ -217,10 +217,10 @@ def open_lines(path: str, raw: list[Written] | None = None) -> Iterator[IO[bytes
             raw.append(file)
         if form.endswith(".gz"):
             with gzip.GzipFile(filename="", mode="wb", fileobj=file, mtime=0) as target:  # type: ignore[call-overload]
-                yield target
+                yield cast(IO[bytes], target)
         elif form.endswith((".zst", ".zstd")):
             compressor = zstandard.ZstdCompressor(level=ZSTD_LEVEL, write_checksum=True)
-            with compressor.stream_writer(file, closefd=False) as target:
+            with compressor.stream_writer(cast(IO[bytes], file), closefd=False) as target:
                 yield target
         else:
             yield file  # type: ignore[misc]

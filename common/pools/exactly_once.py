@@ -204,7 +204,8 @@ class ShardWork:
             raise Unreadable(f"no document could be read from {self.shard.path}: it is damaged from its beginning")
         outputs = {self.target: self._join()}
         if total.pop("rejects"):
-            name, files = f"{self.shard.name}.rejects.jsonl", []
+            name = f"{self.shard.name}.rejects.jsonl"
+            files: list[Written] = []
             with open_lines(join(self.output, name), files) as target:
                 self._copy(target, "rejects.jsonl")
             outputs[name] = files[0].sum()

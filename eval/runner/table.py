@@ -15,7 +15,7 @@ def table(record: Mapping[str, Any]) -> str:
 
 
 def _likelihood_table(record: Mapping[str, Any]) -> str:
-    rows = [("task", "score", "95 % interval", "centred", "rows")]
+    rows: list[tuple[str, ...]] = [("task", "score", "95 % interval", "centred", "rows")]
     for name, facts in record.get("entries", {}).items():
         low, high = facts["interval_95"]
         centred = facts.get(f"centered_{record['eval_version']}")

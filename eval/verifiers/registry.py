@@ -223,7 +223,7 @@ def compute_score(
     info = dict(extra_info or {})
     if isinstance(info.get("payload"), str):
         info |= json.loads(info.pop("payload"))
-    row = {"verifier": data_source if data_source in VERIFIERS else "", "source": data_source}
+    row: dict[str, Any] = {"verifier": data_source if data_source in VERIFIERS else "", "source": data_source}
     row |= {"ground_truth": ground_truth, "info": info}
     for _ in range(retries + 1):
         found = score(row, solution_str, mode, options=options)

@@ -160,9 +160,9 @@ def fences(text: str) -> list[Fence]:
     glued: re.Match[str] | None = None
     text = text.replace("\r\n", "\n")
 
-    def close(end: re.Match[str]) -> None:
-        info = opening["info"].split() if opening else []
-        found.append(Fence(text[opening.end() + 1 : end.start()], info[0].lower() if info else "", opening.start()))
+    def close(begin: re.Match[str], end: re.Match[str]) -> None:
+        info = begin["info"].split()
+        found.append(Fence(text[begin.end() + 1 : end.start()], info[0].lower() if info else "", begin.start()))
 
     for mark in _FENCE.finditer(text):
         marks = mark["marks"] or mark["tail"]
@@ -173,11 +173,11 @@ def fences(text: str) -> list[Fence]:
         elif mark["tail"]:
             glued = glued or mark
         elif not mark["info"]:
-            close(mark)
+            close(opening, mark)
             opening = glued = None
         elif glued:
-            close(glued)
+            close(opening, glued)
             opening, glued = mark, None
     if opening and glued:
-        close(glued)
+        close(opening, glued)
     return found

@@ -90,6 +90,8 @@ def solve(rule: All | Threshold | Fraction | Budget, shards: Shards, spent_token
         return known
     if isinstance(rule, Fraction):
         return solve_fraction(shards, rule.fraction, rule.by)
+    if not isinstance(rule, Budget):
+        raise TypeError(f"no way to solve {type(rule).__name__}")
     left = rule.tokens - spent_tokens
     if left <= 0:
         raise ValueError(

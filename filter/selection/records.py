@@ -91,7 +91,6 @@ class Spool:
 
     def _read(self, start: int, length: int) -> Columns:
         self.file.seek(start)
-        scores, tokens, hashes = (
-            np.frombuffer(self.file.read(8 * length), dtype) for dtype in (np.float64, np.int64, np.uint64)
-        )
-        return Columns(scores, tokens, hashes)
+        scores = np.frombuffer(self.file.read(8 * length), np.float64)
+        tokens = np.frombuffer(self.file.read(8 * length), np.int64)
+        return Columns(scores, tokens, np.frombuffer(self.file.read(8 * length), np.uint64))

@@ -137,7 +137,7 @@ def _read_block(source: Any, first: int, into: npt.NDArray[Any]) -> None:
     if not len(into):
         return
     source.seek(first * into[:1].nbytes)
-    view = memoryview(into).cast("B")
+    view = memoryview(into.data).cast("B")
     if source.readinto(view) != len(view):
         raise RuntimeError(f"{source.name} is shorter than its index says")
 

@@ -8,6 +8,7 @@ words; only an endless word is cut inside. Nothing is lost: `"".join(c.text + c.
 import re
 from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from typing import NamedTuple
 
 MAX_CHARS = 7_000
@@ -195,10 +196,18 @@ def _cut(text: str, start: int, end: int, fits: Fits) -> Iterator[_Atom]:
     while tail > start and text[tail - 1].isspace():
         tail -= 1
     while start < tail:
-        length = max(1, _largest(tail - start, lambda size, begin=start: fits(begin, begin + size)))
+        length = max(1, _largest(tail - start, partial(_fits_from, fits, start)))
         stop = start + length
         yield _Atom(start, stop, end if stop == tail else stop)
         start = stop
+
+
+def _fits_from(fits: Fits, begin: int, size: int) -> bool:
+    return fits(begin, begin + size)
+
+
+def _fits_to(fits: Fits, begin: int, ends: Sequence[int], first: int, count: int) -> bool:
+    return fits(begin, ends[first + count])
 
 
 def _largest(most: int, fits: Callable[[int], bool]) -> int:
@@ -227,7 +236,7 @@ def _pack(atoms: list[_Atom], max_chars: int, fits: Fits) -> Iterator[list[_Atom
         start = atoms[first].start
         # The character budget alone bounds the search, so a chunk costs few token counts however long the document.
         most = bisect_right(ends, start + max_chars, first + 1) - first - 1
-        extra = _largest(most, lambda count, at=first, begin=start: fits(begin, ends[at + count]))
+        extra = _largest(most, partial(_fits_to, fits, start, ends, first))
         yield atoms[first : first + 1 + extra]
         first += 1 + extra
 

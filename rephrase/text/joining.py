@@ -11,9 +11,10 @@ from eval.faithfulness.measures import length_ratio, lexical_f1
 from eval.faithfulness.structure import markdown_similarity
 from rephrase.config import RephraseConfig
 from rephrase.gate.config import CEILINGS
-from rephrase.text.chunking import Chunk, rejoin
+from rephrase.text.chunking import rejoin
 from rephrase.text.postprocess import Reading
 from rephrase.text.prompts import answer_form
+from rephrase.text.verbatim import Passage
 
 VERBATIM = "verbatim"
 """Status of a chunk that passed the model by."""
@@ -45,7 +46,7 @@ class Job:
     """A document in work."""
 
     document: Document
-    chunks: list[Chunk]
+    chunks: list[Passage]
     rollouts: list[list[Piece]]
     open_pieces: int
     result: Result | None = None

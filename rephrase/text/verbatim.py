@@ -61,8 +61,8 @@ def _stretches(text: str, verbatim: Collection[str]) -> Iterator[tuple[str, str]
         if kind != "blank":
             kept = kind if kind in verbatim else ""
         wanted.append(kept)
-    for kind, rows in itertools.groupby(range(len(lines)), key=wanted.__getitem__):
-        yield "".join(lines[row] for row in rows), kind
+    for name, rows in itertools.groupby(range(len(lines)), key=wanted.__getitem__):
+        yield "".join(lines[row] for row in rows), name
 
 
 def _lines(text: str) -> list[str]:

@@ -52,4 +52,4 @@ def with_preset(values: dict[str, Any]) -> dict[str, Any]:
     ('leave_one_out', 'none', 'grpo')
     """
     name = values.get("algorithm")
-    return {**PRESETS[name], **values} if name in get_args(Algorithm) else dict(values)
+    return {**PRESETS[str(name)], **values} if name in get_args(Algorithm) else dict(values)

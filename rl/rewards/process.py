@@ -175,8 +175,9 @@ class ProcessReward(LikelihoodReward):
             texts = references(wanted)
             plan = self._plan(self.prompt_ids(batch, row), self.completion_ids(batch, row), texts) if texts else None
             try:
-                for point in {0, plan.end} if plan else ():
-                    self._branch(plan, point)
+                if plan:
+                    for point in {0, plan.end}:
+                        self._branch(plan, point)
             except Unwritable:
                 plan, reasons[row] = None, UNWRITABLE
             plans.append(plan)
@@ -231,7 +232,7 @@ class ProcessReward(LikelihoodReward):
             for plan, chosen, trunk in zip(plans, points, first, strict=True)
         ]
         again = iter(self.scorer.score([trunk for trunk in late if trunk]))
-        results = []
+        results: list[tuple[list[int], list[float], str]] = []
         for plan, chosen, score, trunk, early in zip(plans, points, scores, late, first, strict=True):
             source, branches = (next(again), trunk.branches) if trunk else (score, early.branches)
             if score.error or source.error:

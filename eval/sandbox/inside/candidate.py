@@ -39,7 +39,8 @@ def start(spec: dict[str, Any], descriptor: int) -> NoReturn:
     module = types.ModuleType("solution" if serve else "__main__")
     module.__dict__.update(__file__=FILE, __builtins__=builtins)
     sys.modules[module.__name__] = module
-    code, failure = 1, None
+    code: int | None = 1
+    failure: dict[str, Any] | None = None
     try:
         source = spec["program"]
         linecache.cache[FILE] = (len(source), None, source.splitlines(keepends=True), FILE)
@@ -47,7 +48,7 @@ def start(spec: dict[str, Any], descriptor: int) -> NoReturn:
         if serve and failure is None and code is None:
             _Server(module, descriptor).serve()
         if not serve:
-            threading._shutdown()  # as an interpreter does at its end: wait for threads that are no daemons
+            threading._shutdown()  # type: ignore[attr-defined]  # as an interpreter does at its end: wait for threads that are no daemons
             atexit._run_exitfuncs()
     except link.LinkClosed:
         pass
@@ -57,9 +58,9 @@ def start(spec: dict[str, Any], descriptor: int) -> NoReturn:
 
 
 def _own_streams() -> None:
-    sys.stdin = sys.__stdin__ = _stream(0, "r", "surrogateescape")
-    sys.stdout = sys.__stdout__ = _stream(1, "w", "surrogateescape")
-    sys.stderr = sys.__stderr__ = _stream(2, "w", "backslashreplace")
+    sys.stdin = sys.__stdin__ = _stream(0, "r", "surrogateescape")  # type: ignore[misc]
+    sys.stdout = sys.__stdout__ = _stream(1, "w", "surrogateescape")  # type: ignore[misc]
+    sys.stderr = sys.__stderr__ = _stream(2, "w", "backslashreplace")  # type: ignore[misc]
 
 
 def _stream(descriptor: int, mode: str, errors: str) -> Any:

@@ -117,7 +117,7 @@ class Codec:
         self._waiting: list[Any] = []
         self._met: set[int] = set()
         root = self._one(value, 0)
-        objects = []
+        objects: list[list[Any]] = []
         while self._waiting:
             one = self._waiting.pop()
             attributes = {str(name): self._one(kept, 0) for name, kept in vars(one).items()}

@@ -329,7 +329,7 @@ def points(first: Node, second: Node) -> list[Point]:
         return [{name: Fraction(start + 2 * place + 1) for place, name in enumerate(names)} for start in range(5)]
     spread = [Fraction(_DRAWS[place % len(_DRAWS)], 1009) + place // len(_DRAWS) for place in range(3 * len(names) + 3)]
     found: list[Point] = [{name: spread[turn + 3 * place] for place, name in enumerate(names)} for turn in range(3)]
-    return found + [found[0] | {name: -found[0][name]} for name in names[:4]]
+    return found + [{**found[0], name: -found[0][name]} for name in names[:4]]
 
 
 _DRAWS = (739, 2213, 1307, 541, 1777, 929, 2579, 613, 1453, 2081, 1123, 383)

@@ -127,7 +127,7 @@ def _web_of_lies(gold: str, answer: str) -> list[str] | None:
     """The first place, in LiveBench's order, that holds as many answers as asked; else the first that holds any."""
     found = [words for text in _web_candidates(answer) if (words := _answers(text))]
     fitting = [words for words in found if len(words) == len(_answers(gold))]
-    return (fitting or found or [None])[0]
+    return next(iter(fitting or found), None)
 
 
 def house_traversal(gold: str, answer: str, info: Mapping[str, Any]) -> Score:

@@ -69,7 +69,7 @@ def _prompt(info: Mapping[str, Any]) -> str:
 
 
 def _result(found: Followed, ids: Sequence[str]) -> Result:
-    detail = {
+    detail: dict[str, Any] = {
         "strict": found.strict,
         "loose": found.loose,
         "prompt_strict": all(found.strict),

@@ -66,7 +66,7 @@ class Puzzle:
         relation = clue.relation
         tables = self._tables.get(relation.name)
         if tables is None:
-            found = (allowed, pairs, triples)[relation.arity - 1](relation, self.size)
+            found: Any = (allowed, pairs, triples)[relation.arity - 1](relation, self.size)
             tables = self._tables[relation.name] = (found,) if relation.arity == 1 else found
         if relation.arity == 2:
             return (2, *clue.things, *tables)

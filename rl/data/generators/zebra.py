@@ -61,7 +61,7 @@ def read_size(text: str) -> Size:
     numbers = (attributes, objects, level.removesuffix("*"))
     if not all(number.isdecimal() for number in numbers):
         raise ValueError(f"a size is ATTRIBUTESxOBJECTS:LEVEL with a star for minimal, such as 4x5:12*, not {text!r}")
-    size = Size(*map(int, numbers), level.endswith("*"))
+    size = Size(int(attributes), int(objects), int(numbers[2]), level.endswith("*"))
     if not (2 <= size.attributes <= len(ATTRIBUTES) and 2 <= size.objects <= 15 and 1 <= size.level <= 20):
         raise ValueError(f"{text}: 2 to {len(ATTRIBUTES)} attributes, 2 to 15 objects and levels 1 to 20 are possible")
     if size.level >= 19 and size.objects < 3:

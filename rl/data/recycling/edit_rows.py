@@ -128,7 +128,11 @@ def build_rows(config: EditRowsConfig, count: Count) -> Iterator[Row]:
 
 def make_stock(config: EditRowsConfig) -> Stock:
     """What training pages lend, whatever part is built."""
-    titles, said, scraps, blocks, notes = [], [], [], [], []
+    titles: list[str] = []
+    said: list[str] = []
+    scraps: list[str] = []
+    blocks: list[str] = []
+    notes: list[str] = []
     pages = (page for page in _pages(config.pool) if part_of(page["id"], config.held_out_frac) == "train")
     for page in itertools.islice(pages, config.stock_pages):
         text = page["text"].replace("\r\n", "\n")

@@ -1,6 +1,5 @@
 """Files of rows in any layout: which one a file has, its rows one after the other, and rows out into one."""
 
-import contextlib
 import heapq
 import itertools
 import json
@@ -207,5 +206,5 @@ def _column_fields(path: str) -> dict[str, set[str]]:
 
 
 def _first_keys(path: str) -> dict[str, set[str]]:
-    with contextlib.closing(_objects(path)) as found:
-        return {name: set() for name in next(found, {})}
+    first: dict[str, Any] = next(iter(_objects(path)), {})
+    return {name: set() for name in first}

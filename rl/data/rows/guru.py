@@ -113,7 +113,8 @@ def sealed(record: Record, row: Mapping[str, Any], at: int) -> Record:
     """
     base = base_row(record)
     words: dict[str, Any] = {"at": at, "info": differences(json.loads(row["info"]), json.loads(base["info"]))}
-    words["row"] = {name: row[name] for name in row if name != "info" and not same(row[name], base[name])}
+    old: Mapping[str, Any] = base
+    words["row"] = {name: row[name] for name in row if name != "info" and not same(row[name], old[name])}
     return {**record, "extra_info": {**record["extra_info"], OWN: canonical(words)}}
 
 

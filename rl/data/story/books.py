@@ -96,7 +96,7 @@ def _is_named(line: str) -> bool:
         return True
     numbered = NUMBERED.fullmatch(text)
     # A title has its long words in capitals, a sentence has not.
-    return bool(numbered) and all(word[0].isupper() for word in re.findall(r"[^\W\d_]{5,}", numbered["title"]))
+    return numbered is not None and all(word[0].isupper() for word in re.findall(r"[^\W\d_]{5,}", numbered["title"]))
 
 
 def _is_bare(line: str) -> bool:
