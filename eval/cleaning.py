@@ -27,6 +27,7 @@ from common.engines.config import EngineConfig, TransformersEngineConfig
 from common.engines.open import open_engine
 from common.engines.requests import Request
 from common.pools.documents import read_documents, write_documents
+from common.pools.repair import id_text
 from common.pools.shards import read_pool
 from common.runs.folder import write_json
 from eval.faithfulness.articles import article_figures
@@ -85,13 +86,20 @@ def recycled_pages(config: CleaningConfig) -> list[dict[str, Any]]:
     """The rows with what the rephrase stage made of them as `output`, None where it dropped the page.
 
     Raises:
-        ValueError: no row has a recycled page.
+        ValueError: no row has a recycled page, or pages share an id; says how many.
     """
-    outputs = {str(page["id"]): page["text"] for page in read_pool(config.recycled)}
+    outputs: dict[str, str] = {}
+    twice = 0
+    for page in read_pool(config.recycled):
+        twice += outputs.setdefault(id_text(page["id"]), page["text"]) != page["text"]
     rows = list(islice(read_documents(config.rows), config.max_rows))
-    if not any(str(row["id"]) in outputs for row in rows):
+    ids = [id_text(row["id"]) for row in rows]
+    twice += len(ids) - len(set(ids))
+    if twice:
+        raise ValueError(f"{twice} pages share an id with another, so that it is not known which output is whose")
+    if not any(one in outputs for one in ids):
         raise ValueError(f"{config.recycled} has no page of {config.rows}")
-    return [{**row, "output": outputs.get(str(row["id"]))} for row in rows]
+    return [{**row, "output": outputs.get(one)} for row, one in zip(rows, ids, strict=True)]
 
 
 def marked_articles(rows: list[dict[str, Any]]) -> dict[str, Any]:

@@ -28,14 +28,22 @@ class PassJob:
     tokens: TokenCountConfig
 
 
+def tokens_of(document: Any) -> int | None:
+    """A document's `token_count`; None where it has none, or a user's field of that name that counts nothing."""
+    value = document.get("token_count")
+    whole = isinstance(value, int) and not isinstance(value, bool)
+    return value if whole and 0 <= value <= MOST_TOKENS else None
+
+
+MOST_TOKENS = 1 << 40
+"""No document has more."""
+
+
 def with_counts(results: Iterable[Result]) -> Iterator[Result]:
     """Add the tokens that go on to each result's counts."""
     for result in results:
-        if result.reason is None and "token_count" in (result.document or {}):
-            tokens = {"tokens_out": result.document["token_count"]}  # type: ignore[index,call-overload]
-            yield Result(result.document, counts={**result.counts, **tokens})
-        else:
-            yield result
+        tokens = tokens_of(result.document) if result.reason is None and result.document else None
+        yield result if tokens is None else result._replace(counts={**result.counts, "tokens_out": tokens})
 
 
 def recounted(documents: Iterable[Document], process: Callable[[Document], Result], counter: Any) -> Iterator[Result]:

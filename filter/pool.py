@@ -1,5 +1,6 @@
 """A source pool: where the user names it, what it held when it was read, where it is on its way through the steps."""
 
+import contextlib
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -74,7 +75,7 @@ def remember_inputs(
         if stats is None:
             known.setdefault(pool, {shard.name: {"place": place_of(shard.path)} for shard in shards})
         else:
-            found = {one["shard"]: one.get("files", {}).get("input") for one in stats}
+            found = {one["shard"]: one.get("files", {}).get("input") for one in stats if "shard" in one}
             known[pool] |= {name: about for name, about in found.items() if about}
     write_json(join(folder, INPUTS), known)
 
@@ -92,3 +93,16 @@ def missing_shards(output_dir: str, shards: int, form: str) -> Iterator[str]:
     """Shards of a finished pool that are not there any more."""
     there = list_below(output_dir)
     return (name for name in (f"shard_{number:08d}{form}" for number in range(shards)) if name not in there)
+
+
+def first_parquets(paths: Sequence[str]) -> tuple[str, ...]:
+    """The Parquet files among some whose footer can be read: their types are kept in an output as Parquet."""
+    found = []
+    for path in paths:
+        if path.endswith(".parquet"):
+            from common.pools.parquet import NotParquet, read_schema
+
+            with contextlib.suppress(NotParquet):
+                read_schema(path)
+                found.append(path)
+    return tuple(found)

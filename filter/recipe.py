@@ -17,7 +17,7 @@ from common.runs.folder import Run, run_folder, write_json
 from common.runs.launch import keep_workers, run_shards
 from common.scales import scale_tokens
 from common.tokens.counting import open_counter
-from filter.contamination.items import open_index
+from filter.contamination.items import WORDS, open_index
 from filter.contamination.step import decide_contamination, scan_shard, treat_shard
 from filter.content import by_content, keep_names
 from filter.duplicates.step import decide_duplicates, drop_shard, ngram_shards, sign_shard
@@ -27,24 +27,26 @@ from filter.mixing.shares import Share, epochs, fit, share_of
 from filter.mixing.step import MixJob, gather_shard, index_shard, pool_columns
 from filter.mixing.versions import settle_sources
 from filter.notes import PassJob
-from filter.pool import Pool, missing_shards, refuse_changed, remember_inputs, resolve
+from filter.pool import Pool, first_parquets, missing_shards, refuse_changed, remember_inputs, resolve
 from filter.rules.kinds import check, heuristics_shard
 from filter.scorers.fast_text import FastTextConfig
 from filter.scorers.kinds import open_quality_scorer, scores_hash
 from filter.scorers.simple import SimpleConfig
-from filter.selection.cut import Cut, passes, solve, solved
+from filter.selection.cut import Cut, solve, solved
 from filter.selection.records import Spool, records_path
 from filter.selection.rules import Budget
 from filter.selection.scoring_step import ScoreJob, score_shard
 from filter.selection.selecting_step import (
     SelectJob,
     first_select_hash,
+    refuse_no_scores,
     score_figures,
     select_hash,
     select_shard,
     selection_figures,
 )
-from filter.steps import Stats, stands
+from filter.steps import Stats, read_or_count, stands
+from filter.summary import dataset_figures, refuse_nothing_left
 
 if TYPE_CHECKING:
     from filter.config import FilterConfig, SourceRule
@@ -68,6 +70,7 @@ class Recipe:
         self.contamination: dict[str, dict[str, int]] | None = None
         self.tokens: dict[str, int] = {}
         self.documents: dict[str, int] = {}
+        self.unreadable: list[str] = []
 
     def check(self) -> None:
         """Find what is missing before any work starts.
@@ -78,6 +81,7 @@ class Recipe:
         if not self.config.source_ref_paths:
             raise ValueError("no pool to select from; give source_ref_paths=POOL[,POOL]")
         self.inputs = {rule.name: list_shards(resolve(path)) for rule, path in self._sources()}
+        self.given = [shard.path for shards in self.inputs.values() for shard in shards[:1]]
         for scorer in self.config.scorers:
             open_quality_scorer(scorer)
         open_counter(self.config.token_count())
@@ -155,6 +159,7 @@ class Recipe:
         if self.config.megadocument > 1:
             pools = self._join(pools, self.config.megadocument)
         dataset = self._mix(pools, sources)
+        refuse_nothing_left(dataset)
         write_json(join(self.config.output_dir, "dataset.json"), dataset)
         return dataset
 
@@ -177,7 +182,8 @@ class Recipe:
         select = self._select_job(rule, score, cut) if cut else None
         step = partial(self._first_step, path=path) if content == path else self._step
         step("score", rule.name, shards, partial(score_shard, job=replace(score, select=select)))
-        records = [records_path(score.folder, shard) for shard in shards]
+        readable = [shard for shard in shards if shard.path not in self.unreadable]
+        records = [records_path(score.folder, shard) if shard in readable else None for shard in shards]
         with Spool(records, field, ties=isinstance(rule.select, Budget)) as columns:
             if cut is None:
                 kept = [one for one in before if one["name"] in getattr(rule.select, "minus", [])]
@@ -187,10 +193,11 @@ class Recipe:
                     raise ValueError(f"{rule.name}: {error}") from None
             scores = score_figures(columns, cut, field)
         job = select or self._select_job(rule, score, cut)
-        stats = self._step("select", rule.name, shards, partial(select_shard, job=job))
+        stats = self._step("select", rule.name, readable, partial(select_shard, job=job))
+        refuse_no_scores(stats, field, path)
         if rule.rephrase:
             routed = replace(job, folder=self._routed(rule), hash=step_hash(job.hash, "to_rephrase"), routed=True)
-            self._run_shards(partial(select_shard, job=routed), shards, f"route {rule.name}")
+            self._run_shards(partial(select_shard, job=routed), readable, f"route {rule.name}")
         figures = {
             "name": rule.name,
             "path": path,
@@ -297,7 +304,8 @@ class Recipe:
     ) -> tuple[PassJob, list[Shard]]:
         # a verdict on one source may depend on all of them
         named = (self.named.decontaminate if step == "decontaminate" else None) or config
-        hash_ = step_hash(step, number, [one.hash for one in pools], pool.name, config_hash(named))
+        parts = [step, number, [one.hash for one in pools], pool.name, config_hash(named)]
+        hash_ = step_hash(*parts, *([WORDS] if step == "decontaminate" else []))
         folder = self._folder(f"{number}_{step}" if "dedup" in step else step, hash_, pool.name)
         job = PassJob(join(folder, "notes"), folder, hash_, config, self.config.token_count())
         return job, list_shards(pool.folder)
@@ -307,20 +315,23 @@ class Recipe:
         shards = {pool.name: list_shards(pool.folder) for pool in pools}
         tokens, documents = self.tokens, self.documents
         often = epochs(config.mix, tokens)
-        if config.tokens_for:
-            often = fit(often, tokens, scale_tokens(config.tokens_for))
+        scale = scale_tokens(config.tokens_for) if config.tokens_for else None
+        if scale:
+            often = fit(often, tokens, scale)
         shares: dict[str, Share] = {}
         for name, amount in often.items():
             whole = float(amount).is_integer()
             shares[name] = share_of(amount, [] if whole else pool_columns(shards[name], config.seed))
         fields = {rule.name: config.score_field(rule) for rule in config.used()}
-        both, drops = settle_sources(shards, fields, config.both_versions)
+        settled = settle_sources(shards, fields, config.both_versions)
         total = sum(round(documents[name] * amount) for name, amount in often.items())
         buckets = max(1, -(-total // config.shard_docs))
         hash_ = step_hash("mix", self.hash, [pool.hash for pool in pools])
-        job = MixJob(self._folder("mix", hash_, ""), config.output_dir, config.seed, self.hash, config.form)
+        mix = self._folder("mix", hash_, "")
+        old, schemas = settled.old_ids, first_parquets(self.given) if config.form == ".parquet" else ()
+        job = MixJob(mix, config.output_dir, config.seed, self.hash, config.form, old, schemas)
         for name, of_source in shards.items():
-            work = partial(index_shard, job=job, source=name, share=shares[name], dropped=drops[name])
+            work = partial(index_shard, job=job, source=name, share=shares[name], dropped=settled.drops[name])
             unique = tokens[name]
             stats = self._step("mix", name, of_source, work)
             figures = next(one for one in sources if one["name"] == name)
@@ -332,33 +343,14 @@ class Recipe:
         found = [(name, shard) for name, of_source in shards.items() for shard in of_source]
         plan_shards(job, found, targets)
         gathered = self._run_shards(partial(gather_shard, job=job, shards=found), targets, "write")
-        return self._record(sources, gathered, both)
-
-    def _record(self, sources: list[dict[str, Any]], gathered: Sequence[Stats], both: int) -> dict[str, Any]:
-        tokens = sum(one["tokens"] for one in sources)
-        documents = sum(one["docs_out"] for one in gathered)
-        counted = self.config.tokenizer or self.config.bytes_per_token
-        unique = sum(min(one["epochs"], 1.0) * one["tokens_unique"] for one in sources)
-        scale = self.config.tokens_for
-        training = self.config.training_tokens or (scale_tokens(scale) if scale else None)
         return {
-            "documents": documents,
-            "tokens": tokens if counted else None,
-            "unique_tokens": round(unique) if counted else None,
-            "token_count": _dump(self.config.token_count()),
-            "training_tokens": training,
-            "tokens_for": scale,
-            "passes": passes(training, round(unique)) if training and unique else None,
-            "pages_in_both_versions": both,
-            "both_versions": self.config.both_versions,
-            "mix": _dump(self.config.mix),
-            "seed": self.config.seed,
-            "shards": len(gathered),
+            **dataset_figures(config, sources, settled.both, gathered, config.training_tokens or scale),
             "filters": self.reports,
             "contaminated_items": self.contamination,
             "config_hash": self.hash,
             "sources": sources,
             "steps": self.steps,
+            **({"unreadable": self.unreadable} if self.unreadable else {}),
         }
 
     def _step(self, step: str, source: str, shards: Sequence[Shard], work: Callable[[Shard], Stats]) -> Stats:
@@ -369,11 +361,12 @@ class Recipe:
         self, step: str, source: str, shards: Sequence[Shard], work: Callable[[Shard], Stats], path: str
     ) -> None:
         """The step that reads a source as the user gave it: what was read is remembered by its content."""
-        stats = self._run_shards(work, shards, f"{step} {source}")
+        stats = self._run_shards(partial(read_or_count, work=work), shards, f"{step} {source}")
         for folder in self.records:
             remember_inputs(folder, {resolve(path): shards}, stats)
         refuse_no_documents(sum_stats(stats), path)
         self._count(step, source, stats)
+        self.unreadable += [name for one in stats for name in one.get("unreadable", ())]
 
     def _count(self, step: str, source: str, stats: Sequence[Stats]) -> Stats:
         total = sum_stats(stats)
@@ -394,7 +387,3 @@ class Recipe:
 
     def _folder(self, step: str, hash_: str, source: str) -> str:
         return join(self.work, f"{step}-{hash_[:8]}" + (f"/{source}" if source else ""))
-
-
-def _dump(config: RunConfig) -> Any:
-    return config.model_dump(mode="json")

@@ -13,6 +13,11 @@ says what was kept of each source and why: thresholds, tokens, histograms, count
 Every step leaves its pool under `work`; a rerun of the same command skips what is done, and another selection over the
 same scores reuses them when it names the same `work`.
 
+Exit codes: 0; 2 for a mistake in the command; 1 where a shard could not be read at all: it is counted and named, in
+`dataset.json` too (`unreadable`), and the pool is made of the others.
+
+What Parquet keeps: an output as Parquet has the types of the sources' first Parquet shards, a NaN becomes null.
+
 Differs from the paper (arXiv:2510.10681):
     1. The recycled threshold is solved for the budget (the paper's number is not published), exact to one document;
        `exact: false` keeps all documents that tie at it.
@@ -22,7 +27,7 @@ Differs from the paper (arXiv:2510.10681):
 import json
 from typing import Any
 
-from common.command import entry_point, parse, usage_errors
+from common.command import entry_point, fail, parse, usage_errors
 from filter.config import FilterConfig
 
 
@@ -41,6 +46,9 @@ def main(argv: list[str] | None = None) -> None:
     print(table(dataset))  # noqa: T201 - the command's output
     figures = {"output_dir": config.output_dir, **{name: dataset[name] for name in ("documents", "tokens")}}
     print(json.dumps(figures))  # noqa: T201 - the command's output
+    if dataset.get("unreadable"):
+        names = dataset["unreadable"]
+        fail(f"{len(names)} shards could not be read: {', '.join(names)}; all others are in the pool", code=1)
 
 
 def _plan(config: FilterConfig) -> dict[str, Any]:

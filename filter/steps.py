@@ -5,6 +5,7 @@ memory. Its pool is plain JSON lines, since it is written once, read several tim
 mix; the finished pool is compressed.
 """
 
+import logging
 import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import AbstractContextManager
@@ -14,14 +15,19 @@ from common.pools.documents import Document, ShardReader, open_lines
 from common.pools.exactly_once import Result
 from common.pools.inputs import Record
 from common.pools.lines import read_lines
-from common.pools.marks import mark_done, read_done, read_mark
+from common.pools.marks import MARK, Unreadable, mark_done, read_done, read_mark
 from common.pools.repair import encode
-from common.pools.shards import Shard
+from common.pools.shards import Shard, is_mark
 from common.pools.stats import count_into
 from common.pools.storage import Written, exists, is_folder, join, list_files, sweep_once
 
 Stats = dict[str, Any]
 Work = Callable[[Iterator[Document]], Iterable[Result]]
+
+log = logging.getLogger("repro.filter")
+
+UNREADABLE = "broken_compression"
+"""Reason of the one line that a shard counts for of which nothing can be read."""
 
 STEP_FORM = ".jsonl"
 """How a step's pool is stored."""
@@ -76,7 +82,7 @@ def finished(shard: Shard, output: str, config_hash: str) -> Stats | None:
     """The stats of a shard that a step is done with, or None.
 
     Raises:
-        ValueError: the folder holds another configuration's output, or the shard changed since.
+        ValueError: the folder holds another recipe's output, or the shard changed since.
     """
     return read_done(output, shard.name, config_hash, source=shard.path, outputs=[shard.name + STEP_FORM])
 
@@ -87,15 +93,27 @@ def stands(folder: str, config_hash: str) -> bool | None:
     On this ground the work of a version is believed that worked the hash out otherwise: each mark bears that hash, and
     beside it lie as many documents as it counts.
     """
-    marks = [path for path in list_files(folder) if path.endswith(".stats.json")] if is_folder(folder) else []
+    marks = [path for path in list_files(folder) if is_mark(path)] if is_folder(folder) else []
     for path in marks:
         stats = read_mark(path)
-        rows = path.removesuffix(".stats.json") + STEP_FORM
+        rows = path.removesuffix(MARK) + STEP_FORM
         if stats["config_hash"] != config_hash or not exists(rows):
             return False
         if sum(1 for _ in read_lines(rows)) != stats["docs_out"]:
             return False
     return True if marks else None
+
+
+def read_or_count(shard: Shard, work: Callable[[Shard], Stats]) -> Stats:
+    """A step's work on a shard as the user gave it; one that cannot be read at all is a counted reject, with its name.
+
+    It is not marked done, and the steps behind pass it over.
+    """
+    try:
+        return work(shard)
+    except Unreadable as error:
+        log.warning("%s; it is counted as %s, and the other shards go on", error, UNREADABLE)
+        return {"docs_in": 1, "docs_out": 0, "drops": {UNREADABLE: 1}, "unreadable": {shard.path: 1}}
 
 
 def rewrite_shard(shard: Shard, output: str, work: Work, config_hash: str) -> Stats:
@@ -111,7 +129,7 @@ def rewrite_shard(shard: Shard, output: str, work: Work, config_hash: str) -> St
         The shard's stats; `docs_in` = `docs_out` + the sum of `drops`, lines that are no documents included.
 
     Raises:
-        ValueError: the folder holds another configuration's output, or the shard changed since.
+        ValueError: the folder holds another recipe's output, or the shard changed since.
     """
     done = finished(shard, output, config_hash)
     if done is not None:

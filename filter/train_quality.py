@@ -6,7 +6,8 @@ Usage:
 
 A row is {"text": ..., "label": 1 for good or 0 for poor}. The model is trained on `train_frac` of the rows of each
 label; the figures (AUC with a bootstrap interval, beside the best simple score's) are of the others. They are printed
-and written beside the model as `<out>.json`. Text is normalised as `filter.quality` does when it scores.
+and written beside the model as `<out>.json`. Text is normalised as `filter.quality` does when it scores. Words of a
+page that fastText would obey (`__label__…`, `</s>`) are escaped; how many is said.
 
 The defaults suit some hundred to some ten thousand pages and make a model of 3 MB. DCLM's own settings (the second
 command, arXiv:2406.11794) are for hundreds of thousands of pages and make one of 0.8 GB.
@@ -45,8 +46,8 @@ def main(argv: list[str] | None = None) -> None:
         train, held_out = split(rows, config.train_frac, config.seed)
         if len({read_label(row) for row in held_out}) < 2 or len({read_label(row) for row in train}) < 2:
             raise ValueError(f"{len(rows)} rows are too few: both parts of the split need pages of both labels")
-    train_fasttext(train, config.out, config)
-    figures = {"trained_on": len(train), **measure(config.out, held_out)}
+    escaped = train_fasttext(train, config.out, config)
+    figures = {"trained_on": len(train), "escaped_words": escaped, **measure(config.out, held_out)}
     write_json(f"{config.out}.json", figures)
     print(json.dumps({"model": config.out, **figures}, indent=1))  # noqa: T201 - the command's output
 

@@ -17,8 +17,9 @@ from pydantic import Field
 
 from common.command import entry_point, parse, usage_errors
 from common.config import RunConfig
-from common.pools.documents import Document
+from common.pools.documents import Document, before_mark, page_of, record_of
 from common.pools.lines import read_lines
+from common.pools.repair import id_text
 from common.pools.shards import list_shards, read_pool
 from common.pools.storage import list_files
 from common.runs.terminal import visible
@@ -72,26 +73,31 @@ def _rejects(pool: str) -> Iterator[Document]:
 
 
 def _join(documents: list[Document], organic: str) -> None:
-    """Look the originals up; a rollout's id ends in #0, #1, ..."""
-    missing = {_source_id(document): document for document in documents if "organic_text" not in document}
+    """Look the originals up, by the page that a document's record names."""
+    missing = [document for document in documents if document.get("organic_text") is None]
+    pages = {id(document): page_of(document) or id_text(document["id"]) for document in missing}
+    wanted = set(pages.values())
+    old = {before_mark(page) for page in wanted} - wanted  # rollouts of earlier versions have ids that end in #0, #1
+    found: dict[str, str] = {}
     for original in read_pool(organic) if missing else ():
-        for document in documents:
-            if _source_id(document) == str(original["id"]):
-                document.setdefault("organic_text", original["text"])
-        missing.pop(str(original["id"]), None)
-        if not missing:
-            return
-
-
-def _source_id(document: Document) -> str:
-    name, mark, number = str(document["id"]).rpartition("#")
-    return name if mark and number.isdigit() else str(document["id"])
+        name = id_text(original["id"])
+        if name in wanted or name in old:
+            found.setdefault(name, original["text"])
+            wanted.discard(name)
+        if not wanted:
+            break
+    for document in missing:
+        page = pages[id(document)]
+        text = found.get(page, found.get(before_mark(page) or ""))
+        if text is not None:
+            document["organic_text"] = text
 
 
 def side_by_side(document: Document, width: int) -> str:
     """A heading, then the organic text on the left and the rephrasing on the right."""
     column = max(20, (width - 3) // 2)
-    left = _wrap(document.get("organic_text", MISSING), column)
+    organic = document.get("organic_text")
+    left = _wrap(MISSING if organic is None else str(organic), column)
     right = _wrap(document["text"], column)
     rows = [f"{one:<{column}} │ {other}" for one, other in itertools.zip_longest(left, right, fillvalue="")]
     return "\n".join([heading(document), "─" * column + "─┬─" + "─" * column, *rows])
@@ -99,15 +105,17 @@ def side_by_side(document: Document, width: int) -> str:
 
 def heading(document: Document) -> str:
     """The id, then how the chunks ended and the scores there are."""
-    record: dict[str, Any] = document.get("rephrase") or {}
-    chunks = record.get("chunks", [])
+    record: dict[str, Any] = record_of(document) or {}
+    chunks = record.get("chunks") or []
     parts = [str(document.get("id", "?"))]
     if document.get("reason"):
         parts.append(f"dropped: {document['reason']}")
     if chunks:
-        ends = [" ".join([chunk["status"], *chunk["flags"]]) for chunk in chunks]
+        ends = [" ".join([chunk["status"], *(chunk.get("flags") or ())]) for chunk in chunks]
         parts.append(", ".join(f"{len(list(same))} x {end}" for end, same in itertools.groupby(sorted(ends))))
-    parts += [f"{name} {record[name]}" for name in ("length_ratio", "semantic", "structure") if name in record]
+    parts += [
+        f"{name} {record[name]}" for name in ("length_ratio", "semantic", "structure") if record.get(name) is not None
+    ]
     return " · ".join(parts)
 
 

@@ -12,6 +12,7 @@ from typing import Any
 from common.engines.requests import Completion, Engine, Request
 from common.pools.documents import Document
 from common.pools.exactly_once import Result
+from common.pools.repair import id_text
 from rephrase.config import RephraseConfig
 from rephrase.gate.checks import ChunkGate
 from rephrase.health import Health
@@ -170,7 +171,7 @@ class _Pass:
         if self.in_turn and index > 0:
             reading = pieces[index - 1].reading
             before = reading.text[-CARRY_CHARS:] if reading else None
-        seed = request_seed(self.config.seed, str(job.document["id"]), index, rollout, pieces[index].attempts)
+        seed = request_seed(self.config.seed, id_text(job.document["id"]), index, rollout, pieces[index].attempts)
         return self.rephraser.request(f"{number} {rollout} {index}", job.chunks[index].text, before, seed)
 
     def _open(self, document: Document) -> None:

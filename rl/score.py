@@ -82,7 +82,7 @@ def read_batch(rows: Sequence[Row]) -> Batch:
     for number, row in enumerate(rows):
         if "completion" in row:
             completions.append(message_text(row["completion"]))
-        elif "organic_text" in row:
+        elif row.get("organic_text") is not None:
             completions.append(f"{SENTINEL}\n\n{row['text']}")
             columns["text"][number] = row["organic_text"]
             columns.setdefault("answer_form", [None] * len(rows))[number] = "text"

@@ -186,11 +186,7 @@ HOMES = {
         "eval.sandbox.servers",
         "eval.verifiers.workers",
     },
-    r"\"[^\"]*\.stats\.json\"|another configuration": {
-        "common.pools",
-        "filter.steps",
-        "filter.duplicates",
-    },
+    r"\"[^\"]*\.stats\.json\"|another configuration": {"common.pools"},
     r"\"WORLD_SIZE\"|\"RANK\"": {"common.runs.processes"},
     r"isinstance\([^)]*EngineConfig\b": {"common.engines"},
     r"#[0-9a-fA-F]{6}\b": {"eval.report.style"},

@@ -2,19 +2,26 @@
 
 A document is a JSON object with a string `text`; all other fields ride along. JSONL lines end at `\\n` only: page text
 holds U+2028, U+0085 and the like, at which `str.splitlines` would cut a document in two.
+
+A recycled document tells in its `rephrase` record of the page that it rephrases; it is read the same way everywhere.
+Null and absent are one, since a trip through Parquet gives every row every field. Nothing is read out of an id: a
+record names its page (`page`) and the rollout (`rollout`) where a page has several; without `page` the document's own
+id is the page's.
 """
 
 import contextlib
 import gzip
+import re
 import tempfile
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import IO, Any, cast
 
+import orjson
 import zstandard
 
 from common.pools.inputs import Record, place_of, record
 from common.pools.lines import BrokenOff, Taken, scan_lines
-from common.pools.repair import decode, encode, parse_line
+from common.pools.repair import decode, encode, id_text, parse_line
 from common.pools.storage import Written, atomic_write
 
 Document = dict[str, Any]
@@ -224,6 +231,82 @@ def open_lines(path: str, raw: list[Written] | None = None) -> Iterator[IO[bytes
                 yield target
         else:
             yield file  # type: ignore[misc]
+
+
+_OLD_ROLLOUT = re.compile(r"(.+)#(\d{1,9})", re.DOTALL)
+
+
+def as_object(value: Any) -> dict[str, Any] | None:
+    """A JSON object, also one that Parquet keeps as JSON text; None for all else.
+
+    >>> as_object('{"model": "m"}'), as_object({}), as_object("text"), as_object(None)
+    ({'model': 'm'}, {}, None, None)
+    """
+    if isinstance(value, str) and value.startswith("{"):
+        try:
+            value = orjson.loads(value)
+        except orjson.JSONDecodeError:
+            return None
+    return value if isinstance(value, dict) else None
+
+
+def record_of(document: Mapping[str, Any]) -> dict[str, Any] | None:
+    """A recycled document's `rephrase` record; None for organic text."""
+    return as_object(document.get("rephrase"))
+
+
+def page_of(document: Mapping[str, Any]) -> str | None:
+    """Id of the page that a document rephrases; None for organic text."""
+    record = record_of(document)
+    if record is None:
+        return None
+    page = record.get("page")
+    return id_text(document["id"] if page is None else page)
+
+
+def rollout_of(document: Mapping[str, Any]) -> int | None:
+    """Which rephrasing of its page a document is, where its record says so."""
+    rollout = (record_of(document) or {}).get("rollout")
+    return rollout if isinstance(rollout, int) and not isinstance(rollout, bool) else None
+
+
+def old_rollout(document: Mapping[str, Any]) -> str | None:
+    """The page, if this may be a rollout that an earlier version wrote: recycled, no `page`, an id that ends in `#n`.
+
+    The id of a page may end like this as well (the fragment of an address), so one document alone proves nothing; see
+    `are_old`.
+    """
+    record = record_of(document)
+    return before_mark(id_text(document["id"])) if record is not None and record.get("page") is None else None
+
+
+def age(document: Mapping[str, Any]) -> int:
+    """What a document says of the pools that it lies in: 1 if it may be a rollout of an earlier version, -1 if it
+    speaks against that (an organic page whose id ends in `#n`, a recycled one without `page` whose id does not)."""
+    record = record_of(document)
+    marked = before_mark(id_text(document["id"])) is not None
+    if record is None:
+        return -1 if marked else 0
+    return 0 if record.get("page") is not None else 1 if marked else -1
+
+
+def are_old(ages: Iterable[int]) -> bool:
+    """Whether the recycled documents without `page` of some pools are rollouts of an earlier version.
+
+    They are where all of them have ids that end in `#n` and no organic page has such an id: then `#n` is no fragment.
+    """
+    found = set(ages)
+    return 1 in found and -1 not in found
+
+
+def before_mark(identity: str) -> str | None:
+    """What stands before a number mark at an id's end, where earlier versions wrote a rollout's number.
+
+    >>> before_mark("page#3"), before_mark("page#top")
+    ('page', None)
+    """
+    found = _OLD_ROLLOUT.fullmatch(identity)
+    return found[1] if found else None
 
 
 def _ignore(*_: object) -> None:

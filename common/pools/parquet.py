@@ -69,11 +69,19 @@ def read_parquet(
 
 
 def read_schema(path: str) -> "pyarrow.Schema":
-    """The Arrow schema of a Parquet file."""
+    """The Arrow schema of a Parquet file.
+
+    Raises:
+        NotParquet: the file has no readable footer.
+    """
+    import pyarrow
     import pyarrow.parquet
 
     with open_read(path) as source:
-        return pyarrow.parquet.ParquetFile(source).schema_arrow
+        try:
+            return pyarrow.parquet.ParquetFile(source).schema_arrow
+        except (pyarrow.ArrowException, OSError) as error:
+            raise NotParquet(f"{path} is no readable Parquet file: {error}") from None
 
 
 def write_parquet(

@@ -36,7 +36,7 @@ def page_counts(organic: str, text: str, chunks: Sequence[Mapping[str, Any]]) ->
     counts["pages_changed"] += organic.split() != text.split()
     for one in chunks:
         source = organic[one["start"] : one["end"]]
-        output = text[one["out_start"] : one["out_end"]] if "out_start" in one else ""
+        output = text[one["out_start"] : one["out_end"]] if one.get("out_start") is not None else ""
         if one["status"] == "verbatim":
             counts[f"verbatim/{one['kind']}"] += 1
             counts["verbatim_words"] += len(source.split())
@@ -53,7 +53,7 @@ def page_counts(organic: str, text: str, chunks: Sequence[Mapping[str, Any]]) ->
         counts["prose_chunks"] += 1
         counts["prose_chunks_in_form"] += one["status"].startswith(IN_FORM)
         _compare(counts, "prose", prose, source, output)
-        if not {"dropped", "cut"} & set(one.get("flags", ())):
+        if not {"dropped", "cut"} & set(one.get("flags") or ()):
             counts["whole_chars"] += len(source)
             counts["whole_chars_out"] += len(output)
     return counts

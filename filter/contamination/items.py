@@ -17,13 +17,17 @@ from common.pools.storage import exists, is_folder, list_files
 from filter.contamination.config import DecontaminateConfig
 from filter.ngrams import NgramHasher
 
-WORD = re.compile(r"\w+")
+WORD = re.compile(r"[^\W_]+")
+"""Letters and digits: an underscore is a mark of emphasis on a page, or joins words."""
+
+WORDS = "letters and digits"
+"""Enters the step's hash: what was found by words of another kind is looked for again."""
 
 
 def words_of(text: str) -> list[str]:
     """The words that are compared.
 
-    >>> words_of("The ﬁrst, 2nd!")
+    >>> words_of("The ﬁrst, _2nd_!")
     ['the', 'first', '2nd']
     """
     return WORD.findall(unicodedata.normalize("NFKC", text).lower())

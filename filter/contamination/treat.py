@@ -1,8 +1,9 @@
 """Test items in the pool: pages that share an n-gram with an evaluation item are reported, dropped, or cut.
 
-Words are NFKC, lower case, `\\w+`, so case, punctuation and spacing hide nothing. An item of 13 or more words matches
-by any 13-gram; one of 8 to 12 words by all of them in a row; a shorter one is skipped and counted. N-grams found in
-more than 10 pages are common phrases and count for nothing (GPT-3's rule, arXiv:2005.14165).
+Words are runs of letters and digits, NFKC, lower case, so case, punctuation, spacing and marks of emphasis hide
+nothing. An item of 13 or more words matches by any 13-gram; one of 8 to 12 words by all of them in a row; a shorter one
+is skipped and counted. N-grams found in more than 10 pages are common phrases and count for nothing (GPT-3's rule,
+arXiv:2005.14165).
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence

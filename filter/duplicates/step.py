@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from common.pools.documents import Document, read_documents
 from common.pools.exactly_once import Result
 from common.pools.shards import Shard
-from common.pools.storage import exists, join
+from common.pools.storage import exists
 from common.tokens.counting import open_counter
 from filter.duplicates.config import DUPLICATE, EARLIER_SOURCE, ExactDedup, MinHashDedup
 from filter.duplicates.exact import decide_exact, exact_keys
@@ -31,7 +31,7 @@ from filter.notes import (
     save_note,
     with_counts,
 )
-from filter.steps import Stats, rewrite_shard
+from filter.steps import Stats, finished, rewrite_shard
 
 DECIDE_DOCS = 4_000_000
 """Keys of exact duplicates sorted at a time: about 0.3 GB."""
@@ -107,7 +107,7 @@ def ngram_shards(group: Shard, sequences: Sequence[Sequence[tuple[Shard, PassJob
         return found
     filter_ = NgramFilter(sequence[0][1].config)
     for shard, job in sequence:
-        if exists(join(job.output, f"{shard.name}.stats.json")):
+        if finished(shard, job.output, job.hash) is not None:
             # the filter is not stored: what a killed run had remembered is read again
             for document in read_documents(shard.path, shard.index):
                 filter_.process(document)

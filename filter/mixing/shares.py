@@ -133,10 +133,12 @@ def fit(often: Mapping[str, float], tokens: Mapping[str, int], size: int) -> dic
 
 def share_of(often: float, columns: Sequence[Columns]) -> Share:
     """Epochs as whole passes and a cut for the rest: that share of the tokens to within a document, by hash of id."""
-    whole = math.floor(often + 1e-9)
-    rest = often - whole
+    from fractions import Fraction  # --help does not wait for it
+
     total = sum(int(one.tokens.sum()) for one in columns)
-    need = math.ceil(rest * total - 1e-6 * max(total, 1))
+    # In whole numbers: rounding of the epochs (some 2^-52 of them) is less than a token, whatever the pool's size.
+    wanted = Fraction(often) * max(total, 1)
+    whole, need = divmod(math.ceil(wanted - wanted / 2**48), max(total, 1))
     if need <= 0:
         return Share(whole)
     from filter.selection.cut import solve_budget

@@ -15,15 +15,16 @@ from numpy.typing import NDArray
 
 from common.hashing import hash_id
 from common.pools.documents import form_of, open_lines, read_documents
+from common.pools.exactly_once import with_own
 from common.pools.inputs import place_of
 from common.pools.lines import Taken
 from common.pools.marks import mark_done, read_done
-from common.pools.repair import decode, encode
+from common.pools.repair import decode, encode, id_text
 from common.pools.shards import Shard
 from common.pools.storage import Written, atomic_write, join, open_read, remove, sweep_once
 from filter.mixing.shares import Share
 from filter.mixing.versions import page_hash
-from filter.notes import load_note
+from filter.notes import load_note, tokens_of
 from filter.selection.cut import Columns, keep
 from filter.steps import Stats
 
@@ -42,6 +43,10 @@ class MixJob:
     seed: int
     config_hash: str
     form: str
+    old_ids: bool = False
+    """Whether recycled documents name their pages in their ids (`filter.mixing.versions`)."""
+    schemas: tuple[str, ...] = ()
+    """Parquet files of the sources, whose types an output as Parquet keeps."""
 
     def index_path(self, source: str, shard: Shard) -> str:
         """Where the index of a selected pool's shard lies."""
@@ -62,8 +67,9 @@ def pool_columns(shards: Sequence[Shard], seed: int) -> list[Columns]:
     for shard in shards:
         hashes, tokens = [], []
         for document in read_documents(shard.path, shard.index):
-            hashes.append(hash_id(str(document["id"]), seed, "draw"))
-            tokens.append(document.get("token_count", 1))
+            hashes.append(hash_id(id_text(document["id"]), seed, "draw"))
+            number = tokens_of(document)
+            tokens.append(1 if number is None else number)
         # the score is the same for all, so that the hash alone decides
         zeros = np.zeros(len(hashes))
         found.append(Columns(zeros, np.array(tokens, np.int64), np.array(hashes, np.uint64)))
@@ -99,15 +105,15 @@ def index_shard(shard: Shard, job: MixJob, source: str, share: Share, dropped: N
             taken.update(line)
             document = decode(line)
             copies = share.whole + int(once_more is not None and once_more[number])
-            if len(dropped) and _contains(dropped, page_hash(document)):
+            if len(dropped) and _contains(dropped, page_hash(document, job.old_ids)):
                 copies, reason = 0, "other_version_kept"
             else:
                 reason = "over_budget"
             if not copies:
                 stats["drops"][reason] = stats["drops"].get(reason, 0) + 1
-            tokens = document.get("token_count", 0)
+            tokens = tokens_of(document) or 0
             for copy in range(copies):
-                key = hash_id(str(document["id"]), job.seed, source, copy)
+                key = hash_id(id_text(document["id"]), job.seed, source, copy)
                 rows.append((key, offset, len(line), copy, tokens))
             stats["docs_in"] += 1
             stats["docs_out"] += copies
@@ -145,9 +151,10 @@ def gather_shard(shard: Shard, job: MixJob, shards: Sequence[tuple[str, Shard]])
     path = join(job.output, name)
     sweep_once(job.output)
     if form_of(path) == ".parquet":
-        from common.pools.parquet import write_parquet
+        from common.pools.parquet import read_schema, write_parquet
 
-        written = write_parquet(path, lambda: (decode(line) for _, line in lines))[1]
+        known = [read_schema(path) for path in job.schemas]
+        written = write_parquet(path, lambda: (decode(line) for _, line in lines), known)[1]
     else:
         files: list[Written] = []
         with open_lines(path, files) as target:
@@ -171,7 +178,7 @@ def _read_lines(shard: Shard, rows: NDArray[np.uint64]) -> Iterator[tuple[int, b
         for key, offset, length, copy, *_ in rows.tolist():
             source.seek(offset)
             line = source.read(length)
-            yield key, (encode(decode(line) | {"copy": copy}) if copy else line)
+            yield key, (encode(with_own(decode(line), {"copy": copy})) if copy else line)
 
 
 def _contains(sorted_hashes: NDArray[np.uint64], value: int) -> bool:

@@ -24,11 +24,16 @@ def read_domains(path: str) -> frozenset[str]:
 
 @lru_cache(maxsize=2)
 def phrase_pattern(path: str) -> re.Pattern[str]:
-    """One pattern that finds any phrase of a list."""
-    return re.compile(r"\b(?:" + "|".join(re.escape(line.lower()) for line in _lines(path)) + r")\b")
+    """One pattern that finds any phrase of a list where it stands as a whole word, whatever characters it begins and
+    ends with; an empty list finds nothing.
+
+    `\\b` would not do: beside a `+`, a full stop or an emoji it asks for a letter on the other side.
+    """
+    phrases = sorted(set(map(str.lower, _lines(path))))
+    return re.compile(rf"(?<!\w)(?:{'|'.join(map(re.escape, phrases))})(?!\w)" if phrases else r"(?!)")
 
 
 def _lines(path: str) -> list[str]:
     if not Path(path).is_file():
         raise ValueError(f"no list at {path}")
-    return [line.strip() for line in Path(path).read_text(encoding="utf-8").splitlines() if line.strip()]
+    return [line.strip() for line in Path(path).read_text(encoding="utf-8-sig").splitlines() if line.strip()]

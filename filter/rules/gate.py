@@ -3,13 +3,14 @@
 from typing import Literal
 
 from common.config import RunConfig
+from common.pools.documents import as_object
 from filter.rules.page import Page
 
 
 class Gate(RunConfig):
     """Documents whose own figure lies in a range, such as a rephrasing's `rephrase.semantic`.
 
-    A document without the figure's record (organic text has no `rephrase`) passes.
+    A document without the figure's record (organic text has no `rephrase`, or null there) passes.
     """
 
     kind: Literal["gate"]
@@ -26,11 +27,11 @@ class Gate(RunConfig):
     def apply(self, page: Page) -> str | None:
         """`gate_<figure>`, or `gate_<figure>_missing` where the record lacks it."""
         first, *rest = self.field.split(".")
-        if first not in page.document:
+        value = page.document.get(first)
+        if value is None:
             return None
-        value = page.document[first]
         for name in rest:
-            value = value.get(name) if isinstance(value, dict) else None
+            value = (as_object(value) or {}).get(name)
         figure = self.field.rpartition(".")[2]
         if not isinstance(value, int | float):
             return f"gate_{figure}_missing"

@@ -26,6 +26,7 @@ datatrove keeps / neither keeps:
 `DATATROVE=PYTHON python -m pytest tests/filter/rules/test_datatrove.py -m "slow or not slow" -s` compares them again.
 """
 
+import logging
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Annotated, Any
 
@@ -33,6 +34,7 @@ from pydantic import Field
 
 from common.pools.documents import Document
 from common.pools.exactly_once import Result, process_shard
+from common.pools.repair import id_text
 from common.pools.shards import Shard
 from filter.rules.files import language_model, phrase_pattern, read_domains
 from filter.rules.gate import Gate
@@ -42,6 +44,8 @@ from filter.rules.page import Page
 from filter.rules.pages import Address, Characters, CountWords, Language, Phrases, RemovedWords, Sentences, Tidy
 from filter.rules.repetition import Repetition
 from filter.steps import Stats
+
+log = logging.getLogger("repro.filter")
 
 Heuristic = (
     Tidy
@@ -67,11 +71,27 @@ Heuristic = (
 AnyHeuristic = Annotated[Heuristic, Field(discriminator="kind")]
 
 
+_said: set[str] = set()
+
+FAILED = "failed/"
+"""How the reason begins for a document at which a rule broke; the rule's name follows."""
+
+
 def judge(document: Document, rules: Sequence[Heuristic]) -> Result:
-    """Send a document through a recipe: out comes its edited form, or the reason of the first rule that drops it."""
+    """Send a document through a recipe: out comes its edited form, or the reason of the first rule that drops it.
+
+    A rule that breaks at a document (a malformed address, a field of another type) drops it as `failed/<rule>`, and it
+    is kept in the rejects.
+    """
     page = Page(dict(document))
     for rule in rules:
-        reason = rule.apply(page)
+        try:
+            reason = rule.apply(page)
+        except Exception as error:  # whatever a page holds, it is this page's own reject
+            if rule.kind not in _said:
+                _said.add(rule.kind)  # once; all of them are counted, and lie in the rejects
+                log.warning("rule %s broke at document %s: %r", rule.kind, id_text(document.get("id"))[:200], error)
+            return Result(reason=FAILED + rule.kind, aside=True, source=document)
         if reason is not None:
             return Result(reason=reason)
     counts = {"docs_edited": 1} if page.text != document["text"] else {}

@@ -2,6 +2,8 @@
 
 from typing import Any
 
+from common.pools.exactly_once import with_own
+
 
 class Page:
     """A document whose text rules may edit; its words are split once per edit.
@@ -25,6 +27,10 @@ class Page:
         """Replace the text; the words are split anew when they are next asked for."""
         if value != self._text:
             self._text, self._words = value, None
+
+    def note(self, name: str, value: Any) -> None:
+        """Add a field to the document; what it held under that name is kept (`with_own`)."""
+        self.document = with_own(self.document, {name: value})
 
     @property
     def words(self) -> list[str]:

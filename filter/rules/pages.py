@@ -46,7 +46,7 @@ class Language(RunConfig):
         """`language`; the probability is noted on the document."""
         labels, probabilities = language_model(self.model).predict(" ".join(page.text.splitlines()), k=-1)
         found = dict(zip(labels, probabilities, strict=True)).get(f"__label__{self.language}", 0.0)
-        page.document["language_id_whole_page_fasttext"] = {self.language: float(found)}
+        page.note("language_id_whole_page_fasttext", {self.language: float(found)})
         return None if found > self.above else "language"
 
 
@@ -87,7 +87,7 @@ class CountWords(RunConfig):
 
     def apply(self, page: Page) -> str | None:
         """Drops nothing."""
-        page.document["previous_word_count"] = len(page.words)
+        page.note("previous_word_count", len(page.words))
         return None
 
 

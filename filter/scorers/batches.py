@@ -9,7 +9,7 @@ from pydantic import Field, model_validator
 
 from common.config import HOW, Out, RunConfig
 from common.pools.documents import Document
-from common.pools.exactly_once import Result, process_shard
+from common.pools.exactly_once import Result, process_shard, with_own
 from common.pools.shards import Shard
 from filter.scorers.kinds import AnyScorerConfig, QualityScorer, open_quality_scorer
 
@@ -51,14 +51,18 @@ def score_batches(
 
 
 def score_documents(documents: Iterable[Document], scorers: Sequence[QualityScorer]) -> Iterator[Result]:
-    """Add every scorer's field to every document, in order; see `score_batches`."""
+    """Add every scorer's field to every document, in order; what a field held before is kept beside it.
+
+    See `score_batches`.
+    """
     for batch, columns in score_batches(documents, scorers):
         for row, document in enumerate(batch):
             unscored = [field for field, scores in columns.items() if scores[row] is None]
             counts: dict[str, Any] = {"unscored": dict.fromkeys(unscored, 1)} if unscored else {}
             if not document["text"].strip():
                 counts["empty_text"] = 1
-            yield Result(document | {field: scores[row] for field, scores in columns.items()}, counts=counts)
+            own = {field: scores[row] for field, scores in columns.items()}
+            yield Result(with_own(document, own), counts=counts)
 
 
 class ScorePoolConfig(RunConfig):

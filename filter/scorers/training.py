@@ -12,7 +12,7 @@ import orjson
 from pydantic import Field
 
 from common.config import RunConfig
-from filter.scorers.fast_text import FastTextConfig, FastTextScorer, normalize
+from filter.scorers.fast_text import FastTextConfig, FastTextScorer, escape_markup, normalize
 
 GOOD, POOR = "__label__hq", "__label__cc"
 """DCLM's labels."""
@@ -52,11 +52,14 @@ class FastTextTraining(RunConfig):
     """More than one trains faster, and not twice to the same model."""
 
 
-def train_fasttext(rows: Rows, out: str | Path, config: FastTextTraining | None = None) -> None:
-    """Train a classifier and save it.
+def train_fasttext(rows: Rows, out: str | Path, config: FastTextTraining | None = None) -> int:
+    """Train a classifier and save it. Words of a page that fastText would obey are escaped (`escape_markup`).
 
     In a process of its own: a second training in one process fails with `Encountered NaN` in fastText's builds for
     NumPy 2.
+
+    Returns:
+        How many words were escaped.
 
     Raises:
         ValueError: the rows hold only one label, or something that is no label.
@@ -68,9 +71,12 @@ def train_fasttext(rows: Rows, out: str | Path, config: FastTextTraining | None 
     Path(out).parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=Path(out).parent, prefix=".train_") as folder:
         lines = Path(folder) / "lines.txt"
-        with lines.open("w", encoding="utf-8", newline="\n") as target:
+        escaped = 0
+        with lines.open("w", encoding="utf-8", errors="replace", newline="\n") as target:
             for row, label in zip(rows, labels, strict=True):
-                target.write(f"{GOOD if label else POOR} {normalize(row['text'])}\n")
+                line, number = escape_markup(normalize(row["text"]))
+                target.write(f"{GOOD if label else POOR} {line}\n")
+                escaped += number
         model = Path(folder) / "model.bin"
         context = multiprocessing.get_context("spawn")
         with ProcessPoolExecutor(1, mp_context=context) as pool:
@@ -85,6 +91,7 @@ def train_fasttext(rows: Rows, out: str | Path, config: FastTextTraining | None 
                     "and any build with too high an lr"
                 ) from None
         model.replace(out)
+    return escaped
 
 
 _OPTIONS = set(FastTextTraining.model_fields)

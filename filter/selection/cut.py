@@ -5,6 +5,7 @@ passes over score columns in fixed memory (a radix search over the bits of the s
 result depends on the documents only, not on the order of the shards.
 """
 
+import fractions
 import math
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
@@ -110,7 +111,7 @@ def solve_fraction(shards: Shards, fraction: float, by: Literal["documents", "to
     (0.8, 3)
     """
     total = sum(weight for weight, _ in _weights(shards, by))
-    asked = math.ceil(fraction * total - 1e-9)  # 0.1 * 30 is 3.0000000000000004
+    asked = math.ceil(fractions.Fraction(repr(float(fraction))) * total)  # in floats 0.1 * 30 is 3.0000000000000004
     if asked <= 0:
         return Cut(math.inf, asked=0, reached=0)
     key, above = _largest_key(_keys(shards, by), asked)

@@ -9,7 +9,7 @@ import numpy as np
 
 from common.hashing import hash_id
 from common.pools.lines import read_lines
-from common.pools.repair import decode
+from common.pools.repair import decode, id_text
 from common.pools.shards import Shard
 from common.pools.storage import join
 from filter.selection.cut import Columns
@@ -41,7 +41,7 @@ def columns_of(records: Iterable[Mapping[str, Any]], field: str | None, ties: bo
     return Columns(
         scores,
         np.array([row.get("tokens", 0) for row in rows], np.int64),
-        np.array([hash_id(str(row["id"])) if ties else 0 for row in rows], np.uint64),
+        np.array([hash_id(id_text(row["id"])) if ties else 0 for row in rows], np.uint64),
     )
 
 
@@ -57,12 +57,12 @@ class Spool:
     block, at whose end the file goes.
 
     Args:
-        paths: records of each shard, in the shards' order.
+        paths: records of each shard, in the shards' order; None for a shard that could not be read.
         field: see `columns_of`.
         ties: likewise.
     """
 
-    def __init__(self, paths: Sequence[str], field: str | None, ties: bool) -> None:
+    def __init__(self, paths: Sequence[str | None], field: str | None, ties: bool) -> None:
         self.paths, self.field, self.ties = list(paths), field, ties
         self.lengths: list[int] = []
         """Documents of the shards parsed so far."""
@@ -81,7 +81,7 @@ class Spool:
             if number < len(self.lengths):
                 columns = self._read(start, self.lengths[number])
             else:
-                columns = load_columns(path, self.field, self.ties)
+                columns = load_columns(path, self.field, self.ties) if path else columns_of((), self.field, self.ties)
                 self.file.seek(start)
                 for array in (columns.scores, columns.tokens, columns.hashes):
                     self.file.write(array.tobytes())

@@ -13,7 +13,9 @@ from common.hashing import step_hash
 from common.pools.documents import Document
 from common.pools.exactly_once import Result, with_own
 from common.pools.inputs import Record
+from common.pools.repair import id_text
 from common.pools.shards import Shard
+from common.pools.stats import documents_in
 from filter.selection.cut import Columns, Cut, keep
 from filter.selection.histogram import Histogram, linear_bins
 from filter.selection.records import columns_of, load_columns, read_records, records_path
@@ -68,7 +70,7 @@ def select_shard(shard: Shard, job: SelectJob) -> Stats:
         columns = load_columns(path, job.field, job.ties)
         kept = keep(job.cut, columns, shard.index)
         for number, (document, record) in enumerate(itertools.zip_longest(documents, read_records(path), fillvalue={})):
-            if document.get("id") != record.get("id"):
+            if id_text(document.get("id")) != id_text(record.get("id")):
                 raise RuntimeError(f"{shard.path} changed since it was scored: delete {job.records}")
             yield _chosen(document, record, float(columns.scores[number]), bool(kept[number]), job)
 
@@ -146,6 +148,20 @@ def _selected(document: Document, record: Document, source: str) -> Document:
     scores = {field: score for field, score in record["scores"].items() if score is not None}
     tokens = {"token_count": record["tokens"]} if "tokens" in record else {}
     return with_own(document, {**scores, **tokens, "source": source})
+
+
+def refuse_no_scores(stats: Stats, field: str | None, pool: str) -> None:
+    """Say that a pool cannot be selected from by a score: of its documents none has it as a number.
+
+    Raises:
+        ValueError: that is so.
+    """
+    documents = documents_in(stats)
+    if documents and stats["drops"].get("no_score") == documents:
+        raise ValueError(
+            f"no document of {pool} has a number in {field!r} ({documents:,} have none): a score is a field of its own "
+            "and no text; add a scorer, or name another field"
+        )
 
 
 def selection_figures(rule: All | Threshold | Fraction | Budget, cut: Cut) -> dict[str, Any]:

@@ -23,7 +23,7 @@ def chunk_pairs(document: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     if not records:
         yield organic, document["text"]
     for one in records:
-        if one["status"] == "ok" and "out_start" in one:
+        if one["status"] == "ok" and one.get("out_start") is not None:
             yield organic[one["start"] : one["end"]], document["text"][one["out_start"] : one["out_end"]]
 
 

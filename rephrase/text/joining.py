@@ -6,7 +6,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from common.pools.documents import Document
-from common.pools.exactly_once import Result
+from common.pools.exactly_once import Result, with_own
+from common.pools.repair import id_text
 from eval.faithfulness.measures import length_ratio, lexical_f1
 from eval.faithfulness.structure import markdown_similarity
 from rephrase.config import RephraseConfig
@@ -76,7 +77,7 @@ class Joiner:
         kept = [document for document, _ in made if document is not None]
         if not kept:
             reason = next(reason for _, reason in made if reason)
-            failed = {**job.document, "rephrase": self._record(job, job.rollouts[0], None)}
+            failed = with_own(job.document, {"rephrase": self._record(job, 0, None)})
             return Result(reason=reason, counts=counts, aside=self.config.rejects, source=failed)
         if self.config.select_best == "faithful":
             kept = [max(kept, key=lambda document: faithfulness(job.document["text"], document["text"]))]
@@ -103,18 +104,15 @@ class Joiner:
         text = " ".join(texts).strip() if blind else rejoin(texts, [part.sep for part in job.chunks])
         if not text:
             return None, "empty"
-        document = {**job.document, "text": text}
+        own: dict[str, Any] = {"organic_text": job.document["text"]} if self.config.keep_organic_text else {}
+        own["rephrase"] = self._record(job, rollout, text, texts)
+        document = with_own({**job.document, "text": text}, own)
         if self.config.rollouts_per_document > 1 and self.config.select_best == "none":
-            document["id"] = f"{job.document['id']}#{rollout}"
-        if self.config.keep_organic_text:
-            document["organic_text"] = job.document["text"]
-        document["rephrase"] = self._record(job, pieces, text, texts)
+            document["id"] = f"{id_text(job.document['id'])}#{rollout}"  # for people: programs read the record
         return document, None
 
-    def _record(
-        self, job: Job, pieces: list[Piece], text: str | None, texts: list[str] | None = None
-    ) -> dict[str, Any]:
-        config, organic = self.config, job.document["text"]
+    def _record(self, job: Job, rollout: int, text: str | None, texts: list[str] | None = None) -> dict[str, Any]:
+        config, organic, pieces = self.config, job.document["text"], job.rollouts[rollout]
         chunks: list[dict[str, Any]] = []
         position = 0
         places: list[tuple[int, int] | None] = [None] * len(pieces)
@@ -146,7 +144,10 @@ class Joiner:
                     **({"error": piece.error} if piece.error else {}),
                 }
             )
+        # a page with one rephrasing lends it its id, so that the record need not repeat it
+        page = {"page": job.document["id"], "rollout": rollout} if config.rollouts_per_document > 1 else {}
         record: dict[str, Any] = {
+            **page,
             "model": config.model,
             "prompt": config.prompt_file or config.prompt,
             "chunks": chunks,

@@ -35,6 +35,16 @@ def test_an_item_is_found_by_any_13_words_in_a_row(config, text, number):  # the
     assert shared_grams(config, text) == number
 
 
+MARKS = ["_{}_", "__{}__", "*{}*", "_{}", "**_{}_**", "`{}`"]
+
+
+@pytest.mark.parametrize("mark", MARKS)
+def test_marks_of_emphasis_hide_no_item(config, mark):
+    every_word = " ".join(mark.format(word) for word in PAGE.split())
+    assert shared_grams(config, every_word) == shared_grams(config, mark.format(PAGE)) == 3
+    assert shared_grams(config, PAGE.replace(" ", "_")) == 3  # words joined by underscores
+
+
 def test_an_item_of_8_words_is_found_whole_and_a_shorter_one_is_skipped(config):
     assert shared_grams(config, "… The QUICK brown-fox jumps, over the lazy dog") == 1
     assert shared_grams(config, "the quick brown fox jumps over the dog") == 0

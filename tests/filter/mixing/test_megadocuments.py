@@ -10,7 +10,7 @@ from filter.run import main
 
 
 def rollout(page, number, text="t"):
-    return {"id": f"{page}#{number}", "text": text, "rephrase": {}}
+    return {"id": f"{page}#{number}", "text": text, "rephrase": {"page": page, "rollout": number}}
 
 
 def test_neighbouring_rollouts_of_a_page_become_one_document():
@@ -18,7 +18,7 @@ def test_neighbouring_rollouts_of_a_page_become_one_document():
     results = list(join_rollouts(documents, 2, lambda texts: [len(text) for text in texts]))
     assert [result.reason for result in results] == [None, "joined", None, None]
     assert results[0].document == {
-        "id": "a#0", "text": "one\n\ntwo", "rephrase": {}, "token_count": 8, "parts": ["a#0", "a#2"],
+        **documents[0], "text": "one\n\ntwo", "token_count": 8, "parts": ["a#0", "a#2"],
     }  # fmt: skip
     assert results[2].document == documents[2] and results[3].document == documents[3]
 
@@ -33,7 +33,7 @@ def test_organic_text_and_its_neighbours_stay_apart():
 @given(st.lists(st.tuples(st.sampled_from("ab"), st.booleans())), st.integers(1, 4))
 def test_no_text_is_lost_or_moved_and_every_document_has_a_result(rows, size):
     documents = [
-        {"id": f"{page}#{number}", "text": f"w{number}", **({"rephrase": {}} if recycled else {})}
+        rollout(page, number, f"w{number}") if recycled else {"id": f"{page}#{number}", "text": f"w{number}"}
         for number, (page, recycled) in enumerate(rows)
     ]
     results = list(join_rollouts(documents, size))
@@ -63,3 +63,26 @@ def test_the_recipe_joins_what_is_left_of_a_page(tmp_path, capsys):
     assert (step["docs_in"], step["docs_out"], step["drops"]) == (11, 4, {"joined": 7})
     assert dataset["tokens"] == sum(one["token_count"] for one in kept.values())
     capsys.readouterr()
+
+
+def test_pages_whose_ids_end_in_a_fragment_are_no_rollouts():  # forum posts: four pages, each rephrased once
+    documents = [{"id": f"https://f.org/t/9#{n}", "text": f"post {n}", "rephrase": {"chunks": []}} for n in range(4)]
+    assert [result.document for result in join_rollouts(documents, 4)] == documents
+
+
+def test_pages_that_share_an_id_stay_apart():
+    documents = [rollout("x", number, text) for text in ("cats", "copper") for number in (0, 1)]
+    results = list(join_rollouts(documents, 4))
+    assert [one.document["text"] for one in results if one.reason is None] == ["cats\n\ncats", "copper\n\ncopper"]
+
+
+def test_rollouts_of_an_earlier_version_are_joined_where_their_organic_texts_are_equal():
+    old = [{"id": f"p#{n}", "text": f"t{n}", "organic_text": "o", "rephrase": {"chunks": []}} for n in range(2)]
+    assert next(join_rollouts(old, 2)).document["parts"] == ["p#0", "p#1"]
+    assert [one.reason for one in join_rollouts([old[0], {**old[1], "organic_text": "another"}], 2)] == [None, None]
+
+
+def test_fields_of_the_same_names_are_kept_beside_ours():
+    documents = [{**rollout("a", number), "parts": "my own"} for number in (0, 1)]
+    joined = next(join_rollouts(documents, 2)).document
+    assert (joined["parts"], joined["parts_before"]) == (["a#0", "a#1"], "my own")

@@ -2,8 +2,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from filter.mixing.shares import Factors, Ratio, TokenBudgets, Union, epochs, share_of
-from filter.mixing.versions import page_hash, settle_versions, versions
+from filter.mixing.shares import Factors, Ratio, TokenBudgets, Union, epochs, fit, share_of
 from filter.selection.cut import Columns, keep
 
 TOKENS = {"organic": 100, "recycled": 150}
@@ -65,29 +64,34 @@ def test_a_share_is_exact_to_one_document(tokens, often):
     assert abs(got - often * sum(tokens)) <= max(tokens) + 1
 
 
-ORGANIC = [{"id": "a", "q": 0.9}, {"id": "b", "q": 0.2}, {"id": "c", "q": 0.5}]
-RECYCLED = [{"id": "b", "q": 0.6, "rephrase": {}}, {"id": "a#1", "q": 0.3, "rephrase": {}}, {"id": "d", "rephrase": {}}]
+@pytest.mark.parametrize("total", [10**4, 10**7, 10**10 + 7, 3 * 10**13])
+@pytest.mark.parametrize("wanted", [1, 9_999, 8_000])
+def test_a_share_is_exact_to_a_token_for_any_size_of_pool(total, wanted):
+    import numpy as np
+
+    # documents of one token where the cut falls, the rest in a few large ones
+    tokens = np.array([total - 10_000] + [1] * 10_000)
+    columns = Columns(np.zeros(len(tokens)), tokens, np.arange(len(tokens), dtype=np.uint64))
+    often = fit({"a": 1.0}, {"a": total}, wanted)["a"]
+    share = share_of(often, [columns])
+    assert (share.whole, share.cut.reached) == (0, wanted)
+    once = share_of(fit({"a": 2.0}, {"a": total}, total + wanted)["a"], [columns])
+    assert (once.whole, once.cut.reached) == (1, wanted)
 
 
-def settled(prefer):
-    both, organic, recycled = settle_versions(*versions([*ORGANIC, *RECYCLED], "q"), prefer)
-    names = {page_hash({"id": name}): name for name in "abcd"}
-    return both, [names[int(one)] for one in organic], [names[int(one)] for one in recycled]
+@given(st.lists(st.integers(1, 10**10), min_size=1, max_size=5), st.data())
+def test_a_mix_of_a_given_size_is_never_short(tokens, data):
+    import numpy as np
 
-
-def test_both_versions_of_a_page_are_counted_and_kept():
-    assert settled("allow") == (2, [], [])
-
-
-def test_the_better_version_stays():
-    assert settled("prefer_best") == (2, ["b"], ["a"])
-
-
-def test_the_recycled_version_stays():
-    both, organic, recycled = settled("prefer_recycled")
-    assert (both, sorted(organic), recycled) == (2, ["a", "b"], [])
-
-
-def test_a_hash_mark_is_part_of_an_organic_id():
-    assert page_hash({"id": "page#2"}) != page_hash({"id": "page"})
-    assert page_hash({"id": "page#2", "rephrase": {}}) == page_hash({"id": "page"})
+    sources = {str(number): one for number, one in enumerate(tokens)}
+    size = data.draw(st.integers(1, sum(tokens)))
+    got = 0
+    for name, often in fit(dict.fromkeys(sources, 1.0), sources, size).items():
+        one = sources[name]
+        small = min(one, 1000)
+        columns = Columns(
+            np.zeros(small), np.array([one - small + 1] + [1] * (small - 1)), np.arange(small)[::-1].astype(np.uint64)
+        )
+        share = share_of(often, [columns])
+        got += share.whole * one + (share.cut.reached if share.cut else 0)
+    assert got >= size

@@ -220,3 +220,37 @@ def test_the_whitespace_rules_keep_the_pages_they_should(shared_data):
     assert sum("stop_words" in found for found in reasons) == 12
     assert sum(not found - {"bullet_lines"} for found in reasons) == 8041
     assert sum(not found for found in reasons) == 8038
+
+
+LISTED = ["c++", "f.u.p.a.", "\N{REVERSED HAND WITH MIDDLE FINGER EXTENDED}", "a$$", "@rse", ".net", "2 girls", "plain"]
+AROUND = ["", " ", "\n", ", ", "(", "!", "\u2014"]
+
+
+@pytest.mark.parametrize("phrase", LISTED)
+def test_a_listed_phrase_is_found_as_a_whole_word_whatever_its_edges(tmp_path, phrase):
+    (tmp_path / "list").write_text("\n".join(LISTED) + "\n\n", encoding="utf-8")
+    rule = Phrases(kind="phrases", phrases=[], file=str(tmp_path / "list"))
+    for before in AROUND:
+        for after in AROUND:
+            assert reason(rule, f"x {before}{phrase.upper()}{after} x".replace("x ", "x, ", 1)) == "phrase"
+    for inside in (f"x{phrase}", f"{phrase}x", f"x{phrase}x", f"_{phrase}7"):
+        assert reason(rule, f"so {inside} so") is None
+
+
+@pytest.mark.parametrize("content", ["", "\n \n", "\ufeff"])
+def test_an_empty_list_drops_nothing(tmp_path, content):
+    (tmp_path / "list").write_text(content, encoding="utf-8")
+    assert reason(Phrases(kind="phrases", phrases=[], file=str(tmp_path / "list")), PROSE) is None
+    assert reason(Address(kind="url", domains=str(tmp_path / "list")), PROSE, url="http://a.org") is None
+
+
+def test_a_rule_that_breaks_is_a_reject_of_its_own_name():
+    result = judge({"id": 1, "text": PROSE, "url": "http://[bad"}, [Tidy(kind="tidy"), Address(kind="url")])
+    assert (result.reason, result.aside) == ("failed/url", True)
+
+
+def test_null_and_absent_are_one_to_a_gate():
+    gate = Gate(kind="gate", field="rephrase.semantic", low=0.65)
+    assert reason(gate, "", rephrase=None) is None
+    assert reason(gate, "", rephrase='{"semantic": 0.7}') is None  # as Parquet keeps objects that fit no type
+    assert reason(gate, "", rephrase='{"semantic": 0.6}') == "gate_semantic"

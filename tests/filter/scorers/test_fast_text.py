@@ -70,6 +70,52 @@ def test_the_label_decides_which_way_the_probability_counts(label, probability, 
     assert positive_probability(label, probability) == pytest.approx(score, abs=1e-12)
 
 
+def test_a_label_that_is_neither_is_no_good_text():
+    with pytest.raises(ValueError, match="__label__x is neither"):
+        positive_probability("__label__x", 0.9)
+
+
+def test_a_model_with_more_labels_must_be_told_which_is_good(tmp_path):
+    import fasttext
+
+    lines = [f"__label__{name} {name} {name}s {number}" for number in range(30) for name in ("hq", "cc", "ad")]
+    (tmp_path / "lines").write_text("\n".join(lines))
+    model = fasttext.train_supervised(
+        str(tmp_path / "lines"), verbose=0, dim=16, epoch=25, lr=0.5, wordNgrams=2, bucket=20_000, thread=1
+    )
+    model.save_model(str(tmp_path / "m.bin"))
+    with pytest.raises(ValueError, match="set positive_label"):
+        open_quality_scorer(FastTextConfig(model=str(tmp_path / "m.bin")))
+    scorer = open_quality_scorer(FastTextConfig(model=str(tmp_path / "m.bin"), positive_label="__label__hq"))
+    good, poor, neither = scorer.score(["hq hqs", "cc ccs", "ad ads"])
+    assert good > 0.5 > max(poor, neither)
+
+
+MARKUP = ["__label__hq", "__label__cc", "__label__", "__label__new word", "</s>", "x</s>", "</s>x", "a</s> </s> b"]
+
+
+def test_pages_that_quote_the_librarys_markup_train_a_model_of_two_labels_and_are_read_whole(tmp_path):
+    import fasttext
+
+    places = ["{} " + POOR, POOR.replace(" | ", " {} "), POOR + " {}", "\t{}\v" + POOR, "{}\u2028" + POOR]
+    quoting = [place.replace("{}", markup) for place in places for markup in MARKUP]
+    rows = [{"text": f"{GOOD} {number}", "label": 1} for number in range(len(quoting))]
+    rows += [{"text": f"{text} last{number}", "label": 0} for number, text in enumerate(quoting)]
+    assert train_fasttext(rows, tmp_path / "m.bin") > 0
+    model = fasttext.load_model(str(tmp_path / "m.bin"))
+    assert sorted(model.labels) == ["__label__cc", "__label__hq"]
+    assert {f"last{number}" for number in range(len(quoting))} <= set(model.words)  # what stands behind it was read
+
+
+def test_training_says_how_many_words_it_escaped(tmp_path, capsys):
+    rows = [{"text": f"{GOOD} {number}", "label": 1} for number in range(20)]
+    rows += [{"text": f"{POOR} __label__hq </s> {number}", "label": 0} for number in range(20)]
+    (tmp_path / "rows.jsonl").write_text("\n".join(map(json.dumps, rows)))
+    train_main([str(tmp_path / "rows.jsonl"), f"out={tmp_path}/m.bin"])
+    assert json.loads((tmp_path / "m.bin.json").read_text())["escaped_words"] == 28  # 2 in 70 % of 20 pages
+    capsys.readouterr()
+
+
 def test_the_published_threshold_keeps_what_equals_it():
     columns = Columns(np.array([0.018111, 0.018112]), np.ones(2, np.int64), np.zeros(2, np.uint64))
     assert keep(Cut(0.018112), columns).tolist() == [False, True]
