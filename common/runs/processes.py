@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -21,6 +22,8 @@ def has_launcher() -> bool:
 
 def processes() -> tuple[int, int]:
     """This process's rank and the number of processes."""
+    if "torch.distributed" not in sys.modules:
+        return 0, 1  # nobody can have joined a group, and importing torch takes seconds
     from torch import distributed
 
     if not distributed.is_available() or not distributed.is_initialized():
