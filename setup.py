@@ -27,6 +27,7 @@ setup(
         **{name: ["py.typed"] for name in PACKAGES},
         "common.configs": ["**/*.yaml", "**/*.json"],
         "common.scripts": ["**/*.sh", "**/*.sbatch"],
+        "eval": ["published/*.json", "py.typed"],
         "eval.verifiers": ["vectors/*.jsonl"],
         "rephrase": ["tiny/*", "tiny_text/*"],
     },

@@ -1,17 +1,23 @@
-"""Compare evaluated models: scores side by side, differences to the first with paired 95 % intervals.
+"""Compare evaluated models: scores side by side, differences to the first with paired 95 % intervals; or papers' cells.
 
 Usage:
     python -m eval.compare results/organic.json results/recycled.json [MORE ...]
     python -m eval.compare results/mine.json --published repro_400m_recycled,411m_fineweb_edu
+    python -m eval.compare results/reasoner.json --published guru7b       # cells of arXiv:2506.14965, settings checked
+    python -m eval.compare math.csv code.csv logic.csv                    # training curves: W&B exports
 
 A RUN is a record that `eval.run` wrote, the folder beside it, or a record of DCLM. Where two runs have the rows behind
 a score, rows (documents, for bits per byte) that both scored are resampled together, so what a file's hard rows do to
 both cancels. A difference whose interval holds 0 is called "not distinguishable". Without rows there is no interval.
+Cells of reasoning tasks with other settings (engine, dtype, decoding, template, verifier) are called not comparable.
+Of curves it tells the best checkpoint, how lengths and rewards went, and what training on one domain did to the others.
 """
 
 from common.command import entry_point, parse, usage_errors
+from eval.compare.curves import is_curve, read_curve
 from eval.compare.differences import CompareConfig, read
-from eval.compare.published import PUBLISHED
+from eval.compare.published import check_names
+from eval.compare.reasoning_table import render_curves, render_reasoning
 from eval.compare.table import render
 
 
@@ -20,11 +26,12 @@ def main(argv: list[str] | None = None) -> None:
     """Read the command line, then print the table."""
     config = parse(CompareConfig, __doc__, argv, positional=("runs",))
     with usage_errors():
-        unknown = [name for name in config.published if name not in PUBLISHED]
-        if unknown:
-            raise ValueError(f"no published score {unknown[0]!r}; known: {', '.join(PUBLISHED)}")
-        runs = [read(path) for path in config.runs]
-    print(render(runs, config))  # noqa: T201 - the command's output
+        check_names(config.published)
+        curves = [read_curve(path) for path in config.runs if is_curve(path)]
+        runs = [read(path) for path in config.runs if not is_curve(path)]
+    parts = [render(runs, config), render_reasoning(runs, config)] if runs else []
+    parts += [render_curves(curves)] if curves else []
+    print("\n\n".join(part for part in parts if part))  # noqa: T201 - the command's output
 
 
 if __name__ == "__main__":

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from pydantic import Field
 
 from common.config import CommaList, RunConfig
+from eval.compare.cells import Questions, questions_of
 from eval.core.aggregate import centered
 from eval.core.baselines import CORE, EXTENDED, Version
 
@@ -23,10 +24,10 @@ class CompareConfig(RunConfig):
     """Which runs to compare."""
 
     runs: list[str]
-    """Records or run folders; differences are to the first."""
+    """Records or run folders; differences are to the first. Training curves (CSV) are read as such."""
 
     published: CommaList = []
-    """Names of published CORE scores to show beside."""
+    """Names of published models to show beside: CORE scores, and cells of reasoning suites (`guru7b`, `rlpr7b` …)."""
 
     version: Version = "v2"
     """Baselines of centred scores."""
@@ -46,6 +47,8 @@ class Loaded:
     record: dict[str, Any]
     outcomes: dict[str, Outcomes] = field(default_factory=dict)
     documents: TextScores | None = None
+    questions: dict[str, Questions] = field(default_factory=dict)
+    """Task of generated answers to its questions' scores."""
 
     @property
     def accuracies(self) -> dict[str, float]:
@@ -89,7 +92,7 @@ def read(path: str) -> Loaded:
         raise ValueError(f"no record at {place}: {error.strerror}") from None
     except (ValueError, KeyError, TypeError, AttributeError):
         raise ValueError(f"{place} is no evaluation record") from None
-    loaded = Loaded(record.get("name") or place.stem, record)
+    loaded = Loaded(record.get("name") or place.stem, record, questions=questions_of(place, record))
     folder = place.parent / record["rows_folder"] if "rows_folder" in record else None
     if folder is not None and folder.is_dir():
         from eval.core.row_store import RowStore

@@ -1,6 +1,13 @@
 """Read eval/published/*.json: the papers' cells, each with source and setting."""
 
-from typing import NamedTuple
+import difflib
+import functools
+import json
+from importlib import resources
+from typing import Any, NamedTuple
+
+SETTINGS = ("samples", "temperature", "top_p", "top_k", "max_tokens", "mode", "judge")
+"""What a published cell says of how it was made."""
 
 
 class Published(NamedTuple):
@@ -11,32 +18,76 @@ class Published(NamedTuple):
     source: str
 
 
-_RECORD = "record of DCLM, arXiv:2406.11794"
+class PublishedCell(NamedTuple):
+    """One figure of a paper, as a fraction, with how it was made."""
+
+    score: float
+    settings: dict[str, Any]
+    source: str
+    note: str
 
 
-_REPRO = "arXiv:2510.10681, its own 22 entries, baselines not stated"
+class PublishedModel(NamedTuple):
+    """A model's cells in a paper's table."""
 
+    name: str
+    title: str
+    source: str
+    cells: dict[str, PublishedCell]
+    """By the name of our task."""
+
+    averages: dict[str, float]
+    """As the paper prints them, fractions."""
+
+    average_of: dict[str, list[str]]
+    """Which tasks an average is over."""
+
+
+@functools.cache
+def _table(name: str) -> dict[str, Any]:
+    return json.loads((resources.files("eval") / "published" / f"{name}.json").read_text(encoding="utf-8"))
+
+
+TABLES = ("guru", "rlpr", "process")
+"""Tables of reasoning suites."""
 
 PUBLISHED: dict[str, Published] = {
-    "411m_c4": Published(0.1310, 0.1073, _RECORD),
-    "411m_dolma": Published(0.1360, 0.1116, _RECORD),
-    "411m_refinedweb_fasttext": Published(0.180, 0.158, _RECORD),
-    "411m_fineweb_edu": Published(0.183, 0.159, _RECORD),
-    "1b_1x_redpajama": Published(0.2570, 0.2310, _RECORD),
-    "1b_1x_semdedup": Published(0.2714, 0.2465, _RECORD),
-    "olmo_1b": Published(0.2972, 0.2723, _RECORD),
-    "1b_5x_refinedweb": Published(0.3139, 0.2912, _RECORD),
-    "1b_5x_fineweb_edu": Published(0.3379, 0.3118, _RECORD),
-    "1b_5x_refinedweb_fasttext": Published(0.3605, 0.3348, _RECORD),
-    "7b_1x_refinedweb_fasttext": Published(0.4466, 0.4255, _RECORD),
-    "llama_1_7b": Published(0.4626, 0.4414, _RECORD),
-    "deepseek_7b": Published(0.5072, 0.4914, _RECORD),
-    "mistral_7b": Published(0.5743, 0.5623, _RECORD),
-    "dclm_7b": Published(0.571, 0.560, _RECORD),
-    "repro_400m_organic": Published(0.1899, None, _REPRO),
-    "repro_400m_rewire": Published(0.2013, None, _REPRO),
-    "repro_400m_recycled": Published(0.2166, None, _REPRO),
-    "repro_1.4b_organic": Published(0.2858, None, _REPRO),
-    "repro_1.4b_rewire": Published(0.2903, None, _REPRO),
-    "repro_1.4b_recycled": Published(0.2993, None, _REPRO),
+    name: Published(one["v1"], one["v2"], one["source"]) for name, one in _table("core")["models"].items()
 }
+"""Scores of CORE by the model's name here."""
+
+
+def model_names() -> list[str]:
+    """Names of models with cells of reasoning tasks."""
+    return [name for table in TABLES for name in _table(table)["models"]]
+
+
+def published_model(name: str) -> PublishedModel | None:
+    """A model's cells; None for one without cells of reasoning tasks."""
+    for table_name in TABLES:
+        table = _table(table_name)
+        if name not in table["models"]:
+            continue
+        model, prefix = table["models"][name], table["prefix"]
+        cells = {}
+        for task, percent in model["cells"].items():
+            settings = {**table["settings"], **table["task_settings"].get(task, {})}
+            settings |= table.get("model_settings", {}).get(name, {})
+            note = table.get("notes", {}).get(task, "")
+            cells[prefix + task] = PublishedCell(percent / 100, settings, table["source"], note)
+        average_of = {label: [prefix + task for task in tasks] for label, tasks in table["averages"].items()}
+        averages = {label: value / 100 for label, value in model.get("averages", {}).items()}
+        return PublishedModel(name, model["title"], table["source"], cells, averages, average_of)
+    return None
+
+
+def check_names(names: list[str]) -> None:
+    """Raises:
+    ValueError: a name stands in no table; the nearest ones are given.
+    """
+    known = [*PUBLISHED, *model_names()]
+    for name in names:
+        if name not in known:
+            near = difflib.get_close_matches(name, known, n=3, cutoff=0.5)
+            hint = f"did you mean {', '.join(near)}?" if near else f"known: {', '.join(known)}"
+            raise ValueError(f"no published score {name!r}; {hint}")

@@ -11,6 +11,8 @@ from eval.core.baselines import Version
 def render(runs: Sequence[Loaded], config: CompareConfig) -> str:
     """The table: a line per score and run after the first."""
     first, *others = runs
+    if not any(run.accuracies or "bpb" in run.record for run in runs):
+        return "\n".join([_heading(runs), *_cautions(runs)])
     lines = [_heading(runs), *_cautions(runs)]
     rows = [("task", "run", "score", "difference", "95 % interval", "")]
     for other in others:
@@ -19,8 +21,8 @@ def render(runs: Sequence[Loaded], config: CompareConfig) -> str:
             low_high = "{:+.4f} to {:+.4f}".format(*difference.interval_95) if difference.interval_95 else ""
             score = _score(other, name, config.version)
             rows.append((name, other.name, f"{score:.4f}", f"{difference.value:+.4f}", low_high, difference.verdict))
-    lines += ["", *_columns(rows)] if others else []
-    lines += ["", *_columns(_core_rows(runs, config))]
+    lines += ["", *columns(rows)] if others else []
+    lines += ["", *columns(_core_rows(runs, config))]
     return "\n".join(lines)
 
 
@@ -43,6 +45,8 @@ def _core_rows(runs: Sequence[Loaded], config: CompareConfig) -> list[tuple[str,
             bits = run.record["bpb"].get("bits_per_byte")
             rows.append((run.name, "bits per byte", _shown(bits), "", "this run"))
     for name in config.published:
+        if name not in PUBLISHED:
+            continue  # of a reasoning suite
         published = PUBLISHED[name]
         rows.append((name, "CORE", _shown(published.v1), _shown(published.v2), published.source))
     return rows
@@ -66,6 +70,7 @@ def _cautions(runs: Sequence[Loaded]) -> list[str]:
     return found
 
 
-def _columns(rows: Sequence[tuple[str, ...]]) -> list[str]:
+def columns(rows: Sequence[tuple[str, ...]]) -> list[str]:
+    """Rows of one length as lines, each column as wide as its widest cell."""
     widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
     return ["  ".join(f"{cell:<{width}}" for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows]

@@ -7,10 +7,11 @@ from pathlib import Path
 from typing import Any
 
 from common.hashing import step_hash
+from common.runs.folder import write_json
 from common.runs.launch import find_gpus, run_shards
 from eval.reasoning.config import ReasoningConfig, share_of
 from eval.reasoning.examples import HubUnreachable, absent, fetch, locate
-from eval.reasoning.metrics import cell
+from eval.reasoning.metrics import answered, cell
 from eval.reasoning.sampling import ExampleShare, Job, Plan, draw_share, states
 from eval.reasoning.suites import averages, expand
 from eval.reasoning.task import load_task
@@ -98,7 +99,7 @@ def undrawn(plan: Plan) -> dict[str, int]:
 
 
 def summed_up(plan: Plan, names: Sequence[str], missing: Mapping[str, str], draws: int = 2000) -> Record:
-    """The record of all tasks: a cell each, the suites' averages, and what was skipped.
+    """The record of all tasks: a cell each, the suites' averages, what was skipped; scores by question go to files.
 
     Args:
         plan: the run.
@@ -119,6 +120,9 @@ def summed_up(plan: Plan, names: Sequence[str], missing: Mapping[str, str], draw
             draws=draws,
             seed=plan.seed,
         )
+        plan.folder.joinpath("questions").mkdir(parents=True, exist_ok=True)
+        asked = [one.record() for one in answered(found, plan.config.modes[0])]
+        write_json(plan.folder / "questions" / f"{job.name}.json", asked)
         cells[job.name] = {
             "title": job.task.title,
             "domain": job.task.domain,
@@ -144,7 +148,6 @@ def settings(plan: Plan, job: Job, figures: Mapping[str, Any]) -> Record:
         "mode": plan.config.modes[0],
         "judge": judge.get("model", ""),
         "limit": plan.limit,
-        "questions": step_hash(sorted(example.id for example in examples)),
         "prompts": step_hash(sorted(example.digest() for example in examples)),
         "revision": job.found.revision,
     }

@@ -37,8 +37,15 @@ class Answered:
 
     id: str
     cluster: str
+    digest: str = ""
+    """Of what is asked and what is right."""
+
     scores: list[float] = field(default_factory=list)
     answers: list[str] = field(default_factory=list)
+
+    def record(self) -> dict[str, Any]:
+        """What a comparison with another run needs."""
+        return {"id": self.id, "cluster": self.cluster, "digest": self.digest, "scores": self.scores}
 
     @property
     def right(self) -> int:
@@ -69,7 +76,7 @@ def answered(states: Sequence[tuple[Any, Sequence[Drawn | None]]], mode: str) ->
     """
     found = []
     for example, drawn in states:
-        one = Answered(example.id, example.cluster or example.id)
+        one = Answered(example.id, example.cluster or example.id, example.digest())
         for sample in drawn:
             verdict = (sample.verdicts.get(mode) if sample else None) or {}
             if verdict.get("score") is not None:

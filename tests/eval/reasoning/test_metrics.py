@@ -1,9 +1,8 @@
 """A task's figures by hand: what counts, what does not, and what is said about it."""
 
-from types import SimpleNamespace
-
 import pytest
 
+from eval.reasoning.examples import Example
 from eval.reasoning.metrics import answered, at_k, cell, judged_by_model, vote
 from eval.reasoning.store import MARKERS, Drawn
 from eval.reasoning.table import reasoning_table
@@ -16,7 +15,7 @@ def drawn(score, extracted="", tokens=10, finish="stop", error="", markers=0, **
 
 
 def states(*rows):
-    return [(SimpleNamespace(id=f"q{number}", cluster=""), list(row)) for number, row in enumerate(rows)]
+    return [(Example(f"q{number}", [], "math", ""), list(row)) for number, row in enumerate(rows)]
 
 
 def test_a_cell_by_hand():
