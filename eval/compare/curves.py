@@ -24,7 +24,7 @@ FAMILIES = {
 
 
 @dataclass
-class Curve:
+class TrainingCurve:
     """The series of one training run."""
 
     name: str
@@ -43,7 +43,7 @@ def is_curve(path: str) -> bool:
     return place.suffix == ".csv" or ((place / "metrics.jsonl").is_file() and not place.with_suffix(".json").is_file())
 
 
-def read_curve(path: str) -> Curve:
+def read_curve(path: str) -> TrainingCurve:
     """Read the curves of a run.
 
     Raises:
@@ -58,7 +58,7 @@ def read_curve(path: str) -> Curve:
             raise ValueError(f"no curves at {path}: {error.strerror}") from None
     else:
         rows = list(read_metrics(place))
-    curve = Curve(place.stem)
+    curve = TrainingCurve(place.stem)
     for row in rows:
         step = _number(row.get("_step", row.get("step")))
         if step is None:
@@ -91,14 +91,14 @@ def _family(name: str) -> tuple[str, str] | None:
     return None
 
 
-def average_curve(curve: Curve) -> Points:
+def average_curve(curve: TrainingCurve) -> Points:
     """Plain mean of the validation sets at every step at which all of them were measured."""
     sets = list(curve.validation.values())
     steps = sorted(set.intersection(*map(set, sets))) if sets else []
     return {step: sum(points[step] for points in sets) / len(sets) for step in steps}
 
 
-def best_checkpoint(curve: Curve) -> tuple[int, float] | None:
+def best_checkpoint(curve: TrainingCurve) -> tuple[int, float] | None:
     """The step with the best plain average, the earlier of equal ones; None without a common step."""
     points = average_curve(curve)
     return max(points.items(), key=lambda one: (one[1], -one[0])) if points else None
@@ -134,7 +134,7 @@ def trend(points: Points) -> Trend:
     return Trend(sum(values[:some]) / some, sum(values[-some:]) / some, slope)
 
 
-def transfer_matrix(curves: Sequence[Curve]) -> dict[str, dict[str, tuple[float, float]]]:
+def transfer_matrix(curves: Sequence[TrainingCurve]) -> dict[str, dict[str, tuple[float, float]]]:
     """What training on one thing does to another: run to validation set to its gain, and that within the column.
 
     The gain is the set's score at the run's best checkpoint minus its score at the first step; beside it stands where

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from eval.compare.cells import beside, cell_difference, crossings, pass_curve
-from eval.compare.curves import Curve, average_curve, best_checkpoint, transfer_matrix, trend
+from eval.compare.curves import TrainingCurve, average_curve, best_checkpoint, transfer_matrix, trend
 from eval.compare.differences import CompareConfig, Loaded
 from eval.compare.published import PublishedModel, published_model
 from eval.compare.table import columns
@@ -85,7 +85,7 @@ def _beside(run: Loaded, model: PublishedModel) -> str:
     return "\n".join([head, *columns(rows), *notes])
 
 
-def render_curves(curves: Sequence[Curve]) -> str:
+def render_curves(curves: Sequence[TrainingCurve]) -> str:
     """Best checkpoints, trends, and with several runs the transfer matrix."""
     rows = [("run", "best step", "average there", "first average", "sets")]
     for curve in curves:
