@@ -50,7 +50,7 @@ class Probe(RunConfig):
     """Nothing to say."""
 
 
-COMMANDS = {"run": Command(RunProgram, ("program",)), "probe": Command(Probe)}
+COMMANDS = {"run": Command(RunProgram, positional=("program",)), "probe": Command(Probe)}
 
 
 @entry_point

@@ -15,6 +15,7 @@ import threading
 import traceback
 import types
 from collections.abc import Callable
+from functools import cache
 from typing import Any, NoReturn
 
 from eval.sandbox.inside import link
@@ -57,10 +58,15 @@ def start(spec: dict[str, Any], descriptor: int) -> NoReturn:
     _end(descriptor, code, failure, tell=True)
 
 
+@cache
+def streams() -> tuple[Any, Any, Any]:
+    """Standard streams over descriptors 0 to 2, whatever these lead to; the warm interpreter makes them for all."""
+    return _stream(0, "r", "surrogateescape"), _stream(1, "w", "surrogateescape"), _stream(2, "w", "backslashreplace")
+
+
 def _own_streams() -> None:
-    sys.stdin = sys.__stdin__ = _stream(0, "r", "surrogateescape")  # type: ignore[misc]
-    sys.stdout = sys.__stdout__ = _stream(1, "w", "surrogateescape")  # type: ignore[misc]
-    sys.stderr = sys.__stderr__ = _stream(2, "w", "backslashreplace")  # type: ignore[misc]
+    sys.stdin, sys.stdout, sys.stderr = streams()
+    sys.__stdin__, sys.__stdout__, sys.__stderr__ = streams()  # type: ignore[misc]
 
 
 def _stream(descriptor: int, mode: str, errors: str) -> Any:

@@ -109,7 +109,7 @@ def _judge(enclosure: Enclosure, spec: dict[str, Any], caller: int, output: int,
     report: dict[str, Any] = {"nonce": work["nonce"]}
     if spec["mode"] == "calls":
         os.dup2(os.open("/dev/null", os.O_RDWR), 1)
-        sys.stdout = open(1, "w", closefd=False)  # noqa: SIM115 - what tests print goes nowhere
+        sys.stdout = candidate.streams()[1]  # what tests print goes nowhere
         try:
             report["judged"] = judging.judge(Session(mine, output), work)
         except MemoryError:

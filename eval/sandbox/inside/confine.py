@@ -10,9 +10,10 @@ where programs fall back to another way, "not implemented".
 import ctypes
 import errno
 import os
+import stat
 import struct
 from collections.abc import Iterable
-from pathlib import Path
+from functools import cache
 
 from eval.sandbox.inside import kernel
 
@@ -114,7 +115,7 @@ def _allow(rules: int, path: str, rights: int) -> None:
     except FileNotFoundError:
         return
     try:
-        kept = rights if Path(path).is_dir() else rights & _ON_FILES
+        kept = rights if stat.S_ISDIR(os.fstat(place).st_mode) else rights & _ON_FILES
         rule = struct.pack("=Qi", kept, place)
         kernel.checked(kernel.syscall(kernel.LANDLOCK["add_rule"], rules, 1, rule, 0), f"landlock {path}")
     finally:
@@ -133,7 +134,8 @@ def scope_signals(version: int) -> None:
     os.close(rules)
 
 
-def _program() -> bytes:
+@cache
+def filter_lines() -> bytes:
     """The filter in the kernel's form: load the architecture and the number, then one comparison per refused call."""
     column = 0 if kernel.MACHINE == "x86_64" else 1
     load, equal, at_least, any_bit, give = 0x20, 0x15, 0x35, 0x45, 0x06
@@ -175,7 +177,7 @@ def has_seccomp() -> bool:
 
 def refuse_calls() -> None:
     """Install the seccomp filter for this process and its descendants."""
-    lines = _program()
+    lines = filter_lines()
     buffer = ctypes.create_string_buffer(lines, len(lines))
     program = _Filter(len(lines) // 8, ctypes.cast(buffer, ctypes.c_char_p))
     kernel.no_new_privileges()

@@ -3,6 +3,7 @@
 import ast
 import builtins
 import types
+from collections.abc import Iterable
 from typing import Any
 
 from eval.sandbox.inside import collecting
@@ -22,26 +23,22 @@ class _Counted(ast.NodeTransformer):
         return [node, ast.fix_missing_locations(ast.copy_location(call, node))]
 
 
-def compiled(source: str, name: str) -> types.CodeType:
-    """A test's code with a counter behind every assertion.
-
-    Raises:
-        SyntaxError: the tests do not parse.
-    """
-    return compile(_Counted().visit(ast.parse(source)), name, "exec")
+def compiled(tree: ast.Module, name: str) -> types.CodeType:
+    """A parsed test's code with a counter behind every assertion, which changes the tree."""
+    return compile(_Counted().visit(tree), name, "exec")
 
 
-def expected_assertions(sources: list[str]) -> int:
+def expected_assertions(trees: Iterable[ast.Module]) -> int:
     """How many assertions run for sure if all tests pass: those of modules and functions outside loops and branches.
 
     Functions that no test calls count nothing; only `check`, as HumanEval and LeetCode name it, is looked into.
 
-    >>> expected_assertions(["def check(f):\\n    assert f(1) == 1\\n    for i in []:\\n        assert f(i)"])
+    >>> expected_assertions([ast.parse("def check(f):\\n    assert f(1)\\n    for i in []:\\n        assert f(i)")])
     1
     """
     count = 0
-    for source in sources:
-        for node in ast.parse(source).body:
+    for tree in trees:
+        for node in tree.body:
             body = node.body if isinstance(node, ast.FunctionDef) and node.name == "check" else [node]
             count += sum(isinstance(one, ast.Assert) for one in body)
     return count
@@ -96,16 +93,19 @@ def _test(session: Session, names: dict[str, Any], work: dict[str, Any], report:
 
     namespace: dict[str, Any] = {"__name__": "tests", "__builtins__": builtins, COUNTER: checked}
     helpers = work.get("prefix") or ""
-    wanted = _free_names([helpers, *work["tests"]]) & set(names)
+    trees, unparsed = _parsed([helpers, *work["tests"]])
+    wanted = _free_names(trees) & set(names)
     entries = set(work.get("entries", ()))
     wanted = {name for name in wanted if name in entries or not hasattr(builtins, name)}
     own = {name: session.named(name, names[name]) for name in sorted(wanted)}
     own = {name: kept for name, kept in own.items() if kept is not None or names[name]["is"] != "module"}
     namespace.update(own)
     try:
-        exec(compile(helpers, "helpers", "exec"), namespace)
-        codes = [compiled(source, f"test {place}") for place, source in enumerate(work["tests"])]
-        report["expected"] = expected_assertions(work["tests"])
+        if unparsed is not None:
+            raise unparsed
+        exec(compile(trees[0], "helpers", "exec"), namespace)
+        report["expected"] = expected_assertions(trees[1:])
+        codes = [compiled(tree, f"test {place}") for place, tree in enumerate(trees[1:])]
     except Exception as bad:  # the row's code, not the candidate's
         report["bad"] = f"{type(bad).__name__}: {bad}"[:500]
         return
@@ -132,13 +132,19 @@ def _one(code: types.CodeType, namespace: dict[str, Any]) -> dict[str, Any]:
     return {"ok": True}
 
 
-def _free_names(sources: list[str]) -> set[str]:
-    """Names that some test reads and that are no builtin's."""
-    names: set[str] = set()
+def _parsed(sources: list[str]) -> tuple[list[ast.Module], Exception | None]:
+    """The sources that parse, and why the first other one does not."""
+    trees: list[ast.Module] = []
+    unparsed: Exception | None = None
     for source in sources:
         try:
-            tree = ast.parse(source)
-        except SyntaxError:
-            continue
-        names |= {node.id for node in ast.walk(tree) if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Load)}
-    return names
+            trees.append(ast.parse(source))
+        except (SyntaxError, ValueError, RecursionError, MemoryError) as bad:
+            unparsed = unparsed or bad
+    return trees, unparsed
+
+
+def _free_names(trees: Iterable[ast.Module]) -> set[str]:
+    """Names that some test reads."""
+    nodes = (node for tree in trees for node in ast.walk(tree))
+    return {node.id for node in nodes if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Load)}

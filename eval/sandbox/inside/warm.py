@@ -16,12 +16,12 @@ import time
 from dataclasses import dataclass
 from typing import Any, NoReturn
 
-from eval.sandbox.inside import child, kernel, link
+from eval.sandbox.inside import candidate, child, confine, kernel, link
 from eval.sandbox.inside.watching import Usage, children, end_all, read, resident_bytes
 
 _OFTEN = """
-abc argparse array ast bisect cmath collections collections.abc contextlib copy dataclasses datetime decimal enum
-fractions functools heapq io itertools json math numbers operator queue random re statistics string struct textwrap
+abc array ast bisect cmath collections collections.abc contextlib copy dataclasses datetime decimal enum
+fractions functools heapq io itertools json math numbers operator queue random re string struct textwrap
 threading traceback types typing
 """
 PRELOADED = _OFTEN.split()
@@ -66,6 +66,8 @@ def main(arguments: list[str]) -> NoReturn:
         os._exit(os.waitstatus_to_exitcode(status) & 0xFF)
     kernel.die_with_parent()
     enclosure.settle()
+    candidate.streams()
+    confine.filter_lines()
     gc.collect()
     gc.freeze()
     os.write(descriptor, b"ready")

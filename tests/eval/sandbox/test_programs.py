@@ -1,5 +1,6 @@
 """Tests of functions, of standard input and output, and pytest: what passes, what does not, and what is a value."""
 
+import ast
 import collections
 import decimal
 import fractions
@@ -81,12 +82,15 @@ def test_an_object_that_comes_back_is_the_object_that_was_sent():
     assert here.decode(loads(dumps(there.encode(copy)))) is node and node.value == 2
 
 
+def parsed(source):
+    return [ast.parse(source)]
+
+
 def test_assertions_that_must_run_are_counted():
-    assert expected_assertions(["assert f(1)\nassert f(2)\nif x:\n    assert f(3)"]) == 2
-    assert (
-        expected_assertions(["def check(c):\n    assert c(1)\n    try:\n        assert c(2)\n    except E: pass"]) == 1
-    )
-    assert expected_assertions(["def other(c):\n    assert c(1)"]) == 0
+    assert expected_assertions(parsed("assert f(1)\nassert f(2)\nif x:\n    assert f(3)")) == 2
+    check = "def check(c):\n    assert c(1)\n    try:\n        assert c(2)\n    except E: pass"
+    assert expected_assertions(parsed(check)) == 1
+    assert expected_assertions(parsed("def other(c):\n    assert c(1)")) == 0
 
 
 PROGRAM = """
