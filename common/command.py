@@ -121,12 +121,16 @@ def _few(names: Iterable[str]) -> str:
     return ", ".join(listed[:MANY]) + (f" and {len(listed) - MANY} more" if len(listed) > MANY else "")
 
 
+class WorkFailed(RuntimeError):
+    """Work that cannot be done, through no mistake of the command line's; the message is the line the user sees."""
+
+
 def entry_point(main: Main) -> Main:
     """Decorates every `main`: what an ordinary mistake raises becomes one line and the right exit code.
 
-    A file that cannot be read or written, a full disk, or data that cannot be used ends with 1; Ctrl-C with 130; a
-    reader that closed the pipe with 141, as the shell does. `REPRO_TRACEBACK=1` shows where it was raised. What is
-    printed has its control codes spelled out: page text cannot steer a terminal.
+    A file that cannot be read or written, a full disk, a server that answers nothing, or data that cannot be used ends
+    with 1; Ctrl-C with 130; a reader that closed the pipe with 141, as the shell does. `REPRO_TRACEBACK=1` shows where
+    it was raised. What is printed has its control codes spelled out: page text cannot steer a terminal.
     """
 
     @functools.wraps(main)
@@ -142,7 +146,7 @@ def entry_point(main: Main) -> Main:
             raise SystemExit(141) from None
         except KeyboardInterrupt:
             fail("stopped by Ctrl-C", 130)
-        except (OSError, ValueError) as error:
+        except (OSError, ValueError, WorkFailed) as error:
             if os.environ.get("REPRO_TRACEBACK") == "1":
                 raise
             fail(f"{describe(error)} (REPRO_TRACEBACK=1 shows where)", 1)

@@ -245,8 +245,13 @@ def config_hash(config: RunConfig) -> str:
 
     Fields marked `HOW` do not count, and those marked `ADDED` only where they are not as before.
     """
-    text = json.dumps(_hashed(config), sort_keys=True, ensure_ascii=False, default=str)
+    text = json.dumps(shaping_values(config), sort_keys=True, ensure_ascii=False, default=str)
     return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+def shaping_values(config: RunConfig) -> dict[str, Any]:
+    """The fields that enter `config_hash`, with their values."""
+    return dict(_hashed(config))
 
 
 def models_in(annotation: Any) -> list[type[BaseModel]]:

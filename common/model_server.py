@@ -18,6 +18,8 @@ from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 from urllib.parse import urlsplit
 
+from common.redaction import redacted
+
 T = TypeVar("T")
 
 RETRIED = frozenset({408, 409, 425, 429, 500, 502, 503, 504})
@@ -288,6 +290,25 @@ class ModelServer:
             return Answer(read(read_answer(response.text)), tries), 0.0
         except UNREADABLE as error:
             return Failure("malformed", f"{type(error).__name__}: {response.text[:200]}", tries), 0.0
+
+
+def require_some(usable: int, reasons: Mapping[str, int], what: str, detail: str = "") -> None:
+    """See that not everything that a server was asked for is missing.
+
+    Args:
+        usable: answers that say something.
+        reasons: why the others do not, and how many of each.
+        what: what the answers would have been, in the plural.
+        detail: what the server said to one of them.
+
+    Raises:
+        ConnectionError: there is no usable answer, and there are reasons.
+    """
+    if usable or not any(reasons.values()):
+        return
+    counted = ", ".join(f"{reason} {count}" for reason, count in sorted(reasons.items()))
+    said = f"; the server said: {redacted(detail[:200])}" if detail else ""
+    raise ConnectionError(f"none of the {what} could be had ({counted}){said}")
 
 
 def healthy(url: str, timeout_s: float = 5.0, key: str = "") -> bool:

@@ -15,6 +15,7 @@ greedy. An answer that does not open as the row's own answer does, says that ope
 out of form; the other two figures are of the answers in form.
 """
 
+from collections import Counter
 from itertools import islice
 from pathlib import Path
 from typing import Annotated, Any
@@ -26,6 +27,7 @@ from common.config import ADDED, HOW, Out, RunConfig
 from common.engines.config import EngineConfig, TransformersEngineConfig
 from common.engines.open import open_engine
 from common.engines.requests import Request
+from common.model_server import require_some
 from common.pools.documents import read_documents, write_documents
 from common.pools.repair import id_text
 from common.pools.shards import read_pool
@@ -74,6 +76,9 @@ def clean_pages(config: CleaningConfig) -> list[dict[str, Any]]:
     requests = (Request(row["id"], row["messages"][:-1], None, config.max_new_tokens, temperature=0.0) for row in rows)
     engine = open_engine(config.engine, config.model)
     completions = {completion.request_id: completion for completion in engine.stream(requests)}
+    failed = [one for one in completions.values() if one.finish_reason == "error"]
+    reasons = Counter(one.error or "error" for one in failed)
+    require_some(len(completions) - len(failed), reasons, "completions")
     for row in rows:
         completion = completions[row["id"]]
         opening = row["messages"][-1]["content"].removesuffix(row["clean_text"]).strip()

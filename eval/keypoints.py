@@ -10,8 +10,9 @@ Protocol (ours; that of arXiv:2510.10681 is unpublished):
     3. It lists the claims of the rephrasing and labels each against the organic text: supported, added, contradicted.
     4. With `operations`, it tags what the rephrasing did: paraphrase, removal, clarification, reorganization,
        summarization (the paper's five).
-Temperature 0, JSON schemas, one retry with another seed; a document still unreadable then, or without claims, is left
-out and counted. Rates are means over documents (macro) with a bootstrap interval, and over all claims (micro).
+Temperature 0, JSON schemas, one retry with another seed. A document still unreadable then, or without claims, is left
+out and counted by its reason; without any usable answer the exit code is 1. Rates are means over documents (macro) with
+a bootstrap interval, and over all claims (micro).
 """
 
 import json

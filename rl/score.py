@@ -6,7 +6,8 @@ Usage:
 PAIRS holds rows with what the rewards need: `completion`, `text`, and where it matters `prompt`, `reference`,
 `finish_reason`, `completion_tokens` or a base score. A row without `completion` but with `organic_text` is a recycled
 document: its `text` is taken for what the model wrote after the sentinel. Every row comes out with
-`rewards: {name: value or null}`, `parts` and `total`; a table shows means, pass rates and what was skipped.
+`rewards: {name: value or null}`, `parts` and `total`; a table shows means, pass rates and what was skipped. Where no
+row has a total, the exit code is 1.
 """
 
 from collections import Counter
@@ -19,6 +20,7 @@ from pydantic import Field
 
 from common.command import entry_point, parse, usage_errors
 from common.config import HOW, Out
+from common.model_server import require_some
 from common.pools.documents import write_documents
 from common.pools.lines import read_lines
 from common.weights import find_model
@@ -130,6 +132,8 @@ def main(argv: list[str] | None = None) -> None:
     if config.scores:
         write_documents(config.scores, scored)
     print(table(scored, weights))  # noqa: T201
+    totals = sum(row["total"] is not None for row in scored)
+    require_some(totals, Counter(row["skipped"] for row in scored if row["skipped"]), "rows' totals")
 
 
 if __name__ == "__main__":

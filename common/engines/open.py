@@ -4,7 +4,7 @@ from pathlib import Path
 
 from common.engines.config import EngineConfig, ServerEngineConfig, TransformersEngineConfig, VLLMEngineConfig
 from common.engines.requests import Engine
-from common.weights import find_model
+from common.weights import find_model, model_identity
 
 
 def open_engine(config: EngineConfig, model: str) -> Engine:
@@ -31,6 +31,15 @@ def open_engine(config: EngineConfig, model: str) -> Engine:
             from common.engines.vllm_engine import VLLMEngine
 
             return VLLMEngine(config, model)
+
+
+def served_model(config: EngineConfig, model: str) -> str:
+    """What tells the model that an engine runs from another one: its weights' digest, or a server's name for it.
+
+    Raises:
+        ValueError: there is no such model.
+    """
+    return model_identity(model if isinstance(config, ServerEngineConfig) else find_model(model))
 
 
 def check_engine(config: EngineConfig, model: str) -> None:

@@ -15,7 +15,7 @@ Of curves it tells the best checkpoint, how lengths and rewards went, and what t
 
 from common.command import entry_point, parse, usage_errors
 from eval.compare.curves import is_curve, read_curve
-from eval.compare.differences import CompareConfig, read
+from eval.compare.differences import CompareConfig, read_runs
 from eval.compare.published import check_names
 from eval.compare.reasoning_table import render_curves, render_reasoning
 from eval.compare.table import render
@@ -28,7 +28,7 @@ def main(argv: list[str] | None = None) -> None:
     with usage_errors():
         check_names(config.published)
         curves = [read_curve(path) for path in config.runs if is_curve(path)]
-        runs = [read(path) for path in config.runs if not is_curve(path)]
+        runs = read_runs([path for path in config.runs if not is_curve(path)])
     parts = [render(runs, config), render_reasoning(runs, config)] if runs else []
     parts += [render_curves(curves)] if curves else []
     print("\n\n".join(part for part in parts if part))  # noqa: T201 - the command's output

@@ -14,6 +14,7 @@ from common.config import CommaList, RunConfig
 from eval.compare.cells import Questions, questions_of
 from eval.core.aggregate import centered
 from eval.core.baselines import CORE, EXTENDED, Version
+from eval.labels import distinct_labels
 
 if TYPE_CHECKING:
     from eval.core.outcomes import Outcomes
@@ -76,15 +77,31 @@ class Difference:
         return "better" if (low > 0) == (self.better == "higher") else "worse"
 
 
+def read_runs(paths: Sequence[str]) -> list[Loaded]:
+    """Read records, and give them names that differ: a record's own where no other has it.
+
+    Raises:
+        ValueError: there is no record, or one is named twice.
+    """
+    places = [_record_place(path) for path in paths]
+    runs = [read(str(place)) for place in places]
+    for run, label in zip(runs, distinct_labels(places, [run.record.get("name") for run in runs]), strict=True):
+        run.name = label
+    return runs
+
+
+def _record_place(path: str) -> Path:
+    place = Path(path)
+    return place.with_name(f"{place.name}.json") if place.is_dir() else place
+
+
 def read(path: str) -> Loaded:
     """Read a record, and its rows where it names a folder of them that is there.
 
     Raises:
         ValueError: there is no record.
     """
-    place = Path(path)
-    if place.is_dir():
-        place = place.with_name(f"{place.name}.json")
+    place = _record_place(path)
     try:
         record = json.loads(place.read_text(encoding="utf-8"))
         record["eval_metrics"].get("icl")

@@ -63,7 +63,7 @@ def evaluate(
 
     Raises:
         ValueError: an unknown task, no task files, a bad row.
-        RuntimeError: a row could not be scored.
+        WorkFailed: a row could not be scored.
     """
     # A module that several processes train may be sharded: then all of them run it, or none.
     sharded = processes()[1] > 1 and not isinstance(model, str | Path)
@@ -128,7 +128,7 @@ class CoreRun:
 
         Raises:
             ValueError: an unknown task, no task files, a bad row.
-            RuntimeError: a row could not be scored.
+            WorkFailed: a row could not be scored.
         """
         entries = entries_of(self.tasks)
         files, missing = find_files(entries, self.data)

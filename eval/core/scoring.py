@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from common.command import WorkFailed
 from common.runs.folder import progress
 from common.runs.processes import add_up, processes
 from eval.core.entries import Entry, Kind
@@ -107,7 +108,7 @@ def score_items(items: Sequence[Item], kind: Kind, scorer: Scorer, label: str = 
     Under torch.distributed every process scores its share of the trunks and all get all results.
 
     Raises:
-        RuntimeError: the scorer could not score a row; a score over the others would be another one.
+        WorkFailed: the scorer could not score a row; a score over the others would be another one.
     """
     rank, world = processes()
     work: list[tuple[int, int, Trunk]] = []  # item, trunk of the item, the trunk
@@ -128,7 +129,7 @@ def score_items(items: Sequence[Item], kind: Kind, scorer: Scorer, label: str = 
             results = scorer.score([trunk for _, _, trunk in mine])
             for (number, position, trunk), result in zip(mine, results, strict=True):
                 if result.error is not None:
-                    raise RuntimeError(f"{label}: row {items[number].index} could not be scored: {result.error}")
+                    raise WorkFailed(f"{label}: row {items[number].index} could not be scored: {result.error}")
                 for answer, place in enumerate(places[number]):
                     if place.trunk == position:
                         scores, skip = result.branches[place.branch], place.unscored

@@ -8,6 +8,7 @@ from lm_eval.api.model import TemplateLM
 from lm_eval.models.utils import postprocess_generated_text
 from lm_eval.utils import get_rolling_token_windows, make_disjoint_window
 
+from common.command import WorkFailed
 from eval.likelihood.trunks import Branch, Scorer, Trunk
 
 Pair = tuple[tuple[str, str], list[int], list[int]]
@@ -112,7 +113,7 @@ class EngineModel(TemplateLM):
         with open_engine(TransformersEngineConfig(), self.folder) as engine:
             for completion in engine.stream(asked):
                 if completion.finish_reason == "error":
-                    raise RuntimeError(f"request {completion.request_id}: {completion.error}")
+                    raise WorkFailed(f"request {completion.request_id}: {completion.error}")
                 texts[completion.request_id] = completion.text
         return [postprocess_generated_text(texts[one.id], list(one.stop), None) for one in asked]
 
@@ -120,5 +121,5 @@ class EngineModel(TemplateLM):
         results = self.scorer.score(trunks)
         for result in results:
             if result.error is not None:
-                raise RuntimeError(f"a request could not be scored: {result.error}")
+                raise WorkFailed(f"a request could not be scored: {result.error}")
         return results

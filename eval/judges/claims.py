@@ -1,10 +1,10 @@
 """Protocol: list the claims of a text, label them against another."""
 
-import json
 from collections.abc import Sequence
 from typing import Any
 
 from eval.judges.judge import Message
+from eval.judges.reading import read_object
 
 MAX_CLAIMS = 20
 
@@ -62,10 +62,7 @@ def read_list(text: str | None, key: str, values: Sequence[str] = (), count: int
     >>> read_list('{"labels": ["omitted"]}', "labels", FORWARD, 1), read_list('{"labels": []}', "labels", FORWARD, 1)
     (['omitted'], None)
     """
-    try:
-        found = json.loads((text or "").rpartition("</think>")[2])[key]
-    except (ValueError, KeyError, TypeError):
-        return None
+    found = (read_object(text) or {}).get(key)
     if not isinstance(found, list) or not all(isinstance(item, str) for item in found):
         return None
     if (values and not set(found) <= set(values)) or (count is not None and len(found) != count):

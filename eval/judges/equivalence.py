@@ -11,6 +11,8 @@ import unicodedata
 from dataclasses import dataclass
 from typing import Literal
 
+from eval.judges.reading import answer_of, read_choice
+
 Wording = Literal["general_verifier", "compass", "correct_incorrect"]
 
 LONGEST_ANSWER = 2_000
@@ -22,8 +24,10 @@ _HEADING = re.compile(r"(?m)^[ \t]*#{2,}")
 _ROLE = re.compile(r"(?mi)^[ \t]*(?:system|assistant|user|judge|grader|verifier)[ \t]*:")
 _SECTION = re.compile(r"(?i)\b(?:ground[ -]?truth|student|reference|gold|standard)[ -]?answers?\b[ \t]*[:\n]")
 _REPLY = re.compile(r"final\W{0,8}decision\W{0,12}(yes|no)\b", re.IGNORECASE)
-_LETTER = re.compile(r"\b([ABC])\b")
-_CORRECTNESS = re.compile(r"\b(IN)?CORRECT\b")
+_CORRECTNESS = re.compile(r"((?i:\bnot|n['’]t)\s+)?\b(IN)?CORRECT\b")
+_LAST_WORD = re.compile(
+    r"(?:^|\n|\b(?:verdict|decision|answer|conclusion|judgment)\W{0,4}(?:is\W{1,4})?)\W*(in)?correct\W*$", re.IGNORECASE
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,24 +108,27 @@ def messages(exchange: Exchange, wording: Wording) -> list[dict[str, str]]:
 
 
 def read_decision(reply: str, wording: Wording) -> bool | None:
-    """Yes, no, or None for a reply that decides nothing; the last decision of a reply counts.
+    """Yes, no, or None for a reply that decides nothing, or two things.
 
     >>> read_decision("They agree. **Final Decision: Yes**", "general_verifier")
     True
     >>> read_decision("I think so", "general_verifier") is None
     True
     """
-    _, closed, text = reply.rpartition("</think>")
-    if not closed and "<think>" in reply:
+    text = answer_of(reply)
+    if text is None:
         return None
     if wording == "general_verifier":
         found = _REPLY.findall(text)
         return found[-1].lower() == "yes" if found else None
     if wording == "compass":
-        letters = _LETTER.findall(text)
-        return letters[-1] == "A" if letters else None
-    words = _CORRECTNESS.findall(text)
-    return words[-1] == "" if words else None
+        letter = read_choice(text, "ABC").value
+        return None if letter is None else letter == "A"
+    last = _LAST_WORD.search(text)
+    if last:
+        return not last[1]
+    words = {bool(denied) == bool(wrong) for denied, wrong in _CORRECTNESS.findall(text)}
+    return words.pop() if len(words) == 1 else None
 
 
 SELF_TEST: tuple[tuple[Exchange, bool], ...] = (

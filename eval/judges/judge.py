@@ -65,6 +65,8 @@ class Reply:
     reason: str = ""
     """`unreachable`, `timeout`, `http_<code>`, `malformed` or `deadline`; "" with a text."""
     tries: int = 1
+    detail: str = ""
+    """What the server or the connection said, for whoever looks for the cause."""
 
 
 class Judge:
@@ -134,7 +136,7 @@ class Judge:
     def _ask(self, body: dict[str, Any]) -> Reply:
         found = self.server.post("chat/completions", body, _text)
         if isinstance(found, Failure):
-            return Reply(None, found.reason, found.tries)
+            return Reply(None, found.reason, found.tries, found.detail)
         return Reply(found.value, "", found.tries)
 
 

@@ -7,6 +7,7 @@ meaning ignored, an answer of one digit.
 from collections.abc import Sequence
 
 from eval.judges.judge import Judge, JudgeConfig, Message
+from eval.judges.reading import read_choice
 
 SYSTEM = (
     "You compare the form of two texts. Judge formatting, style and presentation only: division into paragraphs, lists,"
@@ -39,14 +40,14 @@ def _pair(first: str, second: str) -> str:
     return f"First text:\n{first}\n\nSecond text:\n{second}\n\nSame form (1 or 0)?"
 
 
-def read_verdict(answer: str) -> float | None:
-    """The last character of the answer behind any thinking, if it is 0 or 1; else None (the original: 0).
+def read_verdict(answer: str | None) -> float | None:
+    """1 or 0 as the answer states it; else None (the original takes its last character, and 0 for any other).
 
-    >>> [read_verdict(text) for text in ("1", "Answer: 0", "1.", "yes")]
+    >>> [read_verdict(text) for text in ("1", "Answer: 0", "10", "yes")]
     [1.0, 0.0, None, None]
     """
-    last = answer.rpartition("</think>")[2].strip()[-1:]
-    return float(last) if last in ("0", "1") else None
+    found = read_choice(answer, "01").value
+    return None if found is None else float(found)
 
 
 class StructureJudge:
@@ -63,7 +64,7 @@ class StructureJudge:
         for attempt in range(2):
             replies = self.judge.ask([conversation(*pairs[row]) for row in waiting], ("0", "1"), seed=attempt)
             for row, reply in zip(waiting, replies, strict=True):
-                values[row] = read_verdict(reply.text) if reply.text is not None else None
+                values[row] = read_verdict(reply.text)
                 reasons[row] = "" if values[row] is not None else reply.reason or "unreadable"
             waiting = [row for row in waiting if reasons[row] == "unreadable"]
         return values, reasons

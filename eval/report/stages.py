@@ -14,6 +14,7 @@ from common.pools.documents import Document, read_documents
 from common.pools.shards import list_shards, read_stats
 from common.pools.stats import add_stats
 from common.runs.folder import read_metrics
+from eval.labels import distinct_labels
 
 MOST_READ, MOST_SHARDS = 2000, 16
 """Documents that a page reads of a pool, and the shards that they come from where the pool holds more."""
@@ -84,6 +85,13 @@ def find_stages(paths: Iterable[str]) -> list[Stage]:
             )
             found += [stage for stage in below if not stage.is_empty]
         stages += sorted(found, key=lambda stage: _started(stage))
+    # A path inside another one is read twice and shown once.
+    once = {stage.path.resolve(): stage for stage in reversed(stages)}
+    stages = list(reversed(once.values()))
+    for stage, label in zip(
+        stages, distinct_labels([one.path for one in stages], [s.name for s in stages]), strict=True
+    ):
+        stage.name = label
     return stages
 
 

@@ -19,6 +19,7 @@ from typing import Any
 
 import numpy as np
 
+from common.command import WorkFailed
 from common.pools.documents import read_documents
 from common.pools.shards import list_shards
 from common.runs.folder import progress, write_json
@@ -106,7 +107,7 @@ def score_texts(texts: Iterable[Text], scorer: Scorer, *, seq_len: int, overlap:
 
     Raises:
         ValueError: no document is left to score, or `overlap` leaves no room in a window.
-        RuntimeError: the scorer could not score a window.
+        WorkFailed: the scorer could not score a window.
     """
     if not 1 <= overlap < seq_len:
         raise ValueError(f"overlap={overlap} should be at least 1 and below seq_len={seq_len}")
@@ -120,7 +121,7 @@ def score_texts(texts: Iterable[Text], scorer: Scorer, *, seq_len: int, overlap:
             for _ in trunks:
                 result = next(results)
                 if result.error is not None:
-                    raise RuntimeError(f"document {text.id} could not be scored: {result.error}")
+                    raise WorkFailed(f"document {text.id} could not be scored: {result.error}")
                 nats -= float(result.branches[0].logprobs.astype(np.float64).sum())
             scores.ids.append(text.id)
             scores.nats.append(nats)

@@ -27,7 +27,7 @@ from eval.story.improvement import ImprovementConfig, improvement
 from eval.story.judge import PairwiseConfig, judge_pairs
 from eval.story.lexical import rouge_l, unseen_trigrams
 from eval.story.pairwise import count, read_annotations, strengths, table
-from eval.story.prompts import TASK_HEADING
+from eval.story.prompts import told_of
 
 
 class MetricsConfig(RunConfig):
@@ -82,7 +82,7 @@ def metrics(config: MetricsConfig) -> dict[str, Any]:
             raise ValueError(f"{config.completions} has {completion['id']!r}, which is not in {config.rows}")
         row = rows[completion["id"]]
         output = plan_of(completion["completion"]) if config.of == "plan" else completion["completion"]
-        story = row["messages"][-1]["content"].partition(TASK_HEADING)[0]
+        story = told_of(row["messages"])
         measures = lexical_metrics(output, story, row["reference"])
         found.append({"id": completion["id"], "number": completion["number"], **measures})
     names = [name for name in found[0] if name not in ("id", "number")]

@@ -3,27 +3,31 @@
 Rows are those of `rl.data.story.datapoints`: `prompt` asks for a plan, `messages` for the chapter, `reference` is
 the chapter.
 Each completion is one line of output: the row's `id`, the completion's `number`, its text and how it ended. A rerun
-with the same output file writes only what is not in it yet.
+with the same output file writes only what is not in it yet; one with another model, other settings, other rows or other
+plans is refused.
 """
 
 import json
+from collections import Counter
 from collections.abc import Iterator
 from hashlib import blake2b
-from pathlib import Path
 from typing import Annotated, Any
 
 from pydantic import Field
 
 from common.config import HOW, Out, RunConfig
 from common.engines.config import EngineConfig, TransformersEngineConfig
-from common.engines.open import check_engine, open_engine
+from common.engines.open import check_engine, open_engine, served_model
 from common.engines.requests import Engine, Request
+from common.model_server import require_some
 from common.pools.documents import read_rows
-from common.pools.repair import encode
+from common.runs.resumed import resumed_lines
 from eval.story.plans import extract_plan, with_plan_block
 from eval.story.prompts import END_OF_CHAPTER, LENGTH_TASK
 
 Row = dict[str, Any]
+Jobs = dict[tuple[str, int], tuple[list[Any], Row]]
+"""By row and number: the conversation, and what bounds its answer."""
 
 
 class ReasonConfig(RunConfig):
@@ -91,8 +95,13 @@ def read_limited(path: str, limit: int | None = None) -> list[Row]:
     return rows
 
 
-def reason(config: ReasonConfig) -> dict[str, int]:
-    """Write plans; returns counts: written, there before, failed, without a marked plan."""
+def reason(config: ReasonConfig) -> dict[str, Any]:
+    """Write plans; returns counts: written, there before, failed, and why.
+
+    Raises:
+        ValueError: the output holds completions of another making.
+        ConnectionError: every request failed.
+    """
     rows = read_limited(config.rows, config.limit)
     jobs = {
         (row["id"], number): (row["prompt"], {"max_tokens": config.max_tokens})
@@ -102,8 +111,8 @@ def reason(config: ReasonConfig) -> dict[str, int]:
     return _generate(config, jobs)
 
 
-def continue_story(config: ContinueConfig) -> dict[str, int]:
-    """Write chapters; returns counts as `reason` does."""
+def continue_story(config: ContinueConfig) -> dict[str, Any]:
+    """Write chapters; returns counts, and raises, as `reason` does."""
     rows = read_limited(config.rows, config.limit)
     numbers = {row["id"]: [(number, "") for number in range(config.completions)] for row in rows}
     if config.plans:
@@ -133,41 +142,43 @@ def _asked_length(messages: list[dict[str, str]], gold: str, share: float) -> li
     return asked
 
 
-def _generate(config: ReasonConfig, jobs: dict[tuple[str, int], tuple[list[Any], Row]]) -> dict[str, int]:
-    out = Path(config.out)
-    there = {(row["id"], row["number"]) for _, row in read_rows(config.out)} if out.is_file() else set()
-    counts = {"written": 0, "there": len(there & jobs.keys()), "failed": 0}
-    left = {key: job for key, job in jobs.items() if key not in there}
-    if not left:
-        return counts
+HOW_MUCH = ("rows", "plans", "out", "limit", "completions")
+"""Fields that say where things lie and how many are wanted; what is asked is compared line by line."""
+
+
+def _generate(config: ReasonConfig, jobs: Jobs) -> dict[str, Any]:
     check_engine(config.engine, config.model)
-    out.parent.mkdir(parents=True, exist_ok=True)
-    with open_engine(config.engine, config.model) as engine, out.open("ab") as target:
-        for completion in engine.stream(_requests(config, left, engine)):
-            identity, number = json.loads(completion.request_id)
-            if completion.finish_reason == "error":
-                counts["failed"] += 1
-                continue
-            text = completion.text.partition(END_OF_CHAPTER)[0].rstrip()
-            target.write(
-                encode(
-                    {
-                        "id": identity,
-                        "number": number,
-                        "completion": text,
-                        "finish_reason": completion.finish_reason,
-                        "tokens": completion.tokens_out,
-                    }
-                )
-            )
-            target.flush()  # what a killed run has written is not generated again
-            counts["written"] += 1
-    return counts
+    model = served_model(config.engine, config.model)
+    counts = {"written": 0, "there": 0, "failed": 0}
+    reasons: Counter[str] = Counter()
+    with resumed_lines(
+        config.out, config, model, lambda row: (row["id"], row["number"]), apart=HOW_MUCH, seed=config.seed
+    ) as lines:
+        left = {key: job for key, job in jobs.items() if not lines.has(key, job)}
+        counts["there"] = len(jobs) - len(left)
+        if not left:
+            return counts
+        with open_engine(config.engine, config.model) as engine:
+            for completion in engine.stream(_requests(config, left, engine)):
+                identity, number = json.loads(completion.request_id)
+                if completion.finish_reason == "error":
+                    counts["failed"] += 1
+                    reasons[completion.error or "error"] += 1
+                    continue
+                row = {
+                    "id": identity,
+                    "number": number,
+                    "completion": completion.text.partition(END_OF_CHAPTER)[0].rstrip(),
+                    "finish_reason": completion.finish_reason,
+                    "tokens": completion.tokens_out,
+                }
+                lines.write(row, left[identity, number])
+                counts["written"] += 1
+    require_some(counts["written"], reasons, "completions")
+    return counts | ({"reasons": dict(reasons.most_common())} if reasons else {})
 
 
-def _requests(
-    config: ReasonConfig, jobs: dict[tuple[str, int], tuple[list[Any], Row]], engine: Engine
-) -> Iterator[Request]:
+def _requests(config: ReasonConfig, jobs: Jobs, engine: Engine) -> Iterator[Request]:
     chapters = isinstance(config, ContinueConfig)
     for (identity, number), (messages, job) in jobs.items():
         most = job.get("max_tokens") or max(1, round(config.max_length * _tokens(engine, job["gold"])))  # type: ignore[attr-defined]

@@ -2,11 +2,12 @@
 
 Every prompt has one skeleton: what is given, the story's information, the next chapter's synopsis and header, the task.
 A plan stands under `### Detailed Plan` at the end, where `eval.story.plans` puts it. The wording is ours; the parts
-and their
-order are those of VR-CLI (arXiv:2503.22828).
+and
+their order are those of VR-CLI (arXiv:2503.22828).
 """
 
-from collections.abc import Mapping
+import re
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 Message = dict[str, str]
@@ -55,6 +56,20 @@ def story_information(datapoint: Datapoint) -> str:
         if value:
             found.append(f"### {SECTIONS[field]}\n{value}")
     return "\n\n".join(found)
+
+
+def told_of(messages: Sequence[Mapping[str, str]]) -> str:
+    """What a row's conversation tells of its story, without what it tells the writer to do.
+
+    That is what stands between the introduction and the task; in a conversation of another form, the last
+    turn of the user whole.
+    """
+    content = next((one["content"] for one in reversed(messages) if one["role"] == "user"), messages[-1]["content"])
+    information, task, _ = content.rpartition(TASK_HEADING)
+    if not task:
+        return content
+    begin = re.search(rf"^### (?:{'|'.join(map(re.escape, SECTIONS.values()))})\n", information, re.MULTILINE)
+    return information[begin.start() :] if begin else information
 
 
 def plan_messages(datapoint: Datapoint, *, system_role: bool = True) -> list[Message]:

@@ -7,6 +7,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, model_validator
 
+from common.command import WorkFailed
 from common.config import HOW, Out, RunConfig
 from common.pools.documents import Document
 from common.pools.exactly_once import Result, process_shard, with_own
@@ -39,14 +40,14 @@ def score_batches(
     """Documents in batches, in order, with every scorer's scores: field → one per document.
 
     Raises:
-        RuntimeError: a scorer scored none of the first documents: the scorer is at fault, not they.
+        WorkFailed: a scorer scored none of the first documents: the scorer is at fault, not they.
     """
     for number, batch in enumerate(_batches(documents, BATCH_DOCS)):
         texts = [document["text"] for document in batch]
         columns = {scorer.field: scorer.score(texts) for scorer in scorers}
         for field, scores in columns.items():
             if number == 0 and all(score is None for score in scores):
-                raise RuntimeError(f"the scorer of {field!r} scored none of the first {len(scores)} documents")
+                raise WorkFailed(f"the scorer of {field!r} scored none of the first {len(scores)} documents")
         yield batch, columns
 
 

@@ -106,6 +106,9 @@ class DataManConfig(RunConfig):
     """A request that still fails stops the run, which a rerun continues; `skip` gives its texts no score (rewards)."""
 
 
+SCORES = ("1", "2", "3", "4", "5")
+
+
 @dataclass(frozen=True)
 class Rating:
     """A form as the rater filled it in."""
@@ -127,7 +130,7 @@ def parse_rating(reply: str) -> Rating | None:
     lines = [line.strip() for line in reply.strip().split("\n")]
     if len(lines) != 1 + len(CRITERIA) or len(lines[0]) != 1 or lines[0] not in DOMAINS:
         return None
-    if not all(line in ("1", "2", "3", "4", "5") for line in lines[1:]):
+    if not all(line in SCORES for line in lines[1:]):
         return None
     *criteria, overall = (int(line) for line in lines[1:])
     return Rating(lines[0], tuple(criteria), overall)
@@ -151,12 +154,15 @@ def clean(text: str) -> str:
 
 
 def expected_overall(top_logprobs: Sequence[dict[str, float]]) -> float | None:
-    """Mean of the last line's number over the probabilities of `1` to `5`, made to sum to 1; None without any."""
+    """Mean of the last line's number over the probabilities of `1` to `5`, made to sum to 1; None without any.
+
+    The last line's number is the last place where such a number is the likeliest token: behind it, where the reply
+    ends, numbers may stand among the unlikely ones.
+    """
     for position in reversed(top_logprobs):
-        weights = {int(token.strip()): math.exp(value) for token, value in position.items() if token.strip() in "12345"}
-        weights.pop(0, None)
-        if weights:
-            return sum(score * weight for score, weight in weights.items()) / sum(weights.values())
+        if position and max(position, key=position.__getitem__).strip() in SCORES:
+            weights = [(int(one.strip()), math.exp(value)) for one, value in position.items() if one.strip() in SCORES]
+            return sum(score * weight for score, weight in weights) / sum(weight for _, weight in weights)
     return None
 
 

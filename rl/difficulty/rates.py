@@ -1,6 +1,7 @@
 """Pass rates: n samples of each question by an engine, judged, one line for each on disk, so that a kill loses none."""
 
 import os
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import islice
 from pathlib import Path
@@ -11,8 +12,10 @@ from pydantic import Field
 
 from common.config import HOW, RunConfig, config_hash
 from common.engines.config import EngineConfig, TransformersEngineConfig
+from common.engines.open import served_model
 from common.engines.requests import Completion, Request
-from common.hashing import hash_id
+from common.hashing import hash_id, step_hash
+from common.model_server import require_some
 from rl.data.rows.schema import Row
 from rl.difficulty.predicates import Rate
 
@@ -68,7 +71,9 @@ def measure(rows: Sequence[Row], config: SamplerConfig, folder: Path) -> dict[st
     """
     path = folder / f"samples_{config.name}.jsonl"
     shape = config_hash(config)
-    done = {key for key, line in _read(path, shape).items() if line["score"] is not None}
+    model = served_model(config.engine, config.model)
+    made_of = {row["id"]: step_hash(model, row["prompt"]) for row in rows}
+    done = {key for key, line in _read(path, shape, made_of).items() if line["score"] is not None}
     missing = [(row, sample) for row in rows for sample in range(config.n) if (row["id"], sample) not in done]
     if missing:
         from common.engines.open import open_engine
@@ -79,10 +84,14 @@ def measure(rows: Sequence[Row], config: SamplerConfig, folder: Path) -> dict[st
             completions = engine.stream(_request(row, sample, config) for row, sample in missing)
             while batch := list(islice(completions, BATCH)):
                 for line in _judge(batch, wanted, config):
-                    target.write(orjson.dumps({**line, "shape": shape}, option=orjson.OPT_APPEND_NEWLINE))
+                    made = {"shape": shape, "made_of": made_of[line["id"]]}
+                    target.write(orjson.dumps({**line, **made}, option=orjson.OPT_APPEND_NEWLINE))
                 target.flush()
                 os.fsync(target.fileno())
-    return _rates(_read(path, shape), {row["id"] for row in rows}, config.n)
+    lines = _read(path, shape, made_of)
+    judged = sum(line["score"] is not None for line in lines.values())
+    require_some(judged, Counter(str(line["reason"]) for line in lines.values()), f"verdicts of {config.name}")
+    return _rates(lines, {row["id"] for row in rows}, config.n)
 
 
 def _name(row: Row, sample: int) -> str:
@@ -131,7 +140,7 @@ def _judge(
         }
 
 
-def _read(path: Path, shape: str) -> dict[tuple[str, int], dict[str, Any]]:
+def _read(path: Path, shape: str, made_of: Mapping[str, str]) -> dict[tuple[str, int], dict[str, Any]]:
     """The last line of each sample; a half-written last line, which a kill leaves, is cut off the file."""
     if not path.is_file():
         return {}
@@ -143,8 +152,10 @@ def _read(path: Path, shape: str) -> dict[tuple[str, int], dict[str, Any]]:
     lines: dict[tuple[str, int], dict[str, Any]] = {}
     for raw in content[:whole].split(b"\n")[:-1]:
         line = orjson.loads(raw)
-        if line["shape"] != shape:
-            raise ValueError(f"{path} holds samples of another model or sampling; give another out=")
+        wanted = made_of.get(line["id"])
+        other = wanted is not None and line.get("made_of", wanted) != wanted  # samples of before say only their shape
+        if line["shape"] != shape or other:
+            raise ValueError(f"{path} holds samples of another model, sampling or question; give another out=")
         lines[line["id"], line["sample"]] = line
     return lines
 

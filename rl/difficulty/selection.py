@@ -63,6 +63,15 @@ class DifficultyConfig(RunConfig):
     explain: Annotated[str, HOW] = ""
     """Only say what the rules make of the row with this id."""
 
+    @field_validator("models")
+    @classmethod
+    def _apart(cls, models: list[SamplerConfig]) -> list[SamplerConfig]:
+        counts = Counter(model.name for model in models)
+        twice = next((name for name, count in counts.items() if count > 1), None)
+        if twice:
+            raise ValueError(f"two models are called {twice!r}; their pass rates need names that differ")
+        return models
+
     @field_validator("rules")
     @classmethod
     def _known(cls, rules: list[str]) -> list[str]:

@@ -16,6 +16,7 @@ from typing import Any
 from common.engines.config import EngineConfig
 from common.engines.open import open_engine
 from common.engines.requests import Engine, Request
+from common.model_server import require_some
 from rl.data.story.books import Chapter
 
 Datapoint = dict[str, Any]
@@ -57,13 +58,19 @@ class Notes:
     def __init__(self, engine: Engine, chapters: Mapping[str, Sequence[Chapter]]) -> None:
         self.engine, self.chapters = engine, chapters
         self.failures: Counter[str] = Counter()
+        self.answered = 0
+        """Requests that were answered so far."""
         self.plots: dict[str, Texts] = {name: {} for name in chapters}
         """Book → number of a chapter → the plot up to and with it."""
         self.sheets: dict[str, dict[str, Texts]] = {name: {} for name in chapters}
         """Book → number of a chapter → sheets by character."""
 
     def ask(self, kind: str, prompts: Mapping[str, str], most: int) -> Texts:
-        """Answers by key; those that failed or are empty are counted and left out."""
+        """Answers by key; those that failed or are empty are counted and left out.
+
+        Raises:
+            ConnectionError: no request was answered until now.
+        """
         requests = (
             Request(
                 id=key,
@@ -75,11 +82,15 @@ class Notes:
             for key, prompt in prompts.items()
         )
         answers: Texts = {}
+        reasons: Counter[str] = Counter()
         for completion in self.engine.stream(requests):
             if completion.finish_reason == "error" or not completion.text.strip():
                 self.failures[f"engine_{kind}"] += 1
+                reasons[completion.error or "empty"] += 1
             else:
                 answers[completion.request_id] = completion.text.strip()
+        self.answered += len(answers)
+        require_some(self.answered, reasons, f"answers ({kind})")
         return answers
 
     def read(self, *, sheets: bool) -> None:

@@ -146,3 +146,18 @@ def test_mistakes_are_one_line(arguments, says, flags, tmp_path, capsys):
     with pytest.raises(SystemExit) as ended:
         main([argument.format(path=path, other=tmp_path / "other.json") for argument in arguments])
     assert ended.value.code == 2 and says in capsys.readouterr().err
+
+
+def test_two_records_of_one_name_are_told_apart(flags, tmp_path, capsys):  # DCLM's are all called by their evaluation
+    paths = [write_run(tmp_path / side, "heavy", {"copa": flags}) for side in ("one", "two")]
+    main(paths)
+    shown = capsys.readouterr().out
+    assert shown.startswith("compared with heavy (one/heavy): heavy (two/heavy)")
+    assert "copa  heavy (two/heavy)" in shown
+
+
+def test_the_same_record_twice_is_a_mistake(flags, tmp_path, capsys):
+    path = write_run(tmp_path, "one", {"copa": flags})
+    with pytest.raises(SystemExit) as ended:
+        main([path, path.removesuffix(".json")])
+    assert ended.value.code == 2 and "named twice" in capsys.readouterr().err

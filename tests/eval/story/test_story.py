@@ -10,7 +10,7 @@ from eval.likelihood.config import ScorerConfig
 from eval.likelihood.open import open_scorer
 from eval.story.__main__ import lexical_metrics, main
 from eval.story.generate import ContinueConfig, plan_of
-from eval.story.judge import letter, verdict
+from eval.story.judge import verdict
 from eval.story.plans import gold_trunk
 from eval.story.prompts import chapter_messages, plan_messages
 
@@ -145,10 +145,6 @@ def test_win_rates_of_one_genre_count_its_stories_only(shared_data, tmp_path, ca
 )
 def test_a_chapter_wins_only_in_both_orders(there, back, winner):
     assert verdict(there, back, ("x", "y")) == winner
-
-
-def test_a_reply_without_a_letter_has_no_verdict():
-    assert [letter(text) for text in ("I say A, no: B.", "ABC", None, "")] == ["B", None, None, None]
 
 
 @pytest.mark.parametrize("arguments", [["sing"], [], ["metrics"], ["winrate", "none.csv"]])

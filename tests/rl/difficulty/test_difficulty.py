@@ -1,6 +1,7 @@
 """Rules at their boundaries, reports that add up, and sampling that a kill does not cost."""
 
 import json
+import shutil
 
 import pytest
 
@@ -126,5 +127,36 @@ def test_sampling_goes_on_where_it_was_cut_off(tmp_path, small_policy):
     assert measure(rows, config, tmp_path / "cut").keys() == whole.keys()
     keys = [(line["id"], line["sample"]) for line in map(json.loads, cut.read_bytes().splitlines())]
     assert len(keys) == len(set(keys)) == 12
-    with pytest.raises(ValueError, match="another model or sampling"):
+    with pytest.raises(ValueError, match="another model, sampling or question"):
         measure(rows, config.model_copy(update={"top_p": 0.5}), tmp_path / "cut")
+
+
+def test_samples_of_other_weights_or_another_question_are_refused(tmp_path, small_policy):
+    model = tmp_path / "model"
+    shutil.copytree(small_policy, model)
+    config = SamplerConfig(name="tiny", model=str(model), n=1, max_tokens=2)
+    asked = [row(0)]
+    measure(asked, config, tmp_path)
+    other = [{**asked[0], "prompt": [{"role": "user", "content": "Something else?"}]}]
+    with pytest.raises(ValueError, match="another model, sampling or question"):
+        measure(other, config, tmp_path)
+    (model / "config.json").write_text((model / "config.json").read_text() + "\n")
+    with pytest.raises(ValueError, match="another model, sampling or question"):
+        measure(asked, config, tmp_path)
+
+
+def test_samples_that_say_only_their_shape_are_still_ours(tmp_path, small_policy):  # as written before
+    config = SamplerConfig(name="tiny", model=str(small_policy), n=1, max_tokens=2)
+    measure([row(0)], config, tmp_path)
+    file = tmp_path / "samples_tiny.jsonl"
+    lines = [json.loads(line) for line in file.read_text().splitlines()]
+    file.write_text("".join(json.dumps({k: v for k, v in one.items() if k != "made_of"}) + "\n" for one in lines))
+    before = file.read_bytes()
+    measure([row(0)], config, tmp_path)
+    assert file.read_bytes() == before
+
+
+def test_two_models_of_one_name_are_refused():
+    twice = [{"name": "weak", "model": "one"}, {"name": "weak", "model": "two"}]
+    with pytest.raises(ValueError, match="two models are called 'weak'"):
+        DifficultyConfig(examples=["x"], out="out", models=twice)

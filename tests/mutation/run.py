@@ -1,0 +1,219 @@
+"""Change one place of a core module, run its tests, and see whether they notice; by hand, it takes an hour or more.
+
+python tests/mutation/run.py --mutants 300 --seed 0 --out mutants.jsonl
+python tests/mutation/run.py --again mutants.jsonl --out again.jsonl     # only the survivors of a run before
+
+Mutants are drawn by the seed from all one-place mutations of the core modules (`modules.py`; operators in
+`mutants.py`). Everything happens in a temporary copy of the tree, at the lowest priority, one process at a time. A
+module's tests are the files that `modules.py` finds for it, up to `--seconds` of CPU time together. Those that fail
+without a mutation or take longer are left out and named. A mutant is killed where a test fails, or takes far longer
+than without it. How long test files take is kept beside the output. A run that was stopped goes on from what its file
+holds.
+"""
+
+import argparse
+import compileall
+import contextlib
+import importlib
+import json
+import math
+import os
+import random
+import resource
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+from py_compile import PycInvalidationMode
+
+sys.path.insert(0, str(Path(__file__).parent))  # a folder of tests is no package
+from modules import candidates, core_modules
+from mutants import Mutant, mutants
+
+ROOT = Path(__file__).resolve().parents[2]
+HEAVY = ("torch", "transformers", "pytest", "numpy", "pyarrow", "pydantic", "sympy", "datasets", "trl")
+"""Libraries loaded once, those that are there; each mutant's tests run in a fork."""
+
+
+def copy_tree(target: Path) -> None:
+    """The files that git tracks or would, without what it ignores, and the shared data where the checkout has them."""
+    listed = subprocess.run(
+        ["git", "-C", str(ROOT), "ls-files", "-coz", "--exclude-standard"], capture_output=True, check=True
+    )
+    for name in filter(None, listed.stdout.decode().split("\0")):
+        source = ROOT / name
+        if source.is_file() and not source.is_symlink():
+            (target / name).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy2(source, target / name)
+    # By hash, not by time: a mutant of the same length within the same second is another program.
+    compileall.compile_dir(str(target), quiet=1, invalidation_mode=PycInvalidationMode.CHECKED_HASH)
+
+
+def run_tests(tree: Path, file: str, most_s: float) -> tuple[int, float]:
+    """Exit code of pytest over a file (0: passed, below 0: stopped), and CPU seconds, of which it has so many.
+
+    The clock on the wall stops it as well, forty times later: the machine may be busy, and a test may wait.
+    """
+    limit_s = 60 + 40 * most_s
+    began = time.monotonic()
+    child = os.fork()
+    if child == 0:
+        _in_the_child(tree, file, most_s)
+    while time.monotonic() - began < limit_s:
+        done, status, used = os.wait4(child, os.WNOHANG)
+        if done:
+            return os.waitstatus_to_exitcode(status), used.ru_utime + used.ru_stime
+        time.sleep(0.02)
+    os.killpg(child, signal.SIGKILL)
+    _, _, used = os.wait4(child, 0)
+    return -1, used.ru_utime + used.ru_stime
+
+
+def _in_the_child(tree: Path, file: str, most_s: float) -> None:
+    code = 99
+    try:
+        os.setsid()
+        resource.setrlimit(resource.RLIMIT_CPU, (math.ceil(most_s), resource.RLIM_INFINITY))
+        os.chdir(tree)
+        quiet = os.open(os.devnull, os.O_RDWR)
+        for number in (0, 1, 2):
+            os.dup2(quiet, number)
+        import pytest
+
+        code = int(pytest.main(["-x", "-q", "-p", "no:cacheprovider", "-n", "0", "-W", EARLY, "-m", SELECTED, file]))
+    finally:
+        os._exit(code)
+
+
+EARLY = "ignore::pytest.PytestAssertRewriteWarning"
+"""A library loaded before pytest is no fault of the mutant's."""
+
+MOST_FILES = 3
+"""Test files of one module."""
+
+SELECTED = "not slow and not network and not gpu and not bench"
+
+
+def measure(tree: Path, modules: list[str], most_s: float, known: Path) -> dict[str, dict[str, float]]:
+    """By module, the test files that pass as things are, up to so much CPU time together, and what each takes."""
+    seconds: dict[str, float | None] = json.loads(known.read_text(encoding="utf-8")) if known.is_file() else {}
+    chosen: dict[str, dict[str, float]] = {}
+    for module, files in candidates(tree, modules).items():
+        chosen[module] = {}
+        for file in files[:MOST_FILES]:
+            total = sum(chosen[module].values())
+            if total > 0.7 * most_s:
+                break
+            if file not in seconds:
+                code, took = run_tests(tree, file, most_s)
+                seconds[file] = took if code == 0 else None
+                say(
+                    f"{file}: {took:.1f} s"
+                    + ("" if code == 0 else f", left out ({'too long' if code < 0 else 'fails'})")
+                )
+                known.write_text(json.dumps(seconds, indent=1) + "\n", encoding="utf-8")
+            one = seconds[file]
+            if one is not None and total + one <= most_s:
+                chosen[module][file] = one
+    return chosen
+
+
+def draw(tree: Path, modules: list[str], count: int, seed: int) -> list[tuple[str, Mutant]]:
+    """So many of all mutants, in the order in which the seed draws them."""
+    every = [(module, mutant) for module in modules for mutant in mutants((tree / module).read_text(encoding="utf-8"))]
+    say(f"{len(every)} one-place mutations of {len(modules)} modules")
+    return random.Random(seed).sample(every, min(count, len(every)))
+
+
+def again(tree: Path, file: str) -> list[tuple[str, Mutant]]:
+    """The survivors of an earlier run that the modules, as they are now, still have."""
+    rows = [json.loads(line) for line in Path(file).read_text(encoding="utf-8").splitlines()]
+    alive = {
+        (row["module"], row["operator"], row["before"], row["after"]): row["line"] for row in rows if not row["killed"]
+    }
+    found: dict[tuple[str, ...], tuple[str, Mutant]] = {}
+    for module in {key[0] for key in alive}:
+        for one in mutants((tree / module).read_text(encoding="utf-8")):
+            key = (module, one.operator, one.before, one.after)
+            if key in alive and (key not in found or abs(one.line - alive[key]) < abs(found[key][1].line - alive[key])):
+                found[key] = (module, one)
+    return list(found.values())
+
+
+def say(text: str) -> None:
+    """A line for whoever waits."""
+    print(text, flush=True)  # noqa: T201
+
+
+def _arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--mutants", type=int, default=300)
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--seconds", type=float, default=12.0, help="longest run of a module's tests, in CPU time")
+    parser.add_argument("--again", default="", help="file of an earlier run: only its survivors")
+    parser.add_argument("--module", default="", help="only modules whose path holds this")
+    parser.add_argument("--out", required=True, help="JSON lines, one a mutant")
+    return parser.parse_args()
+
+
+def main() -> None:
+    """Draw, run, print the survivors."""
+    options = _arguments()
+    os.nice(19)
+    os.environ.update(
+        OMP_NUM_THREADS="1", OMP_WAIT_POLICY="PASSIVE", TOKENIZERS_PARALLELISM="false", HF_HUB_OFFLINE="1"
+    )
+    out = Path(options.out).resolve()
+    with tempfile.TemporaryDirectory() as folder:
+        tree = Path(folder) / "tree"
+        copy_tree(tree)
+        os.environ.update(
+            PYTHONPATH=str(tree), PYTHONDONTWRITEBYTECODE="1", REPRO_DATA=str(ROOT.parent / "shared" / "data")
+        )
+        sys.dont_write_bytecode = True
+        sys.path[0] = str(tree)
+        for name in HEAVY:
+            with contextlib.suppress(ImportError):
+                importlib.import_module(name)
+        modules = [module for module in core_modules(tree) if options.module in module]
+        drawn = again(tree, options.again) if options.again else draw(tree, modules, options.mutants, options.seed)
+        known = out.with_suffix(".timings.json")
+        tests = measure(tree, sorted({module for module, _ in drawn}), options.seconds, known)
+        done = len(out.read_text(encoding="utf-8").splitlines()) if out.is_file() else 0
+        with out.open("a", encoding="utf-8") as file:
+            for number, (module, mutant) in enumerate(drawn[done:], done + 1):
+                row = _try(tree, module, mutant, tests[module])
+                file.write(json.dumps(row, ensure_ascii=False) + "\n")
+                file.flush()
+                say(f"{number}/{len(drawn)} {'killed' if row['killed'] else 'SURVIVED'} {module}:{mutant.line}")
+    rows = [json.loads(line) for line in out.read_text(encoding="utf-8").splitlines()]
+    alive = [row for row in rows if not row["killed"]]
+    for row in alive:
+        say(f"{row['module']}:{row['line']} {row['operator']}: {row['before']}  ->  {row['after']}")
+    say(f"{len(rows)} mutants, {len(alive)} survived ({100 * len(alive) / max(len(rows), 1):.1f} %)")
+
+
+def _try(tree: Path, module: str, mutant: Mutant, files: dict[str, float]) -> dict[str, object]:
+    place = tree / module
+    original = place.read_bytes()
+    code, by = 0, ""
+    try:
+        place.write_text(mutant.source, encoding="utf-8")
+        for file, seconds in files.items():  # one after the other: the first that fails is enough
+            code, _ = run_tests(tree, file, 10 + 5 * seconds)
+            if code:
+                by = file
+                break
+    finally:
+        place.write_bytes(original)
+    return {
+        "module": module, "line": mutant.line, "operator": mutant.operator, "before": mutant.before,
+        "after": mutant.after, "killed": code != 0, "exit": code, "by": by, "tests": list(files),
+    }  # fmt: skip
+
+
+if __name__ == "__main__":
+    main()
