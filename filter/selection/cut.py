@@ -111,7 +111,7 @@ def solve_fraction(shards: Shards, fraction: float, by: Literal["documents", "to
     (0.8, 3)
     """
     total = sum(weight for weight, _ in _weights(shards, by))
-    asked = math.ceil(fractions.Fraction(repr(float(fraction))) * total)  # in floats 0.1 * 30 is 3.0000000000000004
+    asked = math.ceil(fractions.Fraction(repr(float(fraction))) * total)  # in floats 0.28 * 25 is 7.000000000000001
     if asked <= 0:
         return Cut(math.inf, asked=0, reached=0)
     key, above = _largest_key(_keys(shards, by), asked)

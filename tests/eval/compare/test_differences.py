@@ -153,7 +153,7 @@ def test_two_records_of_one_name_are_told_apart(flags, tmp_path, capsys):  # DCL
     main(paths)
     shown = capsys.readouterr().out
     assert shown.startswith("compared with heavy (one/heavy): heavy (two/heavy)")
-    assert "copa  heavy (two/heavy)" in shown
+    assert "heavy (two/heavy)  CORE-1" in shown
 
 
 def test_the_same_record_twice_is_a_mistake(flags, tmp_path, capsys):

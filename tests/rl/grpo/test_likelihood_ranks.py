@@ -191,7 +191,7 @@ def test_two_processes_train_as_one_until_the_filter_makes_rounds_of_other_sizes
     compared = 0
     for mine, theirs in zip(two, one, strict=True):
         if mine["step"] >= same_until and "reward" in mine:
-            assert np.isfinite(mine["loss"]) and mine["filter/forced"] >= 0
+            assert np.isfinite(mine["loss"])
             continue
         for name in set(COMPARED) & theirs.keys():
             if mine["step"] == 0 or "reward" in mine:
