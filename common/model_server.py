@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 from urllib.parse import urlsplit
 
-from common.redaction import redacted
+from common.runs.redaction import redacted
 
 T = TypeVar("T")
 

@@ -15,8 +15,8 @@ from common.config import RunConfig, shaping_values
 from common.hashing import step_hash
 from common.pools.lock import alone
 from common.pools.repair import encode
-from common.redaction import redacted
 from common.runs.folder import Run, run_folder, write_json
+from common.runs.redaction import redacted
 
 Row = dict[str, Any]
 
