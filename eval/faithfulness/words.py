@@ -63,3 +63,17 @@ def long_words_kept(organic: str, rephrased: str) -> float | None:
     """
     wanted = long_words(organic)
     return (wanted & long_words(rephrased)).total() / wanted.total() if wanted else None
+
+
+GOPHERS_EIGHT = frozenset(["the", "be", "to", "of", "and", "that", "have", "with"])
+"""Gopher's stop words (arXiv:2112.11446)."""
+
+
+def stop_word_share(text: str) -> float:
+    """Share of words that are common function words: prose has them, menus and lists have not.
+
+    >>> stop_word_share("The end of the road")
+    0.6
+    """
+    found = text.lower().split()
+    return sum(word in GOPHERS_EIGHT for word in found) / len(found) if found else 0.0

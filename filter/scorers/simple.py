@@ -4,6 +4,7 @@ from collections.abc import Callable, Sequence
 from typing import Literal
 
 from common.config import RunConfig
+from eval.faithfulness.words import stop_word_share
 
 
 class SimpleConfig(RunConfig):
@@ -31,10 +32,6 @@ class SimpleScorer:
         return [self.formula(text) for text in texts]
 
 
-STOP_WORDS = frozenset(["the", "be", "to", "of", "and", "that", "have", "with"])
-"""Gopher's eight (arXiv:2112.11446)."""
-
-
 FLOOR = 0.81
 """The share of stop words alone reaches an AUC of 0.812 on DCLM's 349 labelled pages: less is not worth running."""
 
@@ -42,12 +39,6 @@ FLOOR = 0.81
 def character_length(text: str) -> float:
     """Longer pages are better pages: a score that costs nothing."""
     return float(len(text))
-
-
-def stop_word_share(text: str) -> float:
-    """Share of words that are common function words: prose has them, menus and lists have not."""
-    words = text.lower().split()
-    return sum(word in STOP_WORDS for word in words) / len(words) if words else 0.0
 
 
 SIMPLE_SCORES: dict[str, Callable[[str], float]] = {

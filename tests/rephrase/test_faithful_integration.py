@@ -20,6 +20,8 @@ def broken(figures):
     most = {"words_invented": 0.002, "novel_5grams": 0.03, "sent_back": 0.15}
     found = [name for name, bound in (least | {"lines_dropped": 0.6}).items() if (figures[name] or 0) < bound]
     found += [name for name, bound in most.items() if figures[name] > bound]
+    quality = figures["quality"]
+    found += ["quality"] * (quality["error"] is None or quality["gain"] <= 2 * quality["error"])
     return found + ["verbatim"] * bool(figures["verbatim"]["altered"])
 
 
@@ -44,7 +46,7 @@ def test_a_few_pages_keep_their_prose_and_lose_their_furniture_and_a_copy_fails(
     # So few pages: the share of the numbers (a dozen or so) is held by the test over the whole pool.
     assert set(broken(figures)) <= {"numbers_kept"}
     copies = [(page["text"], page["text"], _as_they_were(page["text"])) for page in read_pool(tmp_path / "pool")]
-    assert "lines_dropped" in broken(pool_figures(copies))
+    assert {"lines_dropped", "quality"} <= set(broken(pool_figures(copies)))
 
 
 def _as_they_were(text):

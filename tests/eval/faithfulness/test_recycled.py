@@ -1,5 +1,7 @@
 """What became of a pool's pages: shares of the prose that a model was given, lines gone, the verdict; a copy."""
 
+import pytest
+
 from eval.faithfulness.recycled import pool_figures
 
 BADGE = "[![ci](https://ci.org/b.svg)](https://ci.org)"
@@ -48,3 +50,17 @@ def test_a_chunk_sent_back_was_in_form():
         [page(ORGANIC, len(f"{BADGE}\n{PROSE}"), flags=("kept_organic",), status="unfaithful/numbers")]
     )
     assert figures["in_form"] == figures["sent_back"] == 1
+
+
+def test_quality_rises_where_furniture_goes_and_a_copys_does_not():
+    clean = [page(f"{PROSE}\n\n{CODE}", len(PROSE))] * 3
+    quality = pool_figures(clean)["quality"]
+    # 2 of 9 words of the prose are common; code adds 5 words, the badge 1.
+    assert quality["organic"] == pytest.approx(2 / 15)
+    assert quality["recycled"] == pytest.approx(2 / 14)
+    assert quality["error"] == pytest.approx(0)
+    assert "better by more than chance" in pool_figures(clean)["verdict"]
+    copies = pool_figures([page(ORGANIC, len(f"{BADGE}\n{PROSE}"), flags=())] * 3)
+    assert copies["quality"]["gain"] == 0
+    assert "neither better nor worse" in copies["verdict"]
+    assert pool_figures(clean[:1])["quality"]["error"] is None

@@ -11,6 +11,7 @@ from common.pools.exactly_once import Result, process_shard
 from common.pools.shards import list_shards
 from common.runs.folder import Run, write_json
 from eval.report.__main__ import main
+from eval.report.recycled import pick_pairs
 from eval.report.stages import find_stages, sample_pairs
 
 
@@ -117,6 +118,24 @@ def test_the_same_pairs_are_drawn_every_time(runs):
     assert len(first) == 4
     assert first == [document["id"] for document in sample_pairs(stage, 4, 2500)]
     assert sample_pairs(stage, 4, 100) == []  # all are longer
+
+
+def test_the_median_page_two_of_the_worst_tenth_and_the_best_are_shown_first(runs):
+    (stage,) = (stage for stage in find_stages([str(runs)]) if stage.name == "recycled")
+    said = ["river", "rises", "among", "green", "hills", "falls", "every", "summer", "evening", "northwards"] * 4
+    prose = " ".join(said)
+    stage.recycled = [
+        {"id": str(lost), "organic_text": f"Menu\n{prose}", "text": " ".join(said[: 40 - lost])} for lost in range(10)
+    ]
+    stage.recycled.append({"id": "copy", "organic_text": prose, "text": prose})
+    pairs = pick_pairs(stage, 8, 2500)
+    assert [(pair.why.partition(" of ")[0], pair.document["id"]) for pair in pairs[:3]] == [
+        ("the median page", "5"),
+        ("the worst page", "9"),  # of ten pages the worst tenth is this one
+        ("the best page", "0"),
+    ]
+    assert len({pair.document["id"] for pair in pairs}) == 8
+    assert [pair.document["id"] for pair in pick_pairs(stage, 1, 2500)] == ["5"]
 
 
 @pytest.mark.parametrize("name", ["nowhere", "empty"])

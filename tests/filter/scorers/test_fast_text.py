@@ -6,12 +6,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from common.pools.documents import read_documents, write_documents
+from eval.faithfulness.words import stop_word_share
 from filter.quality import main
 from filter.scorers.batches import read_score, score_documents
 from filter.scorers.fast_text import FastTextConfig, normalize, positive_probability
 from filter.scorers.kinds import open_quality_scorer
 from filter.scorers.separation import auc, bootstrap
-from filter.scorers.simple import SimpleConfig, character_length, stop_word_share
+from filter.scorers.simple import SimpleConfig, character_length
 from filter.scorers.training import FastTextTraining, measure, read_rows, split, train_fasttext
 from filter.selection.cut import Columns, Cut, keep
 from filter.train_quality import main as train_main
