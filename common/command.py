@@ -201,7 +201,7 @@ def read_command(command: Command[C], doc: str | None, arguments: list[str]) -> 
         print(help_text(command.config, command.doc or doc, command.rename, keys))  # noqa: T201 - the command's output
         raise SystemExit(0)
     with usage_errors():
-        files, overrides, dry_run = splitwords_of(command, arguments)
+        files, overrides, dry_run = split_arguments(command, arguments)
         config = load(command.config, _named_files(command, files, overrides) + files, overrides, command.passes_over)
         outputs = list(out_files(config))
         for out in outputs:
@@ -280,7 +280,7 @@ def _short(value: Any) -> str:
     return text if len(text) <= 100 else text[:97] + "..."
 
 
-def splitwords_of(command: Command[Any], arguments: list[str]) -> tuple[list[str], Values, bool]:
+def split_arguments(command: Command[Any], arguments: list[str]) -> tuple[list[str], Values, bool]:
     """YAML files, overrides by key, and whether it is a dry run."""
     files: list[str] = []
     overrides: Values = {}

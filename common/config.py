@@ -146,8 +146,8 @@ def out_files(config: "RunConfig") -> Iterator[OutPlace]:
 INPUTS = frozenset((
     "against", "answer_tokenizer", "completions", "data", "data_config", "documents", "eval", "eval_data", "examples",
     "file", "files", "first", "from_path", "frozen_model", "held_out", "include_path", "input", "model", "organic",
-    "pairs", "plans", "pool", "prompt_file", "quality_model", "recycled", "rows", "runs", "second", "semantic_model",
-    "source", "source_ref_paths", "strong", "tokenizer", "train", "truth", "weak",
+    "pairs", "plans", "pool", "prompt_file", "quality_model", "recycled", "rows", "rows_file", "runs", "second",
+    "semantic_model", "source", "source_ref_paths", "strong", "task_data", "tokenizer", "train", "truth", "weak",
 ))
 # fmt: on
 """Names of fields, in any config, whose texts may be paths of what is read; no output may be one of them."""

@@ -23,6 +23,10 @@ Document = dict[str, Any]
 Reject = Callable[[int, str, bytes], None]
 
 BATCH_ROWS = 1024
+"""Rows of a row group that is written, and rows that are read at once."""
+
+BATCH_CHARS = 1 << 24
+"""A row group ends with the document whose text passes this, so that memory is bounded whatever their length."""
 
 
 class NotParquet(ValueError):
@@ -141,11 +145,13 @@ def _column(name: str, shape: Shape, batch: Sequence[Document], types: dict[str,
 
 def _batches(documents: Iterable[Document]) -> Iterator[list[Document]]:
     batch: list[Document] = []
+    chars = 0
     for document in documents:
         batch.append(document)
-        if len(batch) == BATCH_ROWS:
+        chars += sum(len(value) for value in document.values() if isinstance(value, str))
+        if len(batch) == BATCH_ROWS or chars >= BATCH_CHARS:
             yield batch
-            batch = []
+            batch, chars = [], 0
     if batch:
         yield batch
 

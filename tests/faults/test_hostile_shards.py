@@ -7,14 +7,17 @@ import gzip
 import json
 import os
 
-import pyarrow
+import pyarrow.parquet
 import zstandard
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from common.pools.documents import read_documents, write_documents
 from common.pools.lines import read_lines
+from common.pools.repair import mend
 from common.pools.stats import NO_DOCUMENT
-from filter.quality import main
+from filter.quality import main as score
+from filter.run import main as select
 
 SHARDS = int(os.environ.get("FAULTS_SHARDS", "40"))
 
@@ -34,7 +37,9 @@ LINES = st.one_of(
     ),
     st.binary(max_size=30).map(lambda raw: raw.replace(b"\n", b" ")),
 )
-DAMAGE = st.sampled_from(["none", "none", "cut", "stray"])
+DAMAGE = st.sampled_from(["none", "none", "cut", "stray", "flipped"])
+IN = [".jsonl", ".jsonl.gz", ".jsonl.zst", ".jsonl.zstd", ".ndjson", ".ndjson.gz", ".json.gz", ".json.zst", ".parquet"]
+OUT = [".jsonl", ".jsonl.gz", ".jsonl.zst", ".ndjson", ".json.gz", ".parquet"]
 
 
 def packed(lines, form, damage):
@@ -43,47 +48,89 @@ def packed(lines, form, damage):
         raw = gzip.compress(raw)
     elif form.endswith((".zst", ".zstd")):
         raw = zstandard.compress(raw)
-    return {"none": raw, "cut": raw[: len(raw) * 2 // 3], "stray": raw + b"stray"}[damage]
+    return damaged(raw, damage)
 
 
-@settings(max_examples=SHARDS, suppress_health_check=list(HealthCheck))
-@given(
-    st.lists(LINES, min_size=1, max_size=8),
-    st.sampled_from([".jsonl", ".jsonl.gz", ".jsonl.zst", ".jsonl.zstd", ".ndjson", ".json.gz"]),
-    DAMAGE,
-)
-def test_every_line_of_a_hostile_shard_is_accounted_for(tmp_path_factory, lines, form, damage):
-    room = tmp_path_factory.mktemp("hostile")
-    (room / "pool").mkdir()
-    (room / "pool" / f"a{form}").write_bytes(packed(lines, form, damage))
+def damaged(raw, damage):
+    middle = len(raw) // 2
+    flipped = raw[:middle] + bytes(byte ^ 0x5A for byte in raw[middle : middle + 3]) + raw[middle + 3 :]
+    return {"none": raw, "cut": raw[: len(raw) * 2 // 3], "stray": raw + b"stray", "flipped": flipped}[damage]
+
+
+def ended(command, *words):
+    """The exit code of a command; anything but an exit is a traceback."""
     try:
-        main(["score", str(room / "pool"), str(room / "out"), "kind=simple", "name=character_length", "field=size"])
-        code = 0
+        command(list(map(str, words)))
     except SystemExit as stop:
-        code = stop.code
+        return stop.code
+    return 0
+
+
+def count_rows(path):
+    """Lines or rows of a file that we wrote, by other readers than ours."""
+    if path.name.endswith(".parquet"):
+        return pyarrow.parquet.read_metadata(path).num_rows
+    return len(list(read_lines(str(path))))
+
+
+def check_scored(room, form, least):
+    """Score a pool of one shard: the exit code fits, and what came in went out or was counted. Its stats, or None."""
+    out = room / "out"
+    code = ended(score, "score", room / "pool", out, "kind=simple", "name=character_length", "field=size")
     assert code in (0, 2)
-    mark = room / "out" / "a.stats.json"
+    mark = out / "a.stats.json"
     if not mark.exists():
         assert code == 2  # not one document could be read of a damaged shard
-        return
+        return None
     stats = json.loads(mark.read_text(encoding="utf-8"))
     drops = stats["drops"]
     assert stats["docs_in"] == stats["docs_out"] + sum(drops.values())
     assert code == (0 if stats["docs_out"] or not stats["docs_in"] else 2)
-    if damage == "none":
-        assert stats["docs_in"] >= sum(bool(line.strip()) for line in lines)
-    rejects = room / "out" / "a.rejects.jsonl"
+    assert stats["docs_in"] >= least
+    rejects = out / "a.rejects.jsonl"
     counted = sum(count for reason, count in drops.items() if reason in NO_DOCUMENT)
-    assert (len(list(read_lines(str(rejects)))) if rejects.exists() else 0) == counted
-    assert len(list(read_lines(str(room / "out" / f"a{form}")))) == stats["docs_out"]
+    assert (count_rows(rejects) if rejects.exists() else 0) == counted
+    assert count_rows(out / f"a{form}") == stats["docs_out"]
+    return stats
+
+
+def check_selected(room, stats, form):
+    """The same pool through a recipe, into another form: as many documents, each exactly once."""
+    words = [f"source_ref_paths={room / 'pool'}", f"output_dir={room / 'mixed'}", f"form={form}", "bytes_per_token=4"]
+    code = ended(select, *words)
+    assert code == (0 if stats["docs_out"] else 2)
+    if code == 0:
+        dataset = json.loads((room / "mixed" / "dataset.json").read_text(encoding="utf-8"))
+        assert dataset["documents"] == stats["docs_out"]
+        assert sum(count_rows(path) for path in (room / "mixed").glob(f"shard_*{form}")) == stats["docs_out"]
+
+
+@settings(max_examples=SHARDS, suppress_health_check=list(HealthCheck))
+@given(st.lists(LINES, min_size=1, max_size=8), st.sampled_from(IN[:-1]), st.sampled_from(OUT), DAMAGE)
+def test_every_line_of_a_hostile_shard_is_accounted_for(tmp_path_factory, lines, form, out_form, damage):
+    room = tmp_path_factory.mktemp("hostile")
+    (room / "pool").mkdir()
+    (room / "pool" / f"a{form}").write_bytes(packed(lines, form, damage))
+    stats = check_scored(room, form, sum(bool(line.strip()) for line in lines) if damage == "none" else 0)
+    if stats is not None:
+        check_selected(room, stats, out_form)
+
+
+@settings(max_examples=max(10, SHARDS // 4), suppress_health_check=list(HealthCheck))
+@given(st.lists(DOCUMENTS | OBJECTS, min_size=1, max_size=8), st.sampled_from(OUT), DAMAGE)
+def test_every_row_of_a_hostile_parquet_shard_is_accounted_for(tmp_path_factory, documents, out_form, damage):
+    room = tmp_path_factory.mktemp("hostile")
+    path = room / "pool" / "a.parquet"
+    write_documents(str(path), documents)
+    path.write_bytes(damaged(path.read_bytes(), damage))
+    stats = check_scored(room, ".parquet", len(documents) if damage == "none" else 0)
+    if stats is not None:
+        check_selected(room, stats, out_form)
 
 
 @settings(max_examples=max(10, SHARDS // 4), suppress_health_check=list(HealthCheck))
 @given(st.lists(DOCUMENTS, min_size=1, max_size=6))
 def test_any_documents_become_parquet_and_come_back(tmp_path_factory, documents):
-    from common.pools.documents import read_documents, write_documents
-    from common.pools.repair import mend
-
     folder = tmp_path_factory.mktemp("parquet")
     write_documents(str(folder / "a.parquet"), documents)
     assert pyarrow.parquet.ParquetFile(folder / "a.parquet").metadata.num_rows == len(documents)
