@@ -19,11 +19,11 @@ from typing import Annotated
 from common.command import Command, entry_point, fail, parse_command, usage_errors
 from common.config import HOW, Out, RunConfig
 from common.samples import Sample, SampleFile, read_samples, sample_files
-from eval.reasoning.forms import Record, gym_lines, inspect_log, messages_line
+from eval.reasoning.stored.forms import Record, gym_lines, inspect_log, messages_line
 from eval.verifiers.result import Mode
 
 
-class ExportConfig(RunConfig):
+class ExportLinesConfig(RunConfig):
     """What to read and write."""
 
     samples: str
@@ -65,7 +65,7 @@ def write_inspect(config: ExportFolderConfig) -> int:
     return sum(map(len, tasks.values()))
 
 
-def write_lines(config: ExportConfig, lines: Callable[[Iterable[Sample], str], Iterable[Record]]) -> int:
+def write_lines(config: ExportLinesConfig, lines: Callable[[Iterable[Sample], str], Iterable[Record]]) -> int:
     """A JSONL file; gives how many samples went in."""
     Path(config.out).unlink(missing_ok=True)
     count = 0
@@ -88,8 +88,8 @@ def main(argv: list[str] | None = None) -> None:
     """Read the command line, export, say how many samples went in."""
     commands = {
         "inspect": Command(ExportFolderConfig, positional=POSITIONAL),
-        "messages": Command(ExportConfig, positional=POSITIONAL),
-        "gym": Command(ExportConfig, positional=POSITIONAL),
+        "messages": Command(ExportLinesConfig, positional=POSITIONAL),
+        "gym": Command(ExportLinesConfig, positional=POSITIONAL),
     }
     name, config = parse_command(commands, __doc__, argv)
     with usage_errors():

@@ -14,6 +14,7 @@ from common.config import HOW, Out, RunConfig
 from common.model_server import require_some
 from common.pools.storage import atomic_write
 from eval.judges.judge import Judge, JudgeConfig, Message
+from eval.judges.pairwise import in_both_orders
 from eval.judges.reading import read_choice
 from eval.labels import distinct_labels
 from eval.story.generate import read_limited
@@ -60,19 +61,6 @@ class PairwiseConfig(RunConfig):
     """The server that judges."""
 
 
-def verdict(there: str | None, back: str | None, names: tuple[str, str]) -> str | None:
-    """The winner of a pair shown in both orders: a name, `same` where the orders differ, None where one has no answer.
-
-    >>> verdict("A", "B", ("x", "y")), verdict("A", "A", ("x", "y")), verdict("C", None, ("x", "y"))
-    ('x', 'same', None)
-    """
-    if there is None or back is None:
-        return None
-    here = {"A": names[0], "B": names[1]}.get(there, TIE)
-    again = {"A": names[1], "B": names[0]}.get(back, TIE)
-    return here if here == again else TIE
-
-
 def judge_pairs(config: PairwiseConfig) -> dict[str, Any]:
     """Write the annotations; returns pairs, and verdicts that could not be had, by reason; those are not written.
 
@@ -104,7 +92,7 @@ def judge_pairs(config: PairwiseConfig) -> dict[str, Any]:
     letters = iter(readings)
     rows = []
     for key in pairs:
-        found = {aspect: verdict(next(letters).value, next(letters).value, names) for aspect in QUESTIONS}
+        found = {aspect: in_both_orders(next(letters).value, next(letters).value, names) for aspect in QUESTIONS}
         rows.append({**found, "options": ",".join(sorted(names)), "texts": f"{key[0]}#{key[1]}"})
     whole = [row for row in rows if None not in row.values()]
     detail = next((reply.detail or reply.text for reply in replies if reply.detail or reply.text), "")

@@ -1,9 +1,13 @@
 """What the verifiers that run programs share: the sandbox that the run's settings name, and its runs as verdicts."""
 
-from collections.abc import Mapping
+import os
+from collections.abc import Mapping, Sequence
 from dataclasses import fields, replace
+from functools import lru_cache
 from typing import Any
 
+from common.model_server import ModelServer
+from eval.sandbox import fusion
 from eval.sandbox.limits import Limits, ProgramRun
 from eval.sandbox.programs import Sandbox
 from eval.verifiers.result import Result, correct, infra_error, skipped, wrong
@@ -16,7 +20,9 @@ def sandbox_of(options: Mapping[str, Any], **limits: Any) -> Sandbox:
     """The sandbox of a run's settings, with a verifier's own limits where the settings name none.
 
     Args:
-        options: its `sandbox` is a `Sandbox`, or a mapping with `backend`, `require` and any of the limits by name.
+        options: its `sandbox` is a `Sandbox`, or a mapping with `backend`, `require`, `servers` and any of the limits
+            by name. `servers` are addresses of SandboxFusion with commas between, or `env` for those that
+            SANDBOX_FUSION_SERVERS names.
         limits: the verifier's defaults.
 
     Raises:
@@ -26,10 +32,24 @@ def sandbox_of(options: Mapping[str, Any], **limits: Any) -> Sandbox:
     if isinstance(given, Sandbox):
         return given
     names = {one.name for one in fields(Limits)}
-    if unknown := sorted(set(given) - names - {"backend", "require"}):
-        raise ValueError(f"unknown sandbox settings {unknown}; there are backend, require, {', '.join(sorted(names))}")
+    if unknown := sorted(set(given) - names - {"backend", "require", "servers"}):
+        known = f"backend, require, servers, {', '.join(sorted(names))}"
+        raise ValueError(f"unknown sandbox settings {unknown}; there are {known}")
     chosen = replace(Limits(**limits), **{name: value for name, value in given.items() if name in names})
-    return Sandbox(chosen, given.get("backend"), given.get("require"))
+    return Sandbox(chosen, given.get("backend"), given.get("require"), _servers(given.get("servers"), chosen))
+
+
+def _servers(named: str | Sequence[str] | None, limits: Limits) -> ModelServer | None:
+    """A client for the servers that a run's settings name, the same one for all of its verdicts."""
+    if not named:
+        return None
+    listed = named if isinstance(named, str) else ",".join(named)
+    return _client(os.environ.get(fusion.VARIABLE, "") if listed == "env" else listed, limits)
+
+
+@lru_cache(maxsize=8)
+def _client(urls: str, limits: Limits) -> ModelServer:
+    return fusion.servers(urls, limits)
 
 
 def verdict(ran: ProgramRun, extracted: str, **detail: Any) -> Result:

@@ -207,3 +207,31 @@ def test_an_answer_that_speaks_to_the_judge_is_put_out_of_action(tmp_path, judge
     main([write(tmp_path / "s.jsonl", rows), "judge.model=j", f"judge.url={judge.url}"])
     text = judge.asked[0][1]["messages"][0]["content"]
     assert text.count("### Response") == 1 and "<|im_start|>" not in text
+
+
+class Fan(Judge):
+    """Prefers the longer answer; with `first` set, whatever stands first; garbles riddles."""
+
+    def do_POST(self):
+        body = json.loads(self.rfile.read(int(self.headers["content-length"])))
+        text = body["messages"][0]["content"]
+        first, second = text.split("### Answer A\n")[1].split("\n\n### Answer B\n")
+        letter = "A" if self.server.first or len(first) > len(second) else "B" if len(second) > len(first) else "C"
+        reply = "Who can tell?" if "riddle" in text else f"Answer: {letter}"
+        return self.answer(200, {"choices": [{"message": {"content": reply}}]})
+
+
+def test_two_models_answers_are_compared_in_both_orders(tmp_path, judge, capsys):
+    judge.RequestHandlerClass, judge.first = Fan, False
+    mine = [sample(0, "long answer"), sample(1, "same"), sample(2, "x"), sample(3, "riddle"), sample(9, "alone")]
+    theirs = [sample(0, "short"), sample(1, "same"), sample(2, "longer"), sample(3, "riddle")]
+    paths = write(tmp_path / "a.jsonl", mine), write(tmp_path / "b.jsonl", theirs)
+    arguments = [paths[0], f"against={paths[1]}", "judge.model=j", f"judge.url={judge.url}"]
+    main(arguments)
+    shown = capsys.readouterr().out
+    assert "4 pairs" in shown and "wins 1, ties 1, losses 1, undecided 1" in shown
+    assert "win rate 50.00 %" in shown and "no_verdict 2" in shown and "preferred in 50.00 %" in shown
+    judge.first = True
+    main(arguments)
+    shown = capsys.readouterr().out
+    assert "wins 0, ties 3, losses 0, undecided 1" in shown and "preferred in 100.00 %" in shown

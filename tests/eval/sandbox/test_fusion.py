@@ -11,6 +11,8 @@ import pytest
 from eval.sandbox import fusion
 from eval.sandbox.limits import Limits
 from eval.sandbox.programs import Sandbox, stdio
+from eval.verifiers.registry import score
+from eval.verifiers.sandboxed import sandbox_of
 
 LIMITS = Limits(cpu_s=1, wall_s=1, deadline_s=20)
 
@@ -32,7 +34,7 @@ class Server(ThreadingHTTPServer):
 class Handler(BaseHTTPRequestHandler):
     def do_POST(self):
         body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
-        code, asked = body["code"], self.server.asked
+        code, asked = body["code"].strip(), self.server.asked
         asked[code] += 1
         answers = {
             "echo": finished(body["stdin"]),
@@ -110,3 +112,18 @@ def test_a_server_must_be_named(monkeypatch):
     monkeypatch.delenv("SANDBOX_FUSION_SERVERS", raising=False)
     with pytest.raises(ValueError, match="SANDBOX_FUSION_SERVERS"):
         fusion.servers()
+
+
+def test_a_runs_settings_reach_the_servers(two_servers, monkeypatch):
+    urls = ",".join(f"http://127.0.0.1:{one.server_port}" for one in two_servers)
+    row = {"verifier": "code", "ground_truth": {"inputs": ["7\n"], "outputs": ["7\n"]}}
+    limits = {"cpu_s": 1, "wall_s": 1, "deadline_s": 20}
+    found = score(row, "```python\necho\n```", options={"sandbox": {"servers": urls, **limits}})
+    assert found.status == "correct" and "sandbox_fusion" in found.detail["isolation"]
+    assert sum(one.asked["echo"] for one in two_servers) == 1
+    monkeypatch.setenv(fusion.VARIABLE, urls)
+    found = score(row, "```python\nbroken\n```", options={"sandbox": {"servers": "env", **limits}})
+    assert (found.status, found.score, found.reason) == ("infra_error", None, "sandbox_down")
+    assert sandbox_of({"sandbox": {"servers": urls}}).servers is sandbox_of({"sandbox": {"servers": urls}}).servers
+    with pytest.raises(ValueError, match="there are backend, require, servers"):
+        sandbox_of({"sandbox": {"server": urls}})

@@ -6,11 +6,11 @@ import math
 import pytest
 
 from common.pools.documents import write_documents
+from eval.judges.pairwise import in_both_orders
 from eval.likelihood.config import ScorerConfig
 from eval.likelihood.open import open_scorer
 from eval.story.__main__ import lexical_metrics, main
 from eval.story.generate import ContinueConfig, plan_of
-from eval.story.judge import verdict
 from eval.story.plans import gold_trunk
 from eval.story.prompts import chapter_messages, plan_messages
 
@@ -144,7 +144,7 @@ def test_win_rates_of_one_genre_count_its_stories_only(shared_data, tmp_path, ca
     [("A", "B", "x"), ("B", "A", "y"), ("A", "A", "same"), ("C", "C", "same"), ("A", "C", "same"), (None, "A", None)],
 )
 def test_a_chapter_wins_only_in_both_orders(there, back, winner):
-    assert verdict(there, back, ("x", "y")) == winner
+    assert in_both_orders(there, back, ("x", "y")) == winner
 
 
 @pytest.mark.parametrize("arguments", [["sing"], [], ["metrics"], ["winrate", "none.csv"]])
