@@ -6,12 +6,14 @@ Usage:
 PAIRS holds rows with what the rewards need: `completion`, `text`, and where it matters `prompt`, `reference`,
 `finish_reason`, `completion_tokens` or a base score. A row without `completion` but with `organic_text` is a recycled
 document: its `text` is taken for what the model wrote after the sentinel. Every row comes out with
-`rewards: {name: value or null}`, `parts` and `total`; a table shows means, pass rates and what was skipped. Where no
-row has a total, the exit code is 1.
+`rewards: {name: value or null}`, `parts` and `total`; a table shows means, pass rates and what was skipped. A reward of
+`role: policy` scores with the model that `model=` names: for the numbers of training, give it the policy of that step.
+Where no row has a total, the exit code is 1.
 """
 
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
 from statistics import fmean, pstdev
 from typing import Annotated, Any
 
@@ -46,9 +48,11 @@ class ScorePairsConfig(RewardsConfig):
     """Rows scored together."""
 
 
-def score_rows(rows: Sequence[Row], rewards: Sequence[Reward], weights: Mapping[str, float]) -> Iterator[Row]:
+def score_rows(
+    rows: Sequence[Row], rewards: Sequence[Reward], weights: Mapping[str, float], think_open: bool = False
+) -> Iterator[Row]:
     """Rows with `rewards`, `parts`, `total` and, where a reward failed, `skipped`."""
-    batch = read_batch(rows)
+    batch = read_batch(rows, think_open)
     scores = {reward.__name__: reward.score(batch) for reward in rewards}
     for index, (row, total) in enumerate(zip(rows, combine(scores, weights), strict=True)):
         yield {
@@ -73,8 +77,27 @@ def _bind(config: ScorePairsConfig, rewards: Sequence[Reward]) -> None:
         bind(rewards, SavedModels(config), tokenizer, BaselineStore(config.baselines_file, writes=False))
 
 
-def read_batch(rows: Sequence[Row]) -> Batch:
+def prompts_open_thinking(model: str) -> bool:
+    """Whether the chat template of a model folder ends its prompts with `<think>`; of a hub's name nothing is known."""
+    from rl.chat_template.files import template_files, token_of
+    from rl.chat_template.template import opens_think
+
+    folder = Path(model)
+    if not (folder / "tokenizer_config.json").is_file():
+        return False
+    tokens = {name: token_of(folder, name) for name in ("bos_token", "eos_token")}
+    try:
+        return any(opens_think(text, tokens) for text in template_files(folder).values())
+    except ValueError:  # a base model has no template
+        return False
+
+
+def read_batch(rows: Sequence[Row], think_open: bool = False) -> Batch:
     """Recorded rows as a reward sees them in training.
+
+    Args:
+        rows: recorded.
+        think_open: the policy's chat template opens thinking, for rows that do not say so themselves.
 
     Raises:
         ValueError: a row holds neither a completion nor a recycled document.
@@ -91,6 +114,8 @@ def read_batch(rows: Sequence[Row]) -> Batch:
         else:
             raise ValueError(f"row {row.get('id', number)!r} has neither 'completion' nor 'organic_text'")
     prompts = [row.get("prompt", "") for row in rows]
+    said = [row.get("think_open", think_open and not isinstance(row.get("prompt", ""), str)) for row in rows]
+    columns["think_open"] = said
     return Batch(completions, columns, prompts, [row.get("finish_reason", "stop") for row in rows])
 
 
@@ -126,9 +151,10 @@ def main(argv: list[str] | None = None) -> None:
         rewards = open_rewards(config.rewards)
         _bind(config, rewards)
         weights = {reward.__name__: weight for reward, weight in zip(rewards, config.reward_weights, strict=True)}
+        opened = prompts_open_thinking(config.model)
         scored: list[Row] = []
         for start in range(0, len(rows), config.batch_rows):
-            scored += score_rows(rows[start : start + config.batch_rows], rewards, weights)
+            scored += score_rows(rows[start : start + config.batch_rows], rewards, weights, opened)
     if config.scores:
         write_documents(config.scores, scored)
     print(table(scored, weights))  # noqa: T201

@@ -100,6 +100,11 @@ class Masked:
         self._free = (character for character in map(chr, PRIVATE) if character not in used)
         self.messages = [self._masked(message) for message in messages]
 
+    def unused(self) -> str:
+        """A private-use character that no message holds and no mask is."""
+        held = {*"".join(text for message in self.messages for text in _texts(message)), *self._masks.values()}
+        return next(character for character in map(chr, reversed(PRIVATE)) if character not in held)
+
     def _spans(self, text: str) -> list[tuple[int, int]]:
         """Where control tokens are spelled in a text."""
         spans = [match.span() for match in self.controls.spelled.finditer(text)]

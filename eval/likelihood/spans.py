@@ -4,6 +4,7 @@ Everything stays on token ids: a rollout is never decoded, edited and encoded ag
 in decoded text. Only offsets are found by decoding.
 """
 
+import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -17,6 +18,8 @@ Tokenizer = Any
 
 Span = tuple[int, int]
 """First character and the one after the last."""
+
+THINK, THOUGHT = "<think>", "</think>"
 
 ANCHORS = ("=", "a", "\n")
 """Text that a continuation is encoded behind, where a tokenizer treats the start of a text as special."""
@@ -42,12 +45,29 @@ def encode_start(tokenizer: Tokenizer, text: str) -> list[int]:
 def encode_continuation(tokenizer: Tokenizer, text: str) -> list[int]:
     """Ids of a text that follows another: no special tokens, no space that the tokenizer puts in front of a text.
 
-    Control tokens spelled in the text are text.
+    Control tokens spelled in the text are text. Of a tokenizer that normalises (NFC, lower case), they are the ids of
+    the normalised text.
 
     Raises:
         Unwritable: the tokenizer cannot write the text exactly.
     """
     return _encode_behind(tokenizer, text, text, partial(plain_ids, tokenizer))
+
+
+def written(tokenizer: Tokenizer, text: str) -> str:
+    """A text as the tokenizer writes it: normalised, where it normalises; what it cannot write stays as it is."""
+    head = tokenizer.encode(ANCHORS[0], add_special_tokens=False)
+    try:
+        ids = encode_continuation(tokenizer, text)
+    except Unwritable:
+        return text
+    return decode(tokenizer, [*head, *ids])[len(decode(tokenizer, head)) :]
+
+
+def _normalised(tokenizer: Tokenizer, text: str) -> str:
+    """A text behind the tokenizer's own normalisation, if it has one that can be asked."""
+    normalizer = getattr(getattr(tokenizer, "backend_tokenizer", None), "normalizer", None)
+    return text if normalizer is None else str(normalizer.normalize_str(text))
 
 
 def _encode_behind(tokenizer: Tokenizer, text: str, source: str, encode: Callable[[str], list[int]]) -> list[int]:
@@ -57,8 +77,10 @@ def _encode_behind(tokenizer: Tokenizer, text: str, source: str, encode: Callabl
         head = tokenizer.encode(anchor, add_special_tokens=False)
         behind = encode(anchor + source)
         candidates = [plain, behind[len(head) :]] if behind[: len(head)] == head else [plain]
+        wanted = decode(tokenizer, head) + text
         for ids in candidates:
-            if decode(tokenizer, [*head, *ids]) == decode(tokenizer, head) + text:
+            found = decode(tokenizer, [*head, *ids])
+            if found == wanted or _normalised(tokenizer, found) == _normalised(tokenizer, wanted):
                 return ids
     raise Unwritable(f"this tokenizer cannot write {text[:40]!r} exactly")
 
@@ -109,6 +131,7 @@ def scored_branch(tokenizer: Tokenizer, cut: int, lead: str, reference: str, tai
     """
     if not reference:
         raise ValueError("an empty reference has no likelihood")
+    lead, reference, tail = (written(tokenizer, part) if part else "" for part in (lead, reference, tail))
     ids = encode_continuation(tokenizer, lead + reference + tail)
     flags = overlapping(branch_spans(tokenizer, ids), len(lead), len(lead) + len(reference))
     last = max(index for index, flag in enumerate(flags) if flag)
@@ -145,7 +168,7 @@ class ChatTurn:
     """An assistant turn as tokens."""
 
     prefix: list[int]
-    """The conversation up to where the assistant writes."""
+    """The conversation up to where the template puts an answer."""
 
     ids: list[int]
     """The assistant's text, then the tokens that close its turn."""
@@ -157,29 +180,85 @@ class ChatTurn:
 def chat_turn(tokenizer: Tokenizer, messages: Sequence[dict[str, Any]], text: str, **options: Any) -> ChatTurn:
     """Split a conversation that ends with an assistant's text, as the tokenizer's template writes it.
 
-    The full conversation minus the one that waits for the assistant is the branch. Where the template does not write
-    the one as the beginning of the other, the text is encoded behind the prefix and has no closers.
+    The text stands where the template puts an answer: behind the empty thinking that Qwen3's writes there, behind the
+    header, and not behind the `<think>`, where the prompt of a template opens thinking.
 
     Args:
         tokenizer: with a chat template.
         messages: the turns before.
         text: the assistant's.
         options: for the template.
+
+    Raises:
+        Unwritable: the template or the tokenizer writes another text.
+        ValueError: the template renders the turns before otherwise once their answer follows.
     """
+    text = written(tokenizer, text)
     masked = Masked(tokenizer, [*messages, {"role": "assistant", "content": text}])
     prompt = masked.render(masked.messages[:-1], add_generation_prompt=True, **options)
+    before, after = _around_answer(masked, prompt, **options)
     full = masked.render(**options)
-    prefix = masked.ids(prompt)
-    if not masked.plain(full).startswith(masked.plain(prompt) + text):
-        ids = encode_continuation(tokenizer, text)
-        return ChatTurn(prefix, ids, [True] * len(ids))
-    whole = masked.ids(full)
+    said = masked.plain(full[len(before) : len(full) - len(after)])
+    # A template may open the thinking again before a text that closes it.
+    if not (full.startswith(before) and full.endswith(after) and said.rstrip().endswith(text.strip())):
+        raise Unwritable(f"the chat template writes another answer than {text[:40]!r}")
+    # A space before the answer belongs to its first word: it stays with the answer where the prompt lacks it.
+    start = len(prompt) if before.startswith(prompt) else len(before)
+    prefix, whole = masked.ids(full[:start]), masked.ids(full)
+    rest = masked.plain(full[start:])
     if whole[: len(prefix)] == prefix:
         ids = whole[len(prefix) :]
     else:
-        ids = _encode_behind(tokenizer, masked.plain(full[len(prompt) :]), full[len(prompt) :], masked.ids)
+        ids = _encode_behind(tokenizer, rest, full[start:], masked.ids)
     spans = branch_spans(tokenizer, ids)
     # Some tokenizers write a space behind every special token; it belongs to the first word.
     head = tokenizer.encode(ANCHORS[0], add_special_tokens=False)
-    space = decode(tokenizer, [*head, *ids])[len(decode(tokenizer, head)) :].startswith(" ") and text[:1] != " "
-    return ChatTurn(prefix, ids, overlapping(spans, int(space), int(space) + len(text)))
+    space = decode(tokenizer, [*head, *ids])[len(decode(tokenizer, head)) :].startswith(" ") and rest[:1] != " "
+    first = int(space) + len(masked.plain(full[start : len(before)]))
+    own = len(said.rstrip()) - len(text.strip()) if said.strip() != text.strip() else 0
+    is_text = overlapping(spans, first + own, first + len(said))
+    lead = is_text.index(True) if any(is_text) else 0  # what the template writes before an answer is no part of it
+    return ChatTurn([*prefix, *ids[:lead]], ids[lead:], is_text[lead:])
+
+
+def answer_lead(tokenizer: Tokenizer) -> str:
+    """What a chat template writes between its prompt and an answer without thinking: Qwen3's empty `<think>` block.
+
+    Empty for most templates, and for a tokenizer without one.
+
+    Raises:
+        ValueError: the template renders a question otherwise once its answer follows.
+    """
+    if not getattr(tokenizer, "chat_template", None):
+        return ""
+    masked = Masked(tokenizer, [{"role": "user", "content": "Question."}, {"role": "assistant", "content": "Answer."}])
+    prompt = masked.render(masked.messages[:-1], add_generation_prompt=True)
+    before, _ = _around_answer(masked, prompt)
+    lead = before[len(prompt) :] if before.startswith(prompt) else ""
+    return lead if lead.strip() else ""
+
+
+def opens_thinking(tokenizer: Tokenizer, prompt_ids: Sequence[int]) -> bool:
+    """Whether a prompt ends with an open `<think>`, so that what follows it is thinking."""
+    return decode(tokenizer, prompt_ids[-16:]).rstrip().endswith(THINK)
+
+
+def _around_answer(masked: Masked, prompt: str, **options: Any) -> tuple[str, str]:
+    """What the template writes before and behind the last turn's text."""
+    mark = masked.unused()
+    shell = masked.render([*masked.messages[:-1], {**masked.messages[-1], "content": mark}], **options)
+    before, found, after = shell.partition(mark)
+    if not found or mark in after:
+        raise ValueError("the chat template does not write an assistant's text once; give another chat template")
+    if not before.startswith(prompt.rstrip()) and _unopened(before) != _unopened(prompt):
+        raise ValueError(
+            "the chat template renders a conversation otherwise once its answer follows: its prompt ends "
+            f"{masked.plain(prompt)[-60:]!r}, before an answer stands {masked.plain(before)[-60:]!r}; give a template "
+            "that writes both alike"
+        )
+    return before, after
+
+
+def _unopened(text: str) -> str:
+    """A rendering without the thinking that is opened, or left empty, at its end."""
+    return re.sub(rf"{THINK}\s*(?:{THOUGHT}\s*)?\Z", "", text).rstrip()

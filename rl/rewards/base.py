@@ -59,6 +59,12 @@ class Batch:
             raise ValueError(f"a reward needs the column {name!r}; the rows have: {known}")
         return self.columns[name]
 
+    def think_open(self, row: int) -> bool:
+        """Whether the prompt ended with an open `<think>`, so that the completion begins inside the thinking."""
+        said = self.columns["think_open"][row] if "think_open" in self.columns else None
+        prompt = self.prompts[row] if self.prompts else ""
+        return bool(said) or (isinstance(prompt, str) and prompt.rstrip().endswith("<think>"))
+
     def finish_reason(self, row: int) -> str:
         """Why a completion ended."""
         return self.finish_reasons[row] if self.finish_reasons else "stop"

@@ -96,8 +96,11 @@ class TagsReward(Reward):
         self.tags = ["<think>", "</think>", "<answer>", "</answer>"][0 if config.mode == "R1" else 2 :]
 
     def score(self, batch: Batch) -> Scores:
-        """1 or 0 by completion."""
-        return Scores.of([float(self._right(text)) for text in batch.completions])
+        """1 or 0 by completion; a `<think>` that the prompt already opened is the completion's."""
+        opened = ["<think>" if batch.think_open(row) else "" for row in range(len(batch.completions))]
+        return Scores.of(
+            [float(self._right(f"{tag}{text}")) for tag, text in zip(opened, batch.completions, strict=True)]
+        )
 
     def _right(self, text: str) -> bool:
         places = [text.find(tag) for tag in self.tags]

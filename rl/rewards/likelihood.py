@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Literal, Protocol
 from pydantic import Field
 
 from common.tokens.chat import chat_ids
-from eval.likelihood.spans import Tokenizer, encode_continuation
+from eval.likelihood.spans import THOUGHT, Tokenizer, answer_lead, decode, encode_continuation, opens_thinking
 from eval.likelihood.trunks import Scorer, Trunk
 from rl.rewards.base import Batch, Message, Reward, RewardConfig
 
@@ -98,6 +98,7 @@ class LikelihoodReward(Reward):
         self._scorer: Scorer | None = None
         self._baselines: Baselines | None = None
         self._tokenizer: Tokenizer = None
+        self._lead = ""
         self.token_rewards: list[list[tuple[int, float]]] | None = None
         """[B] of (completion token index, reward), for a reward that pays before the end; of the last call."""
 
@@ -108,8 +109,12 @@ class LikelihoodReward(Reward):
             scorer: over the model of the reward's `role`.
             tokenizer: the policy's; its chat template writes the prompts.
             baselines: likelihoods without reasoning; from the scorer itself if None.
+
+        Raises:
+            ValueError: the chat template renders a question otherwise once its answer follows.
         """
         self._scorer, self._tokenizer = scorer, tokenizer
+        self._lead = answer_lead(tokenizer)
         self._baselines = baselines or ScoredNow(scorer)
 
     def baseline_trunks(self, batch: Batch, row: int) -> list[Trunk]:
@@ -138,6 +143,13 @@ class LikelihoodReward(Reward):
         if "prompt_ids" in batch.columns:
             return list(batch.columns["prompt_ids"][row])
         return self.encode_prompt(batch.prompts[row])
+
+    def unreasoned_lead(self, prompt_ids: Sequence[int]) -> str:
+        """What stands between a prompt and an answer that no thinking precedes: the end of opened thinking, or what
+        the chat template writes there."""
+        if opens_thinking(self._tokenizer, prompt_ids):
+            return f"\n{THOUGHT}\n\n"
+        return "" if decode(self._tokenizer, prompt_ids[-16:]).rstrip().endswith(THOUGHT) else self._lead
 
     def encode_prompt(self, prompt: str | list[Message]) -> list[int]:
         """Token ids of a prompt: a text as it is, messages through the chat template."""

@@ -22,13 +22,11 @@ from typing import Any, Literal
 
 from pydantic import Field, model_validator
 
-from eval.likelihood.spans import Span, Unwritable, decode, scored_branch, token_char_spans
+from eval.likelihood.spans import THINK, THOUGHT, Span, Unwritable, decode, scored_branch, token_char_spans
 from eval.likelihood.trunks import Branch, Trunk, TrunkScores
 from rl.rewards.base import Batch, Scores
 from rl.rewards.likelihood import UNWRITABLE, LikelihoodConfig, LikelihoodReward, Role, references
 from rl.rewards.shaping import reduce
-
-THOUGHT = "</think>"
 
 START_MAGNITUDE = 1 - math.tanh(1.0)
 """S_magn where the thinking has changed nothing yet: V = V_b."""
@@ -57,7 +55,8 @@ class ProcessConfig(LikelihoodConfig):
     """S before the first segment: as if V = V_b, so idling earns 0, or 0, so the first segment earns S_1 in full."""
 
     close_think: bool = False
-    """Write `</think>` before the answer at points inside the thinking."""
+    """Write `</think>` before the answer at points inside the thinking. Before a `<think>` that the policy has yet to
+    write stands what the chat template writes before an answer without thinking."""
 
     score_template: bool = False
     """Score the tokens of `\\boxed{}` too, which swamp short answers."""
@@ -205,11 +204,17 @@ class ProcessReward(LikelihoodReward):
 
     def _plan(self, prompt: list[int], completion: list[int], texts: Sequence[str]) -> _Plan:
         spans = token_char_spans(self._tokenizer, completion)
-        end = thinking_end(decode(self._tokenizer, completion), spans)
-        return _Plan(prompt, completion, end, candidates(self._tokenizer, completion, end), texts[0])
+        text = decode(self._tokenizer, completion)
+        end = thinking_end(text, spans)
+        opened = text.find(THINK) + len(THINK) if THINK in text else 0
+        begun = next((index + 1 for index, (_, stop) in enumerate(spans) if stop >= opened), 0) if opened else 0
+        return _Plan(prompt, completion, end, candidates(self._tokenizer, completion, end), texts[0], begun)
 
     def _branch(self, plan: _Plan, point: int) -> Branch:
-        close = f"\n{THOUGHT}\n\n" if self.config.close_think and point < plan.end else ""
+        if point < plan.begun:
+            close = self.unreasoned_lead(plan.prompt) if point == 0 else ""
+        else:
+            close = f"\n{THOUGHT}\n\n" if self.config.close_think and point < plan.end else ""
         lead, tail = f"{close}\\boxed{{", "}"
         if self.config.score_template:
             return scored_branch(
@@ -251,8 +256,10 @@ class ProcessReward(LikelihoodReward):
 class _Plan:
     """Where one rollout can be cut."""
 
-    def __init__(self, prompt: list[int], completion: list[int], end: int, starts: list[int], answer: str) -> None:
-        self.prompt, self.end, self.starts, self.answer = prompt, end, starts, answer
+    def __init__(
+        self, prompt: list[int], completion: list[int], end: int, starts: list[int], answer: str, begun: int
+    ) -> None:
+        self.prompt, self.end, self.starts, self.answer, self.begun = prompt, end, starts, answer, begun
         self.ids = [*prompt, *completion[:end]]
 
     def early(self, branch: Any) -> list[int]:

@@ -11,16 +11,28 @@ Differs from the released code:
     1. The cut comes from the tokens the policy wrote, never from searching decoded text for the reference.
     2. One missing baseline skips its own row, not the batch; numbers are reduced in float64, not rounded to bf16.
     3. The repetition penalty is added whatever the reward is.
+    4. An answer tag inside thinking that was never closed is no answer, and without reasoning the reference stands
+       where the chat template puts an answer, not inside the thinking that a prompt opened.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Literal
 
 from pydantic import Field
 
-from eval.likelihood.spans import Unwritable, cut_before, decode, scored_branch, token_char_spans
+from eval.likelihood.spans import (
+    THINK,
+    THOUGHT,
+    Unwritable,
+    cut_before,
+    decode,
+    opens_thinking,
+    scored_branch,
+    token_char_spans,
+)
 from eval.likelihood.trunks import Trunk
 from rl.rewards.base import Batch, Scores
 from rl.rewards.general import RepetitionConfig, RepetitionReward, TagsConfig, TagsReward
@@ -30,7 +42,7 @@ from rl.rewards.shaping import Clip, Shape, reduce
 if TYPE_CHECKING:
     import numpy as np
 
-OPEN, CLOSE, THOUGHT = "<answer>", "</answer>", "</think>"
+OPEN, CLOSE = "<answer>", "</answer>"
 
 LONGEST_FOR_PROBABILITY = 32
 """Reference tokens up to which `reduce: auto` takes probabilities; on longer ones they hardly differ."""
@@ -133,7 +145,9 @@ class ReferenceProbabilityReward(LikelihoodReward):
     ) -> Scores:
         config = self.config
         size = len(batch.completions)
-        formats = [float(value or 0) for value in self.tags.score(batch).values]
+        opened = [opens_thinking(self._tokenizer, self.prompt_ids(batch, row)) for row in range(size)]
+        seen = replace(batch, columns={**batch.columns, "think_open": opened})
+        formats = [float(value or 0) for value in self.tags.score(seen).values]
         penalties = self.repetition.score(batch).values if self.repetition else [0.0] * size
         values: list[float | None] = []
         parts: dict[str, list[Any]] = {
@@ -168,6 +182,7 @@ class ReferenceProbabilityReward(LikelihoodReward):
             return []
         prompt = self.prompt_ids(batch, row)
         lead, tail = (f"{OPEN} ", f" {CLOSE}") if self.config.baseline == "tags" else (" ", " ")
+        lead = self.unreasoned_lead(prompt) + lead
         return [
             Trunk(prompt, [scored_branch(self._tokenizer, len(prompt), lead, text, tail)])
             for text in references(batch.column(self.config.column)[row])
@@ -176,7 +191,7 @@ class ReferenceProbabilityReward(LikelihoodReward):
     def _rollout_trunks(self, prompt: list[int], completion: list[int], texts: Sequence[str]) -> list[Trunk]:
         """One trunk per reference: the rollout up to its answer, and the reference there; none without an answer."""
         text = decode(self._tokenizer, completion)
-        start = answer_start(text)
+        start = answer_start(text, opens_thinking(self._tokenizer, prompt))
         if start is None or (self.config.require_close and CLOSE not in text[start:]):
             return []
         space = len(text[start:]) - len(text[start:].lstrip())
@@ -188,13 +203,20 @@ class ReferenceProbabilityReward(LikelihoodReward):
         return [Trunk([*prompt, *completion[:kept]], [branch]) for branch in branches]
 
 
-def answer_start(text: str) -> int | None:
+def answer_start(text: str, think_open: bool = False) -> int | None:
     """Where the answer begins: behind the first `<answer>` after the last `</think>`; None without one.
+
+    Args:
+        text: a completion.
+        think_open: its prompt opened the thinking.
 
     >>> answer_start("<think> a <answer> tag </think> so <answer> 4"), answer_start("4")
     (43, None)
+    >>> answer_start("so <answer> 4", think_open=True)
     """
     thought = text.rfind(THOUGHT)
+    if thought < 0 and (think_open or THINK in text):
+        return None
     found = text.find(OPEN, max(thought, 0))
     return None if found < 0 else found + len(OPEN)
 

@@ -150,3 +150,66 @@ def test_a_plan_and_a_gold_text_write_no_control_token(tokenizer):
         assert [i for i in found if i in special] == [i for i in wanted if i in special]
     assert special.isdisjoint(i for i, text in zip(turn.ids, turn.is_text, strict=True) if text)
     assert special.isdisjoint(encode_continuation(tokenizer, spelled))
+
+
+HEAD = "{% for message in messages %}{% if message.role != 'assistant' %}<|{{ message.role }}|>{{ message.content }}"
+ANSWERS = {
+    # DeepSeek-R1's: prompts open the thinking, an answered turn has none
+    "opens": "{% else %}<|assistant|>{{ message.content.split('</think>')[-1] }}<|end|>{% endif %}{% endfor %}"
+    "{% if add_generation_prompt %}<|assistant|><think>\n{% endif %}",
+    # Qwen3's: prompts end with the header, an answered turn has an empty thinking
+    "empty": "{% else %}<|assistant|><think>\n\n</think>\n\n{{ message.content.strip('\n') }}<|end|>\n"
+    "{% endif %}{% endfor %}{% if add_generation_prompt %}<|assistant|>{% endif %}",
+    "spaced": "{% else %}<|assistant|> {{ message.content | trim }} <|end|>{% endif %}{% endfor %}"
+    "{% if add_generation_prompt %}<|assistant|>{% endif %}",
+}
+BEFORE_GOLD = {"opens": "<|assistant|>", "empty": "<|assistant|><think>\n\n</think>\n\n", "spaced": "<|assistant|>"}
+
+
+@pytest.mark.parametrize("name", ANSWERS)
+@pytest.mark.parametrize("gold", ["Yes.", "12", "The sum is 12, the product 35."])
+def test_the_gold_stands_where_the_template_puts_an_answer(byte_tokenizer, name, gold):
+    turns = [{"role": "user", "content": "Add."}]
+    template = HEAD + ANSWERS[name]
+    turn = chat_turn(byte_tokenizer, turns, gold, chat_template=template)
+    text = byte_tokenizer.apply_chat_template(
+        [*turns, {"role": "assistant", "content": gold}], tokenize=False, chat_template=template
+    )
+    assert decode(byte_tokenizer, [*turn.prefix, *turn.ids]) == text
+    assert decode(byte_tokenizer, turn.prefix).rstrip(" ").endswith(BEFORE_GOLD[name])
+    scored = [token for token, flag in zip(turn.ids, turn.is_text, strict=True) if flag]
+    assert decode(byte_tokenizer, scored).strip() == gold and turn.is_text[0]
+
+
+def test_a_template_that_rewrites_the_question_once_it_is_answered_is_one_line(byte_tokenizer):
+    moody = (
+        "{% if add_generation_prompt %}[brief]{% endif %}{% for m in messages %}{{ m.content }}|{% endfor %}"
+        "{% if add_generation_prompt %}<|assistant|>{% endif %}"
+    )
+    with pytest.raises(ValueError, match="otherwise once its answer follows"):
+        chat_turn(byte_tokenizer, [{"role": "user", "content": "Add."}], "12", chat_template=moody)
+    silent = "{% for m in messages %}{% if m.role == 'user' %}{{ m.content }}{% endif %}{% endfor %}<|assistant|>"
+    with pytest.raises(ValueError, match="does not write an assistant's text once"):
+        chat_turn(byte_tokenizer, [{"role": "user", "content": "Add."}], "12", chat_template=silent)
+
+
+def normalising(form):
+    tokenizer = byte_level(False)
+    tokenizer.backend_tokenizer.normalizer = getattr(normalizers, form)()
+    return tokenizer
+
+
+@pytest.mark.parametrize("form", ["NFC", "NFKC", "Lowercase"])
+@pytest.mark.parametrize(
+    "text", ["5 \u2126", "3 \u212b", "273 \u212a", "cafe\u0301 noir", "\u0041\u030angstrom", "plain"]
+)
+def test_what_a_tokenizer_normalises_is_scored_as_it_writes_it(form, text):
+    tokenizer = normalising(form)
+    said = tokenizer.backend_tokenizer.normalizer.normalize_str(text)
+    assert decode(tokenizer, encode_continuation(tokenizer, text)) == said
+    branch = scored_branch(tokenizer, 1, "Answer: cafe\u0301 ", text, " </answer>")
+    scored = [token for token, flag in zip(branch.token_ids, branch.scored, strict=True) if flag]
+    assert decode(tokenizer, scored).strip() == said
+    turn = chat_turn(tokenizer, [{"role": "user", "content": "u\u0308ber"}], text)
+    scored = [token for token, flag in zip(turn.ids, turn.is_text, strict=True) if flag]
+    assert decode(tokenizer, scored) == said

@@ -146,3 +146,31 @@ def test_the_shared_trunk_ends_where_the_plans_differ(tokenizer):
         assert sum(branch.scored) == sum(alone.scored) and list(branch.scored)[-len(alone.scored) :] == list(
             alone.scored
         )
+
+
+def test_a_template_that_opens_thinking_has_no_gold_text_in_it(tokenizer, small_policy, tmp_path):
+    """Also of a folder that our own command makes."""
+    from rl.chat_template.__main__ import main
+
+    main(["-i", small_policy, "-o", str(tmp_path / "thinks")])
+    opening = AutoTokenizer.from_pretrained(tmp_path / "thinks")
+    assert opening.apply_chat_template(PROMPT, tokenize=False, add_generation_prompt=True).endswith("<think>\n")
+    seen = []
+
+    class Seen(TableScorer):
+        def score(self, trunks):
+            seen.extend(trunks)
+            return super().score(trunks)
+
+    reward = reward_of(opening, Seen(lambda context: np.full(len(opening), -1.0)))
+    assert reward([PROMPT], ["so </think> In summary: go on."], reference=["Glass is sand."]) == [0]
+    for trunk in seen:
+        assert decode(opening, [*trunk.token_ids, *trunk.branches[0].token_ids]).endswith(
+            "<|assistant|>Glass is sand.<|end|>"
+        )
+
+
+def test_a_template_that_writes_no_answer_is_refused_when_the_reward_is_opened(tokenizer, monkeypatch):
+    monkeypatch.setattr(tokenizer, "chat_template", "{% for m in messages %}{{ m.role }}{% endfor %}")
+    with pytest.raises(ValueError, match="give another chat template"):
+        reward_of(tokenizer, perplexities(tokenizer, 10, 5))

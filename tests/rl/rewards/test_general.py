@@ -51,3 +51,19 @@ def test_language_of_the_document_is_kept():
     texts = [english, english, english, german]
     assert judge(completions, {"text": texts}, kind="language") == [1, 0, None, 1]
     assert judge([english, "Дом на холме"], kind="language", expected="cyrillic") == [0, 1]
+
+
+@pytest.mark.parametrize(
+    ("completion", "right"),
+    [
+        ("so </think> <answer> 4 </answer>", 1),
+        ("<think> so </think> <answer> 4 </answer>", 0),  # a second one
+        ("so <answer> 4 </answer>", 0),
+    ],
+)
+def test_a_prompt_that_opens_the_thinking_opens_the_tags(completion, right):
+    reward = open_rewards([load(One, [], {"reward": {"kind": "tags"}}).reward])[0]
+    assert reward(["2 + 2? <think>\n"], [completion]) == [right]
+    asked = [[{"role": "user", "content": "2 + 2?"}]]
+    assert reward(asked, [completion], think_open=[True]) == [right]
+    assert reward(asked, [completion]) == [float(completion.startswith("<think>"))]

@@ -257,3 +257,24 @@ def test_segments_are_of_the_tokens_that_were_sampled_not_of_their_text_encoded_
     last = [THINKING.index("</think>") + len("</think>")] * 2
     assert reward.token_rewards[0][-1][0] == last[0] - 1 and reward.token_rewards[1][-1][0] < len(usual)
     assert len(reward.token_rewards[0]) == len(reward.token_rewards[1])
+
+
+@pytest.mark.parametrize("close", [False, True])
+def test_before_the_policys_own_thinking_stands_the_templates_way_to_an_answer(tokenizer, close, monkeypatch):
+    empty = (
+        "{% for m in messages %}<|{{ m.role }}|>{% if m.role == 'assistant' %}<think>\n\n</think>\n\n{% endif %}"
+        "{{ m.content }}<|end|>{% endfor %}{% if add_generation_prompt %}<|assistant|>{% endif %}"
+    )
+    monkeypatch.setattr(tokenizer, "chat_template", empty)
+    scorer = Rising(tokenizer)
+    reward = ProcessReward(ProcessConfig(close_think=close))
+    reward.bind(scorer, tokenizer)
+    reward([[{"role": "user", "content": "Two and two?"}]], [THINKING], reference=["4"])
+    trunk = next(trunk for trunk in scorer.trunks if trunk.branches)
+    texts = {
+        decode(tokenizer, [*trunk.token_ids[: branch.cut], *branch.token_ids]).partition("<|assistant|>")[2]
+        for branch in trunk.branches
+    }
+    assert "<think>\n\n</think>\n\n\\boxed{4" in texts
+    inside = "<think>\nBees store honey.\n\n" + ("\n</think>\n\n" if close else "")
+    assert inside + "\\boxed{4" in texts

@@ -176,3 +176,31 @@ def test_a_reference_that_cannot_be_written_is_a_counted_skip(tokenizer, monkeyp
 
     monkeypatch.setattr(reference, "scored_branch", refuse)
     assert values(reward_of(tokenizer), [GOOD, "no answer"], ["4", "4"]) == [None, 0]
+
+
+OPENS = (
+    "{% for m in messages %}<|{{ m.role }}|>{{ m.content.split('</think>')[-1] }}<|end|>{% endfor %}"
+    "{% if add_generation_prompt %}<|assistant|><think>\n{% endif %}"
+)
+EMPTY = (
+    "{% for m in messages %}<|{{ m.role }}|>{% if m.role == 'assistant' %}<think>\n\n</think>\n\n{% endif %}"
+    "{{ m.content }}<|end|>{% endfor %}{% if add_generation_prompt %}<|assistant|>{% endif %}"
+)
+
+
+@pytest.mark.parametrize("template", [OPENS, EMPTY])
+def test_without_reasoning_the_reference_stands_behind_the_thinking(tokenizer, template, monkeypatch):
+    monkeypatch.setattr(tokenizer, "chat_template", template)
+    scorer = Recorder(tokenizer)
+    completion = GOOD.removeprefix("<think>") if template == OPENS else GOOD
+    assert values(reward_of(tokenizer, scorer), [completion], ["4"]) == [pytest.approx(0.325)]
+    trunk = scorer.trunks[1]
+    text = decode(tokenizer, [*trunk.token_ids, *trunk.branches[0].token_ids])
+    assert text.endswith("<|assistant|><think>\n\n</think>\n\n 4")
+
+
+def test_an_answer_inside_thinking_that_never_ends_is_none(tokenizer, monkeypatch):
+    unclosed = "hm <answer> five </answer>"
+    assert values(reward_of(tokenizer), ["<think> " + unclosed, unclosed], ["4"] * 2) == [0, pytest.approx(0.225)]
+    monkeypatch.setattr(tokenizer, "chat_template", OPENS)
+    assert values(reward_of(tokenizer), [unclosed], ["4"]) == [0]
