@@ -121,6 +121,7 @@ def score_items(items: Sequence[Item], kind: Kind, scorer: Scorer, label: str = 
     first = np.cumsum([0] + [len(item.answers) for item in items])
     losses = np.zeros(first[-1])
     greedy = np.zeros(first[-1])
+    failed: list[str] = []
 
     def slabs() -> Iterator[int]:
         for slab in _slabs(work):
@@ -129,9 +130,9 @@ def score_items(items: Sequence[Item], kind: Kind, scorer: Scorer, label: str = 
             results = scorer.score([trunk for _, _, trunk in mine])
             for (number, position, trunk), result in zip(mine, results, strict=True):
                 if result.error is not None:
-                    raise WorkFailed(f"{label}: row {items[number].index} could not be scored: {result.error}")
+                    failed.append(f"row {items[number].index} could not be scored: {result.error}")
                 for answer, place in enumerate(places[number]):
-                    if place.trunk == position:
+                    if place.trunk == position and result.error is None:
                         scores, skip = result.branches[place.branch], place.unscored
                         losses[first[number] + answer] = -scores.logprobs[skip:].astype(np.float64).mean()
                         greedy[first[number] + answer] = scores.greedy[skip:].all()
@@ -141,6 +142,9 @@ def score_items(items: Sequence[Item], kind: Kind, scorer: Scorer, label: str = 
         pass
     if world > 1:
         losses, greedy = add_up(losses), add_up(greedy)
+    failures = int(add_up(np.eye(world)[rank] * len(failed)).sum()) if world > 1 else len(failed)
+    if failures:
+        raise WorkFailed(f"{label}: {failed[0] if failed else f'{failures} rows could not be scored'}")
     return [
         _decide(item, kind, losses[start:stop], greedy[start:stop] > 0)
         for item, start, stop in zip(items, first[:-1], first[1:], strict=True)

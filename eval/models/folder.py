@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 from dataclasses import dataclass
@@ -120,12 +121,18 @@ def export(source: ModelSource, target: Path) -> str:
     wanted = {"checkpoint": str(checkpoint.resolve()), "written": _written(checkpoint), "model": source.model_config}
     if mark.is_file() and json.loads(mark.read_text(encoding="utf-8")) == wanted:
         return str(target)
+    # Both folders are this function's own: what another checkpoint or a kill left there goes.
+    between, draft = target.with_name("checkpoint"), target.with_name(f".{target.name}.draft")
+    for folder in (between, draft):
+        shutil.rmtree(folder, ignore_errors=True)
     if checkpoint.suffix == ".pt":
-        between = target.with_name("checkpoint")
         _convert("from-open-lm", str(checkpoint), *([source.model_config] if source.model_config else []), str(between))
         checkpoint = between
-    _convert("to-hf", str(checkpoint), str(target))
-    write_json(mark, wanted)
+    _convert("to-hf", str(checkpoint), str(draft))
+    write_json(draft / mark.name, wanted)
+    shutil.rmtree(target, ignore_errors=True)
+    draft.rename(target)
+    shutil.rmtree(between, ignore_errors=True)
     return str(target)
 
 

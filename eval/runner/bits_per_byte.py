@@ -24,7 +24,7 @@ from common.pools.documents import read_documents
 from common.pools.shards import list_shards
 from common.runs.folder import progress, write_json
 from common.tokens.counting import token_bytes
-from common.tokens.token_set import is_tokenised, read_set
+from common.tokens.token_set import is_tokenised, read_manifest_lines, read_set
 from eval.likelihood.trunks import Branch, Scorer, Trunk
 
 SLAB_DOCS = 256
@@ -190,11 +190,8 @@ def contexts(folder: str | Path, sizes: np.ndarray | None, limit: int | None = N
     about = read_set(folder)
     width = int(about["seq_len"]) + 1
     number = 0
-    for line in (folder / "manifest.jsonl").read_text(encoding="utf-8").split("\n"):
-        if not line.strip():
-            continue
-        entry = json.loads(line)
-        rows = int(entry.get("num_sequences", entry.get("num_chunks", 0)))
+    for entry in read_manifest_lines(folder / "manifest.jsonl"):
+        rows = entry["num_sequences"]
         path = folder / f"{entry['shard'].removesuffix('.bin')}.bin"
         kind = np.dtype(about["dtype"]).newbyteorder("<")
         if not path.is_file() or path.stat().st_size != rows * width * kind.itemsize:

@@ -11,6 +11,7 @@ from typing import Any
 
 from common.command import fail, usage_errors
 from common.runs.folder import Run, describe_run, write_json
+from common.runs.hold import hold
 from common.runs.processes import launched, processes
 from common.tokens.token_set import is_tokenised
 from common.weights import model_hash
@@ -45,7 +46,7 @@ def run(config: EvalConfig, source: ModelSource | None) -> Record | None:
         SystemExit: 1 if a checkpoint cannot be exported, 2 if the folder holds no usable model.
     """
     folder = run_folder(config)
-    with _joined(), _run(config, folder) as log:
+    with hold(folder), _joined(), _run(config, folder) as log:
         model = _exported(source, folder) if source is not None else config.model
         record = header(Path(config.output_file).stem, model)
         if likelihood_tasks(config):

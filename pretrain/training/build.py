@@ -6,6 +6,7 @@ from typing import Any
 import torch
 from torch import nn
 
+from common.config import read_mapping
 from pretrain.checkpoints.torch_files import load_weights
 from pretrain.model.decoder import build
 from pretrain.model.hugging_face import HFModel
@@ -33,4 +34,13 @@ def build_model(config: PretrainConfig, job: Job, device: torch.device) -> tuple
     path = Path(config.model.removeprefix("hf:"))
     torch.manual_seed(config.seed)
     model = HFModel.create(path, config.pretrained or None, config.vocab_size).to(device)
-    return model, {"kind": "hf", "config": model.inner.config.to_dict(), **shared}
+    return model, {"kind": "hf", **described(model, path), **shared}
+
+
+def described(model: HFModel, path: Path) -> dict[str, Any]:
+    """The config of a transformers model, and the special tokens that its folder generates with."""
+    saved = path / "generation_config.json"
+    values = read_mapping(saved) if saved.is_file() else {}
+    named = ("bos_token_id", "eos_token_id", "pad_token_id")
+    tokens = {name: values[name] for name in named if name in values}
+    return {"config": model.inner.config.to_dict(), "generation_config": tokens}

@@ -1,15 +1,19 @@
 """CORE on a few rows of each task while a model trains: `eval.core.evaluate` on the module that is being trained."""
 
+import logging
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from common.command import WorkFailed
 from pretrain.training.config import PretrainConfig
 from pretrain.training.job import Job
 
 if TYPE_CHECKING:
     from torch import nn
+
+log = logging.getLogger("repro.pretrain")
 
 CoreScores = Callable[["nn.Module"], dict[str, float]]
 """A module's metrics; under torch.distributed every process calls it."""
@@ -55,8 +59,15 @@ def core_scores(config: PretrainConfig, job: Job) -> CoreScores | None:
 
 
 def _scores(model: "nn.Module", evaluate: Callable[["nn.Module"], dict[str, Any]]) -> dict[str, float]:
-    """`core/<entry>` accuracies; `Core_v2`, or of a part `core_partial/mean_v2` and `core_partial/n`."""
-    record = evaluate(model)
+    """`core/<entry>` accuracies; `Core_v2`, or of a part `core_partial/mean_v2` and `core_partial/n`.
+
+    Nothing, with a warning, where a row cannot be scored (the model's numbers are not finite): that ends no training.
+    """
+    try:
+        record = evaluate(model)
+    except WorkFailed as error:
+        log.warning("CORE is not measured here: %s", error)
+        return {}
     values = {f"core/{name}": accuracy for name, accuracy in record["eval_metrics"]["icl"].items()}
     if isinstance(record["Core_v2"], float):
         return {**values, "Core_v2": record["Core_v2"]}

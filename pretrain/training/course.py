@@ -10,6 +10,7 @@ from typing import Any
 from common.command import usage_errors
 from common.pools.storage import atomic_write
 from common.runs.folder import Run, read_metrics
+from common.runs.hold import hold
 from common.runs.processes import launched
 from pretrain.training.config import PretrainConfig
 from pretrain.training.core_scores import check_tasks, core_scores
@@ -29,10 +30,16 @@ def run_job(config: PretrainConfig, job: Job) -> None:
     if config.benchmark:
         _print_benchmark(config, job, train_job(config, job, None))
         return
+    with hold(job.folder):
+        _run(config, job)
+
+
+def _run(config: PretrainConfig, job: Job) -> None:
     with usage_errors():
         begun = _begun(config, job)
     if begun == job.steps and read_record(job).get("status") == "finished":
         print(f"{job.name}: already trained to step {job.steps}")  # noqa: T201 - the command's output
+        _export(config, job)
     elif launched()[0]:
         train_job(config, job, None)
     else:
@@ -46,10 +53,22 @@ def run_job(config: PretrainConfig, job: Job) -> None:
                 raise
         write_record(config, job, outcome)
         print(f"{job.name}: {outcome['status']} at step {outcome['step']}")  # noqa: T201 - the command's output
-        if config.export and outcome["status"] == "finished":
-            from pretrain.checkpoints.hugging_face import to_hf
+        if outcome["status"] == "finished":
+            _export(config, job)
 
-            to_hf(str(job.folder), str(job.folder / "export"))
+
+def _export(config: PretrainConfig, job: Job) -> None:
+    """The finished run's Hugging Face folder, if it is asked for and not there yet: a kill may have come between."""
+    if not config.export or launched()[0]:
+        return
+    from pretrain.checkpoints.folder import latest
+
+    done, checkpoint = job.folder / "export" / "config.json", latest(job.folder)
+    if checkpoint and done.is_file() and done.stat().st_mtime_ns > (checkpoint / "trainer.json").stat().st_mtime_ns:
+        return
+    from pretrain.checkpoints.hugging_face import to_hf
+
+    to_hf(str(job.folder), str(job.folder / "export"))
 
 
 def train_job(config: PretrainConfig, job: Job, run: Run | None = None) -> dict[str, Any]:
@@ -115,7 +134,8 @@ def _open_folder(config: PretrainConfig, job: Job, begun: int) -> None:
         shutil.rmtree(job.folder / FOLDER, ignore_errors=True)
         metrics.unlink(missing_ok=True)
     rows = read_metrics(job.folder)
-    kept = [row for row in rows if row.get("step", 0) <= begun]
+    # What was measured at the checkpoint's own step may have been cut off by a kill: it is measured again.
+    kept = [row for row in rows if row.get("step", 0) < begun or (row.get("step", 0) == begun and "loss" in row)]
     if metrics.exists():
         with atomic_write(str(metrics)) as target:
             target.write("".join(json.dumps(row, ensure_ascii=False) + "\n" for row in kept).encode())
@@ -123,6 +143,9 @@ def _open_folder(config: PretrainConfig, job: Job, begun: int) -> None:
 
 def _print_benchmark(config: PretrainConfig, job: Job, outcome: dict[str, Any]) -> None:
     if launched()[0]:
+        return
+    if not outcome["tok_s"]:
+        print("one step has no speed of its own; give benchmark=2 or more")  # noqa: T201 - the command's output
         return
     hours = job.steps * config.global_bs * job.seq_len / outcome["tok_s"] / 3600
     mfu = f"{outcome['mfu']:.1%}" if outcome["mfu"] else "no peak known for this device"

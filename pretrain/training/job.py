@@ -95,6 +95,12 @@ def prepare(config: PretrainConfig) -> Job:
     steps = total_steps(tokens, first.seq_len, config.global_bs, config.num_checkpoints)
     if not steps:
         raise ValueError(f"{tokens} tokens are less than one step of {config.global_bs} x {first.seq_len}")
+    if config.warmup > steps:
+        raise ValueError(
+            f"the warm-up of {config.warmup} steps is longer than the run of {steps}, which would never reach lr; give "
+            f"warmup={steps // 10} or so, or more tokens"
+        )
+    _check_validation(config, model, first.seq_len)
     cursor = Cursor(data.sets, data.weights, config.seed)
     _check_budget(config, cursor, steps, data.name)
     digest = hashlib.sha256("".join(one.digest() for one in data.sets).encode()).hexdigest()[:16]
@@ -135,6 +141,24 @@ def _check_vocabulary(config: PretrainConfig, model: ModelConfig | None, data_vo
         raise ValueError(
             f"{name} has {data_vocab} token ids and the model {vocab}; give vocab_size={data_vocab} or more"
         )
+
+
+def _check_validation(config: PretrainConfig, model: ModelConfig | None, seq_len: int) -> None:
+    """Open what a run validates on before it trains.
+
+    Raises:
+        ValueError: a set is missing or broken, has ids that the model lacks, or two have one name.
+    """
+    names: dict[str, str] = {}
+    for path in config.val:
+        data = TokenisedSet(path)
+        _check_vocabulary(config, model, data.vocab_size, path)
+        if data.seq_len > seq_len:
+            raise ValueError(f"val={path} has contexts of {data.seq_len} tokens and the run trains on {seq_len}")
+        name = data.description.get("name") or data.folder.name
+        if name in names:
+            raise ValueError(f"val={names[name]} and val={path} are both called {name!r} in the metrics; rename one")
+        names[name] = path
 
 
 def _check_budget(config: PretrainConfig, cursor: Cursor, steps: int, name: str) -> None:

@@ -80,6 +80,8 @@ class Speed:
         }
 
     def _speed(self, steps: int, seconds: float) -> dict[str, float | None]:
+        if steps < 1:
+            return {"tok_s": None, "tok_s_per_gpu": None, "mfu": None}
         tok_s = steps * self.tokens_per_step / max(seconds, 1e-9)
         each = tok_s / self.devices.world
         return {

@@ -30,6 +30,10 @@ class Devices:
             dist.all_reduce(values)
         return values
 
+    def any(self, said: bool) -> bool:
+        """Whether any process says so."""
+        return bool(self.sum(torch.tensor(float(said), device=self.device)) > 0)
+
 
 def check_device(config: PretrainConfig) -> None:
     """

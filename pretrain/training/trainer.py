@@ -21,7 +21,7 @@ from pretrain.data.batches import MicroBatches, contexts
 from pretrain.data.tokenised_set import TokenisedSet
 from pretrain.model.decoder import document_layout
 from pretrain.model.loss import LossSums
-from pretrain.model.sizes import flops_per_token
+from pretrain.model.sizes import active_parameters, flops_per_token
 from pretrain.training.config import PretrainConfig
 from pretrain.training.core_scores import CoreScores
 from pretrain.training.job import Job
@@ -72,8 +72,8 @@ class Trainer:
             )
         self.parameters = sum(parameter.numel() for parameter in model.parameters())
         output = model.get_output_embeddings().weight  # [V, d]
-        no_embed = job.counts.no_embed if job.counts else self.parameters - output.numel()
-        self.flops_per_token = flops_per_token(no_embed, len(blocks_of(model)), output.shape[1], job.seq_len)
+        multiplied = job.counts.no_embed if job.counts else active_parameters(model)
+        self.flops_per_token = flops_per_token(multiplied, len(blocks_of(model)), output.shape[1], job.seq_len)
         distribute(model, config, devices)
         self.model = model
         self.optimizer = torch.optim.AdamW(
@@ -107,6 +107,8 @@ class Trainer:
             # Several CPU processes save in line: training and background would share gloo's one conversation.
             apart = self.devices.world == 1 or self.devices.device.type == "cuda"
             checkpoints = Checkpoints(job.folder, config.keep_last, background=config.checkpoint_async and apart)
+        if checkpoints and self.next_step:
+            self._measure(log_line, scores, end)  # a kill may have come between this checkpoint and what was due
         self.meter.go_on()
         with self._stop_on_sigterm(), ThreadPoolExecutor(max(1, config.workers)) as readers:
             ahead: Future[MicroBatches] | None = None
@@ -124,12 +126,9 @@ class Trainer:
                 if checkpoints:
                     checkpoints.poll()
                     self._save_if_due(checkpoints, result.stop)
-                if self._due(config.val_every_steps) or (self.next_step == end and not config.benchmark):
-                    self.validate(log_line)
-                if scores and (self._due(config.eval_every_steps) or self.next_step == job.steps):
-                    values = scores(self.model)
-                    if log_line:
-                        log_line(values, self.next_step)
+                if result.stop and self.next_step < end:
+                    break  # what is due now is measured when the run goes on
+                self._measure(log_line, scores, end)
                 if result.stop:
                     break
                 self.meter.go_on()
@@ -138,6 +137,15 @@ class Trainer:
         if config.benchmark:
             return "benchmarked"
         return "finished" if self.next_step == job.steps else "preempted"
+
+    def _measure(self, log_line: LogLine | None, scores: CoreScores | None, end: int) -> None:
+        """Validation and CORE, where they are due after this step; both are at the run's end."""
+        if self._due(self.config.val_every_steps) or (self.next_step == end and not self.config.benchmark):
+            self.validate(log_line)
+        if scores and (self._due(self.config.eval_every_steps) or self.next_step == self.job.steps):
+            values = scores(self.model)
+            if log_line:
+                log_line(values, self.next_step)
 
     def read(self, step: int) -> MicroBatches:
         """This process's micro-batches of a step, and the number of targets in the whole batch."""
@@ -152,6 +160,9 @@ class Trainer:
     def step(self, step: int, batch: MicroBatches, waited: float = 0.0) -> StepResult:
         """One optimizer step on a batch; the update is skipped, and counted, for a spike or what is not finite."""
         config = self.config
+        if not batch.targets:  # pads alone: nothing to learn from, on any device
+            self.skipped["pads"] = self.skipped.get("pads", 0) + 1
+            return StepResult(math.nan, math.nan, math.nan, 0.0, True, waited, self.devices.any(self.stopping))
         torch.manual_seed(generator_seed(config.seed, step))  # dropout, where a model has it, follows the step
         rate = learning_rate(step, self.job.steps, config)
         for group in self.optimizer.param_groups:

@@ -1,6 +1,7 @@
 """Nats per token and bits per byte on tokenised sets."""
 
 import json
+import logging
 import math
 from collections.abc import Callable
 from pathlib import Path
@@ -13,6 +14,8 @@ from pretrain.data.batches import contexts
 from pretrain.data.tokenised_set import TokenisedSet
 from pretrain.model.loss import LossSums
 from pretrain.training.parallel import Devices
+
+log = logging.getLogger("repro.pretrain")
 
 
 def validate(
@@ -48,6 +51,9 @@ def validate(
             text_bytes = float(sizes[targets[targets >= 0].numpy()].sum()) if sizes is not None else 0.0
             sums += torch.tensor([float(parts.cross_entropy), float(parts.count), text_bytes], dtype=torch.float64)
     nats, tokens, text_bytes = devices.sum(sums.to(devices.device)).tolist()
+    if not tokens:
+        log.warning("%s: the first %d contexts are pads alone; nothing is measured there", data.folder, len(indices))
+        return {}
     values = {f"val/{name}/loss": nats / tokens}
     if text_bytes:
         values[f"val/{name}/bpb"] = nats / math.log(2) / text_bytes

@@ -8,14 +8,19 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 from accelerate import PartialState
+from accelerate.utils import broadcast_object_list
 from datasets import Dataset
 from transformers import AutoModelForCausalLM, AutoTokenizer, PreTrainedTokenizerBase, PrinterCallback
 from transformers.utils import logging as transformers_logging
 from trl import GRPOConfig
 
+from common.command import describe
 from common.config import config_hash
 from common.runs.folder import Run, write_json
-from common.weights import find_model
+from common.runs.hold import hold
+from common.runs.protocol import begin, finish, finished
+from common.weights import find_model, model_identity
+from rl.grpo.check import check_lengths, check_stop
 from rl.grpo.journal import Journal, forget_after
 from rl.grpo.rows import build_data, dataset
 from rl.grpo.trainer import RewardTrainer, last_checkpoint
@@ -43,16 +48,20 @@ def train(config: "RLConfig") -> dict[str, Any]:
         Stopped: a metric went beyond its bound, or too many completions could not be scored.
         ValueError: the folder holds a run of another config, or what the config names is not there.
     """
-    out = Path(config.out)
-    fingerprint = run_hash(config)
+    with hold(config.out):
+        return _train(config, Path(config.out), run_hash(config))
+
+
+def _train(config: "RLConfig", out: Path, fingerprint: str) -> dict[str, Any]:
     state = process_state()
-    finished = _finished(out, fingerprint)
-    if finished:
+    done = finished(out, fingerprint)
+    if done:
         log.info("%s is finished", out)
-        return finished
+        return done
     tokenizer = AutoTokenizer.from_pretrained(find_model(config.model))
-    with state.main_process_first():
-        figures = build_data(config, out / "data", tokenizer)
+    check_lengths(config)
+    check_stop(tokenizer, config.model)
+    figures = _built(config, out / "data", tokenizer)
     train_rows, dropped = dataset(out / "data" / "train.jsonl", config, tokenizer)
     eval_rows = dataset(out / "data" / "eval.jsonl", config, tokenizer)[0] if config.data.eval_rows else None
     figures |= {"train_rows": len(train_rows), "prompts_over_length": dropped}
@@ -95,16 +104,26 @@ def evaluate(config: "RLConfig") -> dict[str, float]:
     """
     if not config.data.eval_rows:
         raise ValueError("val_only evaluates held-out rows, and data.eval_rows is 0")
+    with hold(config.out):
+        return _evaluate(config, Path(config.out) / "val_only")
+
+
+def _evaluate(config: "RLConfig", out: Path) -> dict[str, float]:
     state = process_state()
-    out = Path(config.out) / "val_only"
+    fingerprint = f"{run_hash(config)}-{model_identity(find_model(config.model))[-16:]}"
+    if finished(out, fingerprint):
+        log.info("%s is finished", out)
+        return json.loads((out / "eval.json").read_text(encoding="utf-8"))
     tokenizer = AutoTokenizer.from_pretrained(find_model(config.model))
-    with state.main_process_first():
-        build_data(config, Path(config.out) / "data", tokenizer)
-    rows, _ = dataset(Path(config.out) / "data" / "eval.jsonl", config, tokenizer)
+    check_lengths(config)
+    config, data = _data_of_evaluation(config, out)
+    _built(config, data, tokenizer)
+    rows, _ = dataset(data / "eval.jsonl", config, tokenizer)
     apart = config.model_copy(update={"out": str(out)})
     options = trainer_options(apart, state.num_processes, cpu=state.device.type == "cpu")
     run = None
     if state.is_main_process:
+        begin(out, fingerprint)
         for name in ("metrics.jsonl", "samples.jsonl"):
             (out / name).unlink(missing_ok=True)
         run = Run(out, config, seed=config.seed)
@@ -116,9 +135,44 @@ def evaluate(config: "RLConfig") -> dict[str, float]:
             trainer.baselines.file()
         if run:
             run.close()
+    if "eval_reward" not in metrics:
+        raise Stopped(f"not one held-out completion could be scored; {out}/samples.jsonl says why")
     if state.is_main_process:
         write_json(out / "eval.json", metrics)
+        finish(out, fingerprint, {"rows": len(rows)})
     return metrics
+
+
+def _data_of_evaluation(config: "RLConfig", out: Path) -> tuple["RLConfig", Path]:
+    """Where the held-out rows are: those of the run, if it has them already, else in a folder of the evaluation's own.
+
+    A finished run's data is what it was trained on, and an evaluation never writes there.
+    """
+    own = Path(config.out) / "data"
+    file = own / "data.json"
+    if file.is_file() and json.loads(file.read_text(encoding="utf-8"))["config_hash"] == config_hash(config.data):
+        return config, own
+    values = config.model_dump(mode="json")
+    moved = {name: replace_text(values[name], config.out, str(out)) for name in ("data", "rewards")}
+    return type(config).model_validate({**values, **moved}), out / "data"
+
+
+def _built(config: "RLConfig", folder: Path, tokenizer: PreTrainedTokenizerBase) -> dict[str, Any]:
+    """The data's figures; the first process builds it, and what goes wrong there is every process's one line."""
+    state = PartialState()
+    found: list[Any] = [None, ""]
+    if state.is_main_process:
+        try:
+            found[0] = build_data(config, folder, tokenizer)
+        except (ValueError, OSError) as error:
+            if state.num_processes == 1:
+                raise
+            found[1] = describe(error)
+    if state.num_processes > 1:
+        broadcast_object_list(found)
+    if found[1]:
+        raise ValueError(found[1])
+    return found[0]
 
 
 def process_state() -> Any:
@@ -160,21 +214,8 @@ def open_trainer(
     return trainer
 
 
-def _finished(out: Path, fingerprint: str) -> dict[str, Any]:
-    for name in ("done.json", "started.json"):
-        path = out / name
-        if not path.is_file():
-            continue
-        found = json.loads(path.read_text(encoding="utf-8"))
-        if found["config_hash"] != fingerprint:
-            raise ValueError(f"{out} holds a run of another config; give another out, or remove it")
-        if name == "done.json":
-            return found
-    return {}
-
-
 def _prepare_folder(out: Path, fingerprint: str, checkpoint: str | None) -> None:
-    write_json(out / "started.json", {"config_hash": fingerprint})
+    begin(out, fingerprint)
     step = int(checkpoint.rpartition("-")[2]) if checkpoint else 0
     for name in ("metrics.jsonl", "samples.jsonl"):
         if checkpoint:
@@ -194,7 +235,6 @@ def _finish(
     trainer.save_model(str(out / "export"))
     history = [row for row in trainer.state.log_history if "eval_reward" in row]
     summary = {
-        "config_hash": fingerprint,
         "steps": trainer.state.global_step,
         "data": figures,
         "best_step": int(str(trainer.state.best_model_checkpoint).rpartition("-")[2])
@@ -205,5 +245,5 @@ def _finish(
     if trainer.accelerator.is_main_process:
         tokenizer.save_pretrained(out / "export")
         (out / "export" / "training_args.bin").unlink(missing_ok=True)  # a pickle; nothing here reads it
-        write_json(out / "done.json", summary)
-    return summary
+        finish(out, fingerprint, summary)
+    return {"config_hash": fingerprint, **summary}

@@ -59,6 +59,8 @@ class Journal(TrainerCallback):
     def __init__(self, run: Run | None, config: "RLConfig") -> None:
         self.run, self.config = run, config
         self.beyond: Counter[str] = Counter()
+        self.missed: Counter[str] = Counter()
+        self.known: set[str] = set()
         self.stopped = ""
 
     def on_log(self, args: Any, state: Any, control: Any, logs: dict[str, Any] | None = None, **_: Any) -> None:
@@ -80,8 +82,12 @@ class Journal(TrainerCallback):
         bounds = [(name, bound, 1) for name, bound in self.config.stop_above.items()]
         bounds += [(name, bound, -1) for name, bound in self.config.stop_below.items()]
         for name, bound, sign in bounds:
-            if name not in logs:
-                raise ValueError(f"stop_above or stop_below names {name!r}; logged are: {', '.join(sorted(logs))}")
+            if name not in logs:  # a step may lack a metric: nothing of it could be scored, say
+                self.missed[name] += 1
+                if name not in self.known and self.missed[name] >= self.config.stop_patience:
+                    raise ValueError(f"stop_above or stop_below names {name!r}; logged are: {', '.join(sorted(logs))}")
+                continue
+            self.known.add(name)
             self.beyond[name] = self.beyond[name] + 1 if sign * (logs[name] - bound) > 0 else 0
             if self.beyond[name] >= self.config.stop_patience:
                 side = "above" if sign > 0 else "below"

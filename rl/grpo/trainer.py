@@ -15,6 +15,7 @@ What this subclass adds to TRL 1.16's `GRPOTrainer`:
 """
 
 import json
+import logging
 from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -28,6 +29,7 @@ from trl.models.utils import unwrap_model_for_generation
 from common.runs.checkpoints import mark_complete, newest_complete
 from common.runs.folder import write_json
 from common.tokens.chat import chat_ids
+from eval.likelihood.spans import opens_thinking
 from rl.grpo.advantages import advantages, process_advantages, segment_mode, total
 from rl.grpo.journal import batch_metrics, evaluation_metrics
 from rl.grpo.refill import BatchShare, Refill, Rollouts
@@ -43,6 +45,8 @@ from rl.scoring.models import bind, likelihood_rewards
 
 if TYPE_CHECKING:
     from rl.grpo.config import RLConfig
+
+log = logging.getLogger("repro.rl")
 
 GENERATION_OPTIONS = {"min_p", "repetition_penalty", "generation_kwargs", "cache_implementation"}
 """TRL's options that only its own way of sampling knows."""
@@ -116,8 +120,13 @@ class RewardTrainer(GRPOTrainer):
         ended = {*self.eos_token_ids, self._tokenizer.pad_token_id}
         text = self._tokenizer.decode(completion_ids, skip_special_tokens=True)
         reason = "stop" if completion_ids and completion_ids[-1] in ended else "length"
+        told = {**self.inputs[row], "think_open": self._think_open(self.inputs[row], self.prompt_ids[row])}
         for reward in self.early:
-            reward.begin(self.inputs[row], text, reason)
+            reward.begin(told, text, reason)
+
+    def _think_open(self, row: dict[str, Any], prompt_ids: list[int]) -> bool:
+        """Whether a prompt ends inside the thinking; a row that says so itself is believed."""
+        return bool(row.get("think_open")) or opens_thinking(self._tokenizer, prompt_ids)
 
     def _calculate_rewards(
         self, inputs: list[Any], prompts: list[Any], completions: list[Any], completion_ids_list: list[list[int]]
@@ -133,6 +142,7 @@ class RewardTrainer(GRPOTrainer):
                 "finish_reason": "stop" if ids and ids[-1] in ended else "length",
                 "completion_tokens": len(ids),
                 "prompt_ids": prompt_ids,
+                "think_open": self._think_open(row, prompt_ids),
             }
             for row, ids, prompt_ids in zip(inputs, completion_ids_list, self.prompt_ids, strict=True)
         ]
@@ -228,10 +238,19 @@ class RewardTrainer(GRPOTrainer):
     def log(self, logs: dict[str, float], start_time: float | None = None) -> None:
         """As TRL does; an evaluation's means are over its rows, each once, whatever the number of processes."""
         if self.evaluated and not self.model.training:
+            self._metrics["eval"].pop("reward", None)  # TRL's is over repeats, and not finite where nothing was scored
             for name, value in evaluation_metrics(self.evaluated).items():
                 self._metrics["eval"][name] = [value]
             self.evaluated, self.seen = [], Counter()
         super().log(logs, start_time)
+
+    def _determine_best_metric(self, metrics: dict[str, float], trial: Any) -> bool:
+        """As transformers does; an evaluation in which nothing could be scored is never the best one."""
+        wanted = self.args.metric_for_best_model
+        if wanted is not None and wanted not in metrics:
+            log.warning("step %d: not one held-out completion could be scored", self.state.global_step)
+            return False
+        return super()._determine_best_metric(metrics, trial)
 
     def _is_written(self) -> bool:
         """Whether this batch goes to `samples.jsonl`: evaluations do, of training the first and every nth."""
@@ -308,6 +327,7 @@ class RewardTrainer(GRPOTrainer):
         """Completions of local prompts: by `rl.grpo.rollout`, or as TRL samples where that cannot be used."""
         training = self.model.training
         config = self.config
+        self.prompt_ids = prompt_ids  # a completion that ends is judged before the others do
         temperature = config.temperature if training else config.eval_temperature or config.temperature
         top_p = config.top_p if training else config.eval_top_p or config.top_p
         if self.use_vllm or self._dist.fsdp_version == 1 or GENERATION_OPTIONS & config.trl.keys():

@@ -37,7 +37,7 @@ class SFTRunConfig(RunConfig):
     """Run folder."""
 
     data: CommaList = []
-    """Files of rows, where there are no stages."""
+    """Files of rows; given beside a config's `stages`, they take their place."""
 
     eval_data: CommaList = []
     """Files of held-out rows, for the loss."""
@@ -102,13 +102,22 @@ class SFTRunConfig(RunConfig):
     save_total_limit: Annotated[int, HOW] = 2
     """Checkpoints kept."""
 
-    resume: Annotated[bool, HOW] = False
-    """Go on from the last checkpoint in `out`."""
+    resume: Annotated[bool, HOW] = True
+    """Go on from the last checkpoint in `out`; false starts over in the same folder."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _data_replaces_stages(cls, values: Any) -> Any:
+        if isinstance(values, dict) and values.get("data") and values.get("stages"):
+            return {**values, "stages": []}
+        return values
 
     @model_validator(mode="after")
     def _one_source(self) -> "SFTRunConfig":
-        if bool(self.data) == bool(self.stages):
-            raise ValueError("give either data or stages")
+        if not self.data and not self.stages:
+            raise ValueError("no rows are named: give data=FILE, or a config with stages")
+        if self.max_steps == 0 or self.max_steps < -1:
+            raise ValueError(f"max_steps {self.max_steps} trains nothing; -1 is as many as the epochs have")
         return self
 
     def files(self) -> list[str]:

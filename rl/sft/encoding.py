@@ -82,8 +82,20 @@ def _prompt_and_answer(row: dict[str, Any], tokenizer: PreTrainedTokenizerBase) 
     prompt = masked.render(masked.messages[:-1], add_generation_prompt=True)
     whole = masked.render()
     if not whole.startswith(prompt):
-        raise ValueError("the chat template changes the prompt once its answer follows; give another template")
+        raise ValueError(_disagreement(masked.plain(prompt), messages[-1]["content"]))
     return masked.ids(prompt), masked.ids(whole[len(prompt) :])
+
+
+def _disagreement(prompt: str, answer: str) -> str:
+    """Why a prompt is not how its answered rendering begins, and what mends it."""
+    opened = prompt.rpartition("<think>")[2]
+    if "<think>" in prompt and not opened.strip():
+        wanted = f"<think>{opened}"
+        return (
+            f"the chat template's prompt ends with {wanted!r}, so an answer has to begin with {wanted!r}, line breaks "
+            f"too; this one begins {answer[:40]!r}"
+        )
+    return "the chat template changes the prompt once its answer follows; give another template"
 
 
 def _check_turns(messages: Any) -> None:

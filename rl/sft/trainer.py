@@ -2,7 +2,9 @@
 
 import json
 import logging
+import shutil
 from collections.abc import Iterable
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +22,11 @@ from transformers import (
 )
 from trl import SFTConfig, SFTTrainer
 
+from common.runs.checkpoints import mark_complete
 from common.runs.folder import Run
+from common.runs.hold import hold
+from common.runs.processes import launched
+from common.runs.protocol import finish, finished
 from common.weights import find_model
 from rephrase.text.lines import MARK
 from rephrase.text.prompts import MARKED
@@ -29,30 +35,59 @@ from rl.sft.copying_init import copying_init
 from rl.sft.curriculum import curriculum
 from rl.sft.encoding import IGNORED, Encoded, encode_file
 from rl.sft.reading_init import reading_init
+from rl.sft.state import begun_with, last_checkpoint, of_before, prepare, start_over
 
 log = logging.getLogger("repro")
 
 
 def train(config: SFTRunConfig) -> Path:
-    """Train, log to the run folder, export; returns the exported folder."""
+    """Train or go on, log to the run folder, export; returns the exported folder.
+
+    Raises:
+        ValueError: the folder holds another run, another process is at work in it, or a row cannot be used.
+        ChildProcessError: fewer steps were trained than the config says.
+    """
+    with hold(config.out):
+        return _train(config, Path(config.out))
+
+
+def _train(config: SFTRunConfig, out: Path) -> Path:
+    fingerprint = begun_with(config)
+    if not config.resume:
+        start_over(out)
+    if finished(out, fingerprint) or of_before(out, config):
+        log.info("%s is finished", out)
+        return out / "export"
     set_seed(config.seed)
     tokenizer = AutoTokenizer.from_pretrained(find_model(_tokenizer_source(config)))
+    files = {path: encode_file(path, tokenizer, config.max_length) for path in config.files()}
+    held_out = _held_out(config, tokenizer)
     model = load_model(config, tokenizer)
-    with Run(config.out, config, seed=config.seed) as run:
-        files = {path: encode_file(path, tokenizer, config.max_length) for path in config.files()}
-        dataset, ranges = _joined(files)
-        batches = curriculum(config, dataset["length"], ranges)
+    dataset, ranges = _joined(files)
+    batches = curriculum(config, dataset["length"], ranges)
+    run = None
+    if launched()[0] == 0:
+        prepare(out, fingerprint)
+        run = Run(out, config, seed=config.seed)
+    checkpoint = last_checkpoint(out)
+    with run or nullcontext():
         trainer = StagedTrainer(
             model=model,
             args=training_arguments(config, len(batches)),
             train_dataset=dataset.remove_columns("length"),
-            eval_dataset=_held_out(config, tokenizer),
+            eval_dataset=held_out,
             processing_class=tokenizer,
-            callbacks=[_Metrics(run)],
+            callbacks=[_Metrics(run)] if run else [],
             batches=batches,
         )
-        trainer.train(resume_from_checkpoint=config.resume or None)
-        return export(trainer.model, tokenizer, run.folder / "export", config.export_dtype)
+        trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
+        steps, wanted = trainer.state.global_step, trainer.state.max_steps
+        if not 0 < wanted == steps:
+            raise ChildProcessError(f"training ended at step {steps} of {wanted}; the same command goes on from there")
+        _export(trainer, tokenizer, out / "export", config.export_dtype)
+        if run:
+            finish(out, fingerprint, {"steps": steps, "rows": len(dataset)})
+    return out / "export"
 
 
 def load_model(config: SFTRunConfig, tokenizer: PreTrainedTokenizerBase) -> PreTrainedModel:
@@ -91,6 +126,13 @@ class StagedTrainer(SFTTrainer):
         super().__init__(*args, **kwargs)
         if batches and self.accelerator.num_processes > 1:
             raise ValueError("stages run in one process; give data instead, or one process")
+
+    def _save_checkpoint(self, model: Any, trial: Any) -> None:
+        """TRL's checkpoint, and the marker that says it is complete."""
+        super()._save_checkpoint(model, trial)
+        self.accelerator.wait_for_everyone()
+        if self.accelerator.is_main_process:
+            mark_complete(Path(self._get_output_dir(trial=trial)) / f"checkpoint-{self.state.global_step}")
 
     def get_train_dataloader(self) -> DataLoader:
         """The listed batches in their order, or the library's own."""
@@ -194,12 +236,43 @@ def training_arguments(config: SFTRunConfig, staged_steps: int) -> SFTConfig:
     )
 
 
-def export(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, folder: Path, dtype: str) -> Path:
-    """Write model and tokenizer as a Hugging Face folder of one safetensors file, greedy by default."""
-    model = model.to(getattr(torch, dtype))
+def _export(trainer: SFTTrainer, tokenizer: PreTrainedTokenizerBase, folder: Path, dtype: str) -> None:
+    """The trained model as a Hugging Face folder; all processes gather its weights, the first one writes."""
+    accelerator = trainer.accelerator
+    weights = accelerator.get_state_dict(trainer.model) if accelerator.num_processes > 1 else None
+    if accelerator.is_main_process:
+        export(accelerator.unwrap_model(trainer.model), tokenizer, folder, dtype, weights)
+    accelerator.wait_for_everyone()
+
+
+def export(
+    model: PreTrainedModel,
+    tokenizer: PreTrainedTokenizerBase,
+    folder: Path,
+    dtype: str,
+    weights: dict[str, torch.Tensor] | None = None,
+) -> Path:
+    """Write model and tokenizer as a Hugging Face folder of one safetensors file, greedy by default.
+
+    Args:
+        model: the trained one.
+        tokenizer: its own.
+        folder: appears whole or not at all; another export there is replaced.
+        dtype: of the stored weights.
+        weights: the model's weights where they were gathered from several processes.
+    """
+    number = getattr(torch, dtype)
+    draft = folder.with_name(f".{folder.name}.draft")
+    shutil.rmtree(draft, ignore_errors=True)
     model.config.use_cache = True
-    model.save_pretrained(folder)
-    tokenizer.save_pretrained(folder)
+    if weights is None:
+        model.to(number).save_pretrained(draft)
+    else:
+        model.config.dtype = number
+        model.save_pretrained(draft, state_dict={name: tensor.to(number) for name, tensor in weights.items()})
+    tokenizer.save_pretrained(draft)
+    shutil.rmtree(folder, ignore_errors=True)
+    draft.rename(folder)
     return folder
 
 

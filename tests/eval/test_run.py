@@ -2,6 +2,7 @@
 
 import json
 import math
+from pathlib import Path
 
 import pytest
 import torch
@@ -193,3 +194,33 @@ def test_the_seeds_form_finds_a_runs_export(folder, data, tmp_path):
     seeds = {"method": "mine", "checkpoint": "last", "model": "open_lm_1b", "output-file": "r.json"}
     config = load(EvalConfig, [], {**seeds, "logs": str(tmp_path / "logs"), "tasks": "copa", "data": str(data)})
     assert check(config).folder == str(run / "export")
+
+
+def test_another_checkpoint_into_the_same_file_is_exported_anew_also_after_a_kill(folder, tmp_path, monkeypatch):
+    from eval.models import folder as models
+
+    (tmp_path / "run").mkdir()
+    checkpoints = [tmp_path / f"epoch_{number}.pt" for number in (1, 2)]
+    for checkpoint in checkpoints:
+        checkpoint.write_bytes(b"weights")
+    target = tmp_path / "run" / "model"
+    calls = []
+
+    def convert(command, source, *rest):
+        out = Path(rest[-1])
+        if out.exists() and any(out.iterdir()):
+            raise RuntimeError(f"{out} is not empty; choose another folder")
+        out.mkdir(parents=True)
+        calls.append((command, Path(source).name))
+        if len(calls) == 3:
+            raise KeyboardInterrupt  # killed while the second one was half read
+        (out / "config.json").write_text(json.dumps({"model_type": "llama", "from": len(calls)}))
+
+    monkeypatch.setattr(models, "_convert", convert)
+    assert models.export(models.ModelSource(checkpoint=str(checkpoints[0])), target) == str(target)
+    with pytest.raises(KeyboardInterrupt):
+        models.export(models.ModelSource(checkpoint=str(checkpoints[1])), target)
+    models.export(models.ModelSource(checkpoint=str(checkpoints[1])), target)
+    models.export(models.ModelSource(checkpoint=str(checkpoints[1])), target)
+    assert [name for _, name in calls if name.startswith("epoch")] == ["epoch_1.pt", "epoch_2.pt", "epoch_2.pt"]
+    assert json.loads((target / "exported_from.json").read_text())["checkpoint"] == str(checkpoints[1])

@@ -34,7 +34,7 @@ def pages(make_set, neox, tmp_path):
 @pytest.mark.integration
 def test_core_is_scored_while_training_and_alike_from_checkpoint_and_export(pages, neox, shared_data, tmp_path):
     main([
-        "scale=smoke", f"data-config={pages}", f"logs={tmp_path}", "name=run", "tokens=1024", "global_bs=4",
+        "scale=smoke", f"data-config={pages}", f"logs={tmp_path}", "name=run", "tokens=1024", "global_bs=4", "warmup=1",
         "eval_every_steps=2", f"eval_tasks={','.join(TASKS)}", f"eval_data={shared_data}/core", "eval_limit=12",
     ])  # fmt: skip
     scored = [row for row in read_metrics(tmp_path / "run") if "core/copa" in row]
@@ -63,7 +63,7 @@ def test_scores_need_task_files_and_a_tokenizer(pages, token_set, shared_data, t
         (token_set, (f"eval_data={shared_data}/core",), "names none that is here"),
     ):
         with pytest.raises(SystemExit) as stopped:
-            main(["scale=smoke", f"data-config={data}", f"logs={tmp_path}", "tokens=256", "global_bs=4",
+            main(["scale=smoke", f"data-config={data}", f"logs={tmp_path}", "tokens=256", "global_bs=4", "warmup=1",
                   "multiple-data-passes=true", "eval_every_steps=2", *given])  # fmt: skip
         assert stopped.value.code == 2 and message in capsys.readouterr().err
 
@@ -82,7 +82,15 @@ def gradient(data, folder, monkeypatch, acc):
     from pretrain.training.trainer import Trainer
 
     config = load_scale(
-        "smoke", data_config=str(data), logs=str(folder), global_bs=8, tokens=256, acc=acc, grad_clip=1e9, device="cpu"
+        "smoke",
+        data_config=str(data),
+        logs=str(folder),
+        global_bs=8,
+        tokens=256,
+        warmup=0,
+        acc=acc,
+        grad_clip=1e9,
+        device="cpu",
     )
     job = prepare(config)
     with open_devices(config) as devices:

@@ -12,8 +12,10 @@ import pytest
 import torch
 
 from common.runs.folder import read_metrics
+from common.runs.hold import hold
 from pretrain.checkpoints.folder import latest, steps_saved, trainer_state
 from pretrain.train import main
+from pretrain.training import course as course_module
 from pretrain.training import trainer as trainer_module
 from pretrain.training.config import load_scale
 from pretrain.training.job import prepare
@@ -163,7 +165,7 @@ def test_validation_reports_nats_and_bits(tmp_path, token_set, make_set, shared_
     description = json.loads((held_out / "dataset.json").read_text())
     (held_out / "dataset.json").write_text(json.dumps(description | {"tokenizer": str(neox)}))
     data = make_set(tmp_path / "train", rows.repeat(4, 0), vocab=50277)
-    run = train(tmp_path, data, "tokens=128", f"val={held_out}")
+    run = train(tmp_path, data, "tokens=128", "warmup=1", f"val={held_out}")
     last = read_metrics(run)[-1]
     # 32 targets: 10 "Hello", 11 " world", 11 EOT: 10 * 5 + 11 * 6 = 116 bytes
     expected = last["val/held/loss"] * 32 / np.log(2) / 116
@@ -272,3 +274,84 @@ def test_prepare_names_the_dataset_it_cannot_use(token_set):
     config = load_scale("411m_1x", data_config=str(token_set))
     with pytest.raises(ValueError, match="trains on 2048 tokens and made has contexts of 32"):
         prepare(config)
+
+
+def test_a_kill_after_the_last_step_leaves_validation_record_and_export_to_the_next_start(
+    tmp_path, token_set, make_set, monkeypatch
+):
+    held_out = make_set(tmp_path / "held", learnable(9), name="held")
+    more = [f"val={held_out}", "val_every_steps=8", "export=true"]
+    whole = train(tmp_path, token_set, *more, name="whole")
+    wanted = [row for row in rows_of(whole) if "val/held/loss" in row]
+    assert [row["step"] for row in wanted] == [8, 16, 20]
+
+    def die(*_, **__):
+        raise KeyboardInterrupt
+
+    for moment in ("validate", "write_record", "_export"):
+        with monkeypatch.context() as patch:
+            place = trainer_module if moment == "validate" else course_module
+            calls = []
+            original = getattr(place, moment)
+            last = lambda *args, **how: die() if len(calls) == 2 else calls.append(1) or original(*args, **how)  # noqa: B023,E731
+            patch.setattr(place, moment, last if moment == "validate" else die)
+            with pytest.raises(SystemExit, match="130"):
+                train(tmp_path, token_set, *more, name=moment)
+        run = train(tmp_path, token_set, *more, name=moment)
+        assert rows_of(run) == rows_of(whole)
+        assert read_record_of(run)["results"] == read_record_of(whole)["results"]
+        for name, tensor in exported(run).items():
+            assert tensor.equal(exported(whole)[name])
+
+
+def test_a_second_start_in_a_run_folder_is_one_line(tmp_path, token_set, undisturbed, capsys):
+    with hold(undisturbed), pytest.raises(SystemExit, match="1"):
+        train(tmp_path, token_set, name="undisturbed")
+    assert capsys.readouterr().err.startswith("error: another process is working on")
+
+
+@pytest.mark.parametrize(
+    ("more", "message"),
+    [
+        (["warmup=21"], "the warm-up of 21 steps is longer than the run of 20"),
+        (["val=nowhere"], "no manifest at nowhere"),
+        (["val=SET,SET"], "both called 'made'"),
+    ],
+)
+def test_what_can_be_known_before_training_is_exit_2(tmp_path, token_set, capsys, more, message):
+    with pytest.raises(SystemExit, match="2"):
+        train(tmp_path, token_set, *[one.replace("SET", str(token_set)) for one in more])
+    assert message in capsys.readouterr().err
+    assert not (tmp_path / "run").exists()
+
+
+def test_a_batch_of_pads_alone_is_passed_over_and_counted(tmp_path, make_set):
+    data = make_set(tmp_path / "padded", learnable(16), pads=[(row, 33) for row in range(8)])
+    run = train(tmp_path, data, f"val={data}", "val_sequences=8", "log_every=1")
+    found = [row for row in read_metrics(run) if "lr" in row]
+    assert found[-1]["skipped/pads"] > 0 and any(row["loss"] is None for row in found)
+    assert all(values.isfinite().all() for values in weights_of(run).values())
+    assert not [row for row in read_metrics(run) if "val/made/loss" in row]
+
+
+def learnable(count):
+    """Contexts that differ."""
+    return (np.arange(count)[:, None] * 7 + np.arange(33)) % 300
+
+
+def rows_of(run):
+    """What was logged, without times and speeds."""
+    return [
+        {key: value for key, value in row.items() if key == "step" or key == "loss" or key.startswith("val/")}
+        for row in read_metrics(run)
+    ]
+
+
+def read_record_of(run):
+    return json.loads((run / "record.json").read_text())
+
+
+def exported(run):
+    from safetensors.torch import load_file
+
+    return load_file(run / "export" / "model.safetensors")

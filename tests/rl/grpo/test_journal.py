@@ -57,7 +57,19 @@ def test_held_out_figures_do_not_count_as_steps():
 
 def test_a_bound_on_what_is_not_logged_names_what_is():
     with pytest.raises(ValueError, match=r"'kll'; logged are: kl, reward"):
-        stops_at(journal(stop_above={"kll": 0.1}), "kl", [0.0])
+        stops_at(journal(stop_above={"kll": 0.1}, stop_patience=3), "kl", [0.0] * 3)
+
+
+def test_a_step_that_lacks_a_watched_metric_neither_ends_the_run_nor_counts():
+    one = journal(stop_below={"rewards/semantic/mean": 0.5}, stop_patience=3)
+    control = SimpleNamespace(should_training_stop=False)
+    for step, found in enumerate([{}, {"rewards/semantic/mean": 0.1}, {"rewards/semantic/mean": 0.1}, {}, {}, {}], 1):
+        one.on_log(None, SimpleNamespace(global_step=step, max_steps=9), control, {"reward": 0.0, **found})
+        assert not control.should_training_stop
+    one.on_log(
+        None, SimpleNamespace(global_step=7, max_steps=9), control, {"reward": 0.0, "rewards/semantic/mean": 0.1}
+    )
+    assert control.should_training_stop
 
 
 RUN = """

@@ -76,10 +76,9 @@ def test_batches_of_mixed_lengths_waste_little_room():
     assert used > 0.93 * room
 
 
-def test_data_and_stages_exclude_each_other():
-    for values in ({}, {"data": ["a.jsonl"], "stages": [{"data": ["a.jsonl"], "steps": 1}]}):
-        with pytest.raises(ConfigError, match="either data or stages"):
-            load(SFTRunConfig, [], values)
+def test_rows_have_to_be_named():
+    with pytest.raises(ConfigError, match="give data=FILE, or a config with stages"):
+        load(SFTRunConfig, [], {})
 
 
 def test_missing_rows_are_one_line_and_exit_code_2(capsys):
@@ -141,3 +140,29 @@ def test_control_tokens_spelled_in_rows_do_not_teach_to_stop(tokenizer):
         assert tokenizer.decode(ids) == f"{spelled}<|end|>"
         assert ids.count(tokenizer.eos_token_id) == 1
     assert chat["input_ids"].count(tokenizer.eos_token_id) == 2
+
+
+def test_a_template_that_opens_thinking_says_which_line_break_an_answer_begins_with(tokenizer, monkeypatch):
+    from rl.sft.encoding import encode_rows
+
+    opens = (
+        "{% for m in messages %}<|{{ m.role }}|>{{ m.content }}<|end|>{% endfor %}"
+        "{% if add_generation_prompt %}<|assistant|><think>\n{% endif %}"
+    )
+    monkeypatch.setattr(tokenizer, "chat_template", opens)
+    answers = ["<think>\nSat.</think> Mat.", "<think> Sat.</think> Mat."]
+    rows = [
+        {"id": n, "messages": [{"role": "user", "content": "Cat?"}, {"role": "assistant", "content": answer}]}
+        for n, answer in enumerate(answers)
+    ]
+    assert len(encode_rows(rows[:1], tokenizer)) == 1
+    with pytest.raises(ValueError, match=r"row 2 \(id 1\).*has to begin with '<think>\\n', line breaks too"):
+        encode_rows(rows, tokenizer)
+
+
+def test_data_on_the_command_line_takes_the_place_of_a_configs_stages():
+    stages = [{"data": "a.jsonl", "steps": 1}]
+    config = load(SFTRunConfig, [], {"stages": stages, "data": "mine.jsonl"})
+    assert config.data == ["mine.jsonl"] and config.stages == []
+    with pytest.raises(ConfigError, match="max_steps 0 trains nothing"):
+        load(SFTRunConfig, [], {"data": "mine.jsonl", "max_steps": 0})
