@@ -2,7 +2,9 @@
 
 import hashlib
 import os
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 ROOT = Path(__file__).parents[1]
 """Where this toolkit lies: the checkout, or the folder it was installed into."""
@@ -34,6 +36,28 @@ def find_model(name: str) -> str:
     if os.environ.get("HF_HUB_OFFLINE") == "1":
         raise ValueError(f"no model folder {name}, and HF_HUB_OFFLINE=1 keeps the hub out")
     return name
+
+
+POSITIONS = ("max_position_embeddings", "n_positions", "n_ctx", "seq_len", "max_seq_len")
+"""Names under which model configs give their context length (GPT-2: `n_positions`)."""
+
+
+def context_length(config: Any) -> int | None:
+    """Tokens that a model's config says it can read, or None.
+
+    Args:
+        config: a transformers config, or the mapping of a `config.json`; the text model's part counts where it has one
+            of its own (`text_config`).
+    """
+
+    def value(name: str, of: Any) -> Any:
+        return of.get(name) if isinstance(of, Mapping) else getattr(of, name, None)
+
+    for part in (config, value("text_config", config)):
+        for name in POSITIONS:
+            if part is not None and isinstance(value(name, part), int) and value(name, part) > 0:
+                return int(value(name, part))
+    return None
 
 
 WHOLE_FILE_BYTES = 1 << 28

@@ -25,9 +25,18 @@ esac
 export PYTHONPATH OMP_WAIT_POLICY="${OMP_WAIT_POLICY:-PASSIVE}" # spinning threads stall each other on shared cores
 
 nproc=${NPROC:-$(nvidia-smi -L 2>/dev/null | wc -l || true)}
+command=(python3 -m pretrain.train "$@")
 if [ "$nproc" -gt 1 ] || [ -n "${TORCHRUN:-}" ]; then
-  python3 -m pretrain.train "$@" --dry-run >/dev/null # a mistake ends here with code 2, not in a launcher's traceback
-  # shellcheck disable=SC2086 # several arguments in one variable
-  exec torchrun --nproc-per-node="$((nproc > 0 ? nproc : 1))" ${TORCHRUN:-} -m pretrain.train "$@"
+  # shellcheck disable=SC2206 # several arguments in one variable
+  command=(torchrun --nproc-per-node="$((nproc > 0 ? nproc : 1))" ${TORCHRUN:-} -m pretrain.train "$@")
 fi
-exec python3 -m pretrain.train "$@"
+case " $* " in
+  *" --help "*) exec python3 -m pretrain.train "$@" ;;
+  *" --dry-run "*)
+    python3 -m pretrain.train "$@"
+    echo "# launch: ${command[*]/--dry-run/}"
+    exit
+    ;;
+esac
+[ "${command[0]}" = python3 ] || python3 -m pretrain.train "$@" --dry-run >/dev/null # a mistake ends here with code 2
+exec "${command[@]}"

@@ -26,9 +26,21 @@ esac
 [ ! -d "$root/common" ] || PYTHONPATH=$(cd "$root" && pwd)${PYTHONPATH:+:$PYTHONPATH} # a checkout brings its own modules
 export PYTHONPATH OMP_WAIT_POLICY="${OMP_WAIT_POLICY:-PASSIVE}" # spinning threads stall each other on shared cores
 
-nnodes=${NNODES:-1} rank=${NODE_RANK:-0}
-case " $* " in *" --dry-run "* | *" --help "*) exec python3 -m rl.train "$@" ;; esac
-servers=$(python3 -m rl.train "$@" --check) # a mistake ends here with code 2, before a server or a launcher starts
+nnodes=${NNODES:-1} rank=${NODE_RANK:-0} dry=''
+arguments=()
+for argument in "$@"; do
+  case "$argument" in
+    --dry-run) dry=yes ;;
+    -h | --help) exec python3 -m rl.train "$@" ;;
+    *) arguments+=("$argument") ;;
+  esac
+done
+set -- "${arguments[@]}"
+if [ -n "$dry" ]; then # shows what would run, on this machine or another: what is missing here is no mistake
+  servers=$(python3 -m rl.train "$@" --check 2>/dev/null || true)
+else
+  servers=$(python3 -m rl.train "$@" --check) # a mistake ends here with code 2, before a server or a launcher starts
+fi
 
 [ "${SERVERS:-}" != none ] || servers=''
 
@@ -50,14 +62,19 @@ if [ -z "${POLICY_GPUS:-}" ]; then
 fi
 gpus=$(tr ',' '\n' <<<"$POLICY_GPUS" | grep -c . || true)
 nproc=${NPROC:-$((gpus > 0 ? gpus : 1))}
-check() { WORLD_SIZE=$((nproc * nnodes)) python3 -m rl.train "$@" --check >/dev/null; }
-if [ -z "${NPROC:-}" ]; then # a step must divide evenly: 7 free GPUs and 24 batches a step make 6 processes
+check() {
+  ACCELERATE=${ACCELERATE:-} WORLD_SIZE=$((nproc * nnodes)) LOCAL_WORLD_SIZE=$nproc CUDA_VISIBLE_DEVICES=$visible \
+    python3 -m rl.train "$@" --check >/dev/null
+}
+if [ -z "${NPROC:-}" ] && [ "$nproc" -gt 1 ]; then # a step must divide evenly: 7 free GPUs and 24 batches a step make 6 processes
   until [ "$nproc" -eq 1 ] || check "$@" 2>/dev/null; do nproc=$((nproc - 1)); done
   [ "$nproc" -ge "$gpus" ] || echo "a step divides among $nproc of $gpus GPUs; the others stay idle" >&2
 fi
 if [ $((nproc * nnodes)) -gt 1 ]; then
-  check "$@"
   ACCELERATE=${ACCELERATE:-$root/configs/accelerate/zero3.yaml}
+  [ -n "$dry" ] || check "$@"
+elif [ -n "${ACCELERATE:-}" ] && [ -z "$dry" ]; then
+  check "$@"
 fi
 
 # One process with several GPUs in sight would not be one of TRL's trainers.
@@ -68,6 +85,11 @@ if [ -n "${ACCELERATE:-}" ]; then
     ${MASTER_ADDR:+--main_process_ip "$MASTER_ADDR"} -m rl.train "$@")
 else
   command+=(python3 -m rl.train "$@")
+fi
+if [ -n "$dry" ]; then
+  WORLD_SIZE=$((nproc * nnodes)) python3 -m rl.train "$@" --dry-run
+  echo "# launch: ${command[*]}"
+  exit
 fi
 if [ -z "$servers" ]; then
   exec "${command[@]}"

@@ -19,8 +19,15 @@ esac
 [ ! -d "$root/common" ] || PYTHONPATH=$(cd "$root" && pwd)${PYTHONPATH:+:$PYTHONPATH} # a checkout brings its own modules
 export PYTHONPATH OMP_WAIT_POLICY="${OMP_WAIT_POLICY:-PASSIVE}" # spinning threads stall each other on shared cores
 
-if [ -n "${ACCELERATE:-}" ]; then
-  python3 -m rl.sft "$@" --dry-run >/dev/null # a mistake ends here with code 2, not in a launcher's traceback
-  exec accelerate launch --config_file "$ACCELERATE" -m rl.sft "$@"
-fi
-exec python3 -m rl.sft "$@"
+command=(python3 -m rl.sft "$@")
+[ -z "${ACCELERATE:-}" ] || command=(accelerate launch --config_file "$ACCELERATE" -m rl.sft "$@")
+case " $* " in
+  *" --help "*) exec python3 -m rl.sft "$@" ;;
+  *" --dry-run "*)
+    python3 -m rl.sft "$@"
+    echo "# launch: ${command[*]/--dry-run/}"
+    exit
+    ;;
+esac
+[ -z "${ACCELERATE:-}" ] || python3 -m rl.sft "$@" --dry-run >/dev/null # a mistake ends here, not in a launcher's traceback
+exec "${command[@]}"

@@ -12,7 +12,7 @@ import torch
 from common.engines.config import TransformersEngineConfig
 from common.engines.requests import Completion, Engine, Request, load_tokenizer, overdue, too_long
 from common.engines.stopping import StopFinder
-from common.weights import find_model
+from common.weights import context_length, find_model
 
 
 class _Row:
@@ -51,8 +51,7 @@ class TransformersEngine(Engine):
         if config.threads and self.device.type == "cpu":
             torch.set_num_threads(config.threads)
         self.lm = AutoModelForCausalLM.from_pretrained(find_model(model), dtype=dtype).to(self.device).eval()
-        text_config = self.lm.config.get_text_config()
-        self.max_model_len = getattr(text_config, "max_position_embeddings", None)
+        self.max_model_len = context_length(self.lm.config)
         self.end_ids = _end_ids(self.lm, self.tokenizer)
         self._waiting: list[_Row] = []
         self._failed: list[Completion] = []

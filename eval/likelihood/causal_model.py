@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from common.weights import find_model
+from common.weights import context_length, find_model
 
 MASKED = ("sdpa", "eager", "flex_attention")
 """Attention implementations of transformers that take a mask of ours."""
@@ -113,10 +113,7 @@ class CausalModel:
     @property
     def max_length(self) -> int | None:
         """Context limit in tokens that the config declares."""
-        for name in ("max_position_embeddings", "n_positions", "seq_len"):
-            if getattr(self.config, name, None):
-                return int(getattr(self.config, name))
-        return None
+        return context_length(self.config)
 
     @property
     def maskable_length(self) -> float:

@@ -2,10 +2,10 @@
 
 import hashlib
 import json
-from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Protocol
 
+from common.weights import context_length as of_config
 from eval.likelihood.config import ScorerConfig
 
 if TYPE_CHECKING:
@@ -30,9 +30,7 @@ def context_length(model: "str | Path | nn.Module") -> int | None:
     if isinstance(model, str | Path):
         path = Path(model) / "config.json"
         config = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else None
-    if isinstance(config, Mapping):
-        return config.get("max_position_embeddings")
-    return getattr(config, "max_position_embeddings", None)
+    return of_config(config)
 
 
 def tokenizer_hash(tokenizer: Any) -> str:

@@ -220,6 +220,21 @@ class RLConfig(RowsConfig):
         return self
 
     @model_validator(mode="after")
+    def _check_vllm(self) -> "RLConfig":
+        share = self.trl.get("vllm_gpu_memory_utilization")
+        if share is not None and not (isinstance(share, int | float) and 0 < share <= 1):
+            raise ValueError(
+                f"trl.vllm_gpu_memory_utilization {share} is a share of a GPU's memory: above 0, at most 1"
+            )
+        corrected = self.generation != "transformers" and self.trl.get("vllm_importance_sampling_correction", True)
+        if corrected and (self.top_p < 1 or self.trl.get("top_k", 0) > 0):
+            raise ValueError(
+                "TRL's correction for vLLM's probabilities is biased where top_p < 1 or top_k > 0 (their ratio leaves "
+                "out what was cut off); give top_p=1, or trl.vllm_importance_sampling_correction=false"
+            )
+        return self
+
+    @model_validator(mode="after")
     def _check_rewards_by_token(self) -> "RLConfig":
         weights = [weight for reward, weight in zip(self.rewards, self.reward_weights, strict=True) if by_token(reward)]
         if not weights:

@@ -12,6 +12,7 @@ from common.tokens.chat import chat_ids
 from rephrase.text.prompts import answer_form, messages, read_prompt_file
 from rl.data.recycling import build as recycling
 from rl.data.rows import conversations
+from rl.grpo.check import check_lengths
 
 if TYPE_CHECKING:
     from datasets import Dataset
@@ -93,16 +94,19 @@ def dataset(path: Path, config: "RowsConfig", tokenizer: Any) -> "tuple[Dataset,
     from datasets import Dataset
 
     rows: list[Row] = []
-    dropped = 0
+    dropped = longest = 0
     for row in read_rows(path, config):
-        if len(chat_ids(tokenizer, row["prompt"])) > config.max_prompt_length:
+        length = len(chat_ids(tokenizer, row["prompt"]))
+        if length > config.max_prompt_length:
             dropped += 1
             continue
+        longest = max(longest, length)
         rows.append({**row, "row_index": len(rows)})
     if not rows:
         raise ValueError(
             f"{path}: all {dropped} prompts are over max_prompt_length {config.max_prompt_length}; "
             "give a longer one or shorter texts"
         )
+    check_lengths(config, longest)
     names = dict.fromkeys(name for row in rows for name in row)  # `from_list` takes the columns of the first row alone
     return Dataset.from_list([{name: row.get(name) for name in names} for row in rows]), dropped

@@ -5,7 +5,7 @@ import os
 import pytest
 
 from common import weights
-from common.weights import find_model, model_hash, model_identity
+from common.weights import context_length, find_model, model_hash, model_identity
 
 
 def model_at(folder, size=100):
@@ -52,3 +52,18 @@ def test_an_edit_in_the_middle_of_a_large_file_is_another_model(digest, tmp_path
         file.write(b"x")
     os.utime(folder / "model.safetensors", ns=(1, 1))
     assert digest(str(folder)) != before
+
+
+@pytest.mark.parametrize(
+    ("config", "limit"),
+    [
+        ({"max_position_embeddings": 2048}, 2048),
+        ({"model_type": "gpt2", "n_positions": 1024}, 1024),
+        ({"text_config": {"max_position_embeddings": 131072}, "vision_config": {}}, 131072),
+        ({"max_position_embeddings": None, "text_config": {"n_positions": 512}}, 512),
+        ({"model_type": "mamba"}, None),
+        (None, None),
+    ],
+)
+def test_a_context_limit_is_found_under_every_name_it_has(config, limit):
+    assert context_length(config) == limit

@@ -189,3 +189,31 @@ def test_two_nodes_train_together(root, config, tmp_path):
     samples = (tmp_path / "run" / "samples.jsonl").read_text().splitlines()
     assert len(samples) == 8  # 4 completions of each
     assert [row["step"] for row in read_metrics(tmp_path / "run") if "reward" in row] == [1]
+
+
+def test_a_dry_run_shows_the_launch_and_counts_with_its_processes(root, config, tmp_path):
+    command = rl_sh(root, *config, "--dry-run")
+    done = subprocess.run(command, capture_output=True, text=True, env=environment(NPROC="2"), check=False)
+    assert done.returncode == 0, done.stderr
+    assert "8 completions = 4 per device x 1 accumulated x 2" in done.stdout
+    launch = done.stdout.splitlines()[-1]
+    assert launch.startswith("# launch: env accelerate launch") and "--num_processes 2" in launch
+    assert "zero3.yaml" in launch and not (tmp_path / "run").exists()
+
+
+@pytest.mark.parametrize("script", ["pretrain.sbatch", "rl.sbatch"])
+def test_the_slurm_scripts_take_the_first_of_many_nodes(root, tmp_path, script):
+    # a closed pipe would end scontrol with an error, and under pipefail the script
+    stand_in(tmp_path / "bin", "scontrol", "seq -f node%g 1 20000")
+    stand_in(tmp_path / "bin", "srun", 'echo "$MASTER_ADDR$TORCHRUN"')
+    stand_in(tmp_path / "bin", "python3", "exit 0")
+    slurm = {
+        "SLURM_JOB_NODELIST": "node[1-20000]", "SLURM_NNODES": "2", "SLURM_JOB_NUM_NODES": "2", "SLURM_JOB_ID": "7",
+        "SLURM_SUBMIT_DIR": str(root), "TORCHRUN": "", "MASTER_ADDR": "",
+    }  # fmt: skip
+    command = ["bash", str(root / "scripts" / "slurm" / script), "x=1"]
+    done = subprocess.run(
+        command, capture_output=True, text=True, env=environment(tmp_path / "bin", **slurm), check=False
+    )
+    assert done.returncode == 0, done.stderr
+    assert "node1:29500" in done.stdout or done.stdout.strip() == "node1"
