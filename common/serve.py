@@ -159,7 +159,10 @@ def serve(config: ServeConfig) -> int:
             announced.parent.mkdir(parents=True, exist_ok=True)
             announced.write_text(config.url + "\n", encoding="utf-8")
         print(config.url, flush=True)  # noqa: T201
-        return process.wait()
+        code = process.wait()
+        if code < 0:
+            raise RuntimeError(f"the server was killed by {signal.Signals(-code).name} (too little memory?)")
+        return code
     finally:
         if announced:
             announced.unlink(missing_ok=True)

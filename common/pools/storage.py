@@ -37,6 +37,18 @@ def join(folder: str | Path, name: str) -> str:
     return f"{str(folder).rstrip('/')}/{name}"
 
 
+def check_inside(name: str, source: str) -> None:
+    """Refuse a name, read from somebody else's file, that leads out of the folder it is joined to.
+
+    Raises:
+        ValueError: the name is empty or absolute, or goes up.
+    """
+    parts = re.split(r"[/\\]", name)
+    absolute = not parts[0].strip() or re.match(r"[A-Za-z]:|[a-z0-9+]+://", name)
+    if absolute or ".." in parts or "\0" in name:
+        raise ValueError(f"{source} names {name!r}, which is no place inside its folder")
+
+
 def exists(path: str) -> bool:
     """Whether a file or folder is there."""
     if is_remote(path):

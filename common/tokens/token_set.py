@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from common.pools.storage import atomic_write
+from common.pools.storage import atomic_write, check_inside
 
 MANIFEST = "manifest.jsonl"
 DESCRIPTION = "dataset.json"
@@ -51,7 +51,7 @@ def read_manifest_lines(path: Path) -> list[dict[str, Any]]:
     """The manifest's objects; the last newline may be missing, blank lines are passed over.
 
     Raises:
-        ValueError: there is no manifest, or a line is none of a manifest.
+        ValueError: there is no manifest, a line is none of a manifest, or names a file outside of the folder.
     """
     if not path.is_file():
         raise ValueError(f"no manifest at {path}")
@@ -62,9 +62,11 @@ def read_manifest_lines(path: Path) -> list[dict[str, Any]]:
         try:
             entry = json.loads(line)
             count = int(entry["num_sequences"] if "num_sequences" in entry else entry["num_chunks"])
-            entries.append({"pads": [], **entry, "shard": str(entry["shard"]), "num_sequences": count})
+            shard = str(entry["shard"])
+            entries.append({"pads": [], **entry, "shard": shard, "num_sequences": count})
         except (ValueError, KeyError, TypeError):
             raise ValueError(f"{path} line {number} is no {{shard, num_sequences}} object") from None
+        check_inside(shard, f"{path} line {number}")
     return entries
 
 

@@ -52,7 +52,7 @@ class BertScorer:
         self.model = AutoModel.from_pretrained(find_model(model), dtype=torch.float32).to(self.device).eval()
         layers = self.model.config.num_hidden_layers
         if layer > layers:
-            raise ValueError(f"{model} has {layers} layers, not {layer}")
+            raise ValueError(f"{model} has {layers} layers, so no layer {layer}; give layer={layers} or less")
         blocks = getattr(getattr(self.model, "encoder", None), "layer", None)
         self.cut = blocks is not None
         if self.cut:

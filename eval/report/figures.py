@@ -51,6 +51,8 @@ def stage_rows(stages: Sequence[Stage]) -> list[list[Any]]:
         rest = ", ".join(
             f"{key} {short_number(value)}" for key, value in known.items() if isinstance(value, int | float)
         )
+        if stage.trained_nothing:
+            rest = ", ".join(filter(None, ["no step was trained", rest]))
         rows.append([stage.name, *documents, seconds, rest])
     return rows
 

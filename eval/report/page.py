@@ -25,6 +25,7 @@ def page(stages: Sequence[Stage], title: str, pairs: int, pair_chars: int) -> st
             ("Quality", quality_histograms(stages)),
             ("Documents and tokens", counts(stages)),
             ("Pretraining", loss_curves(stages)),
+            ("Supervised fine-tuning", loss_curves(stages, supervised=True)),
             ("Scores", scores(stages)),
             ("How it was made", provenance(stages)),
         ]

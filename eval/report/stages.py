@@ -47,7 +47,18 @@ class Stage:
     @property
     def is_empty(self) -> bool:
         """Whether there is nothing to tell."""
-        return not (self.metrics or self.stats or self.dataset or self.record)
+        return not (self.metrics or self.stats or self.dataset or self.record or self.trains)
+
+    @property
+    def trains(self) -> str:
+        """What a training run is: `rl`, `sft` or `pretraining`; empty for other stages."""
+        kinds = {"rewards": "rl", "gradient_accumulation_steps": "sft", "global_bs": "pretraining"}
+        return next((kind for key, kind in kinds.items() if key in self.config and self.about), "")
+
+    @property
+    def trained_nothing(self) -> bool:
+        """Whether this is a training run that has not ended its first step."""
+        return bool(self.trains) and not any(row.get("step") for row in self.metrics)
 
     def series(self, key: str) -> list[tuple[float, float]]:
         """(step, value) of one metric; a value that was not finite reads as NaN."""

@@ -102,6 +102,7 @@ def to_hf(
         if config.rope_parameters["rope_type"] == "longrope":
             note = ", rotary frequencies rounded to bf16 as trained"
     elif isinstance(model, HFModel):
+        _name_special_tokens(model.inner, description)
         model.inner.to(number).save_pretrained(draft)
         model.inner.float()
     _copy_tokenizer(description.get("tokenizer"), draft)
@@ -116,22 +117,20 @@ def to_hf(
 def from_hf(folder: str, out: str) -> str:
     """Write a one-expert OLMoE or a Llama without grouped heads as our checkpoint, for continued training.
 
+    The imported model's logits are held against the source's: a config may say in many ways what ours does not have.
+
     Raises:
         ValueError: the model has parts that ours does not have.
     """
     values = read_mapping(Path(folder, "config.json"))
     heads = values.get("num_attention_heads")
     kind = values.get("model_type")
-    rope = values.get("rope_parameters") or {"rope_type": "default", "rope_theta": values.get("rope_theta", 10000.0)}
-    if (
-        kind not in ("olmoe", "llama")
-        or values.get("num_experts", 1) != 1
-        or values.get("num_key_value_heads", heads) != heads
-        or values.get("clip_qkv") is not None
-        or values.get("attention_bias")
-        or values.get("mlp_bias")
-    ):
-        raise ValueError(f"{folder} is a {kind} that our decoder cannot hold; train it with model=hf:{folder}")
+    older = values.get("rope_scaling") or {}
+    rope = {"rope_theta": values.get("rope_theta", 10000.0), "rope_type": older.get("type", "default"), **older}
+    rope |= values.get("rope_parameters") or {}
+    refusal = f"{folder} is a {kind} that our decoder cannot hold; train it with model=hf:{folder}"
+    if kind not in ("olmoe", "llama") or values.get("num_experts", 1) != 1:
+        raise ValueError(refusal)
     weights: Weights = {}
     for file in sorted(Path(folder).glob("*.safetensors")):
         weights |= {name: tensor.float() for name, tensor in load_file(file).items()}
@@ -149,13 +148,20 @@ def from_hf(folder: str, out: str) -> str:
         rope_theta=rope["rope_theta"],
         rope_freqs="bf16" if rope["rope_type"] == "longrope" else "exact",
     )
-    weights_of_ours = from_hf_weights(weights, config)
+    try:
+        weights_of_ours = from_hf_weights(weights, config)
+    except (KeyError, RuntimeError, ValueError) as error:  # a tensor is missing, or of another shape
+        raise ValueError(f"{refusal} ({error})") from None
     inv_freq = exact_inv_freq(config)
     if rope["rope_type"] == "longrope":
         inv_freq = inv_freq / torch.tensor(rope["short_factor"])
     elif rope["rope_type"] != "default":
         raise ValueError(f"{folder} has rotary embeddings of type {rope['rope_type']}, which ours do not have")
     add_frequencies(weights_of_ours, config, inv_freq)
+    largest = _import_differs(weights_of_ours, config, folder)
+    if largest is None or largest > 1e-3:
+        reason = "other tensors" if largest is None else f"logits differ by {largest:.2g}"
+        raise ValueError(f"{refusal} ({reason})")
     ids = {
         "eot_id": values.get("eos_token_id"),
         "bos_id": values.get("bos_token_id"),
@@ -163,7 +169,25 @@ def from_hf(folder: str, out: str) -> str:
     }
     extra = {"tokenizer": str(Path(folder).resolve()), **ids, "run": Path(folder).name}
     write_checkpoint(weights_of_ours, config, out, extra)
-    return f"{kind} as {config.norm}"
+    return f"{kind} as {config.norm}, logits within {largest:.1e} of the source's"
+
+
+def _import_differs(weights: Weights, config: ModelConfig, folder: str) -> float | None:
+    """The largest difference between an imported model's logits and its source's, in units of their spread, on 128
+    tokens; None where the tensors are not those of our decoder."""
+    from transformers import AutoModelForCausalLM
+
+    model = Decoder(config).eval()
+    try:
+        model.load_state_dict(weights)
+    except RuntimeError:
+        return None
+    theirs = AutoModelForCausalLM.from_pretrained(folder, dtype=torch.float32).eval()
+    length = min(128, config.seq_len or 128)
+    ids = torch.randint(0, config.known_vocab(), (1, length), generator=torch.Generator().manual_seed(0))
+    with torch.no_grad():
+        wanted, found = theirs(ids).logits.float(), model(ids).logits
+    return float((wanted - found).abs().max() / wanted.std().clamp(min=1e-6))
 
 
 def write_checkpoint(weights: Weights, config: ModelConfig, out: str, extra: dict[str, Any]) -> None:
@@ -195,6 +219,19 @@ def _compare(model: nn.Module, folder: Path, number: torch.dtype) -> str:
         return f"logits within {largest:.1e} of the checkpoint's"
     kl = nn.functional.kl_div(exported.log_softmax(-1), ours.log_softmax(-1), log_target=True, reduction="sum")
     return f"logits within {largest:.2g} of fp32, mean KL {float(kl) / ids.shape[1]:.2e} nats per token"
+
+
+def _name_special_tokens(model: Any, description: dict[str, Any]) -> None:
+    """Give a transformers model the special tokens that its data or its source says, where its config lost them."""
+    saved = description["config"]
+    for name, value in (description.get("generation_config") or {}).items():
+        if value is not None:
+            setattr(model.generation_config, name, value)
+    for name, known in (("bos_token_id", "bos_id"), ("eos_token_id", "eot_id"), ("pad_token_id", "pad_id")):
+        value = saved.get(name) if saved.get(name) is not None else description.get(known)
+        for config in (model.config, model.generation_config):
+            if config is not None and getattr(config, name, None) is None and value is not None:
+                setattr(config, name, value)
 
 
 def _copy_tokenizer(folder: str | None, out: Path) -> None:

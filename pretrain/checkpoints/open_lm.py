@@ -110,9 +110,14 @@ def _config_from_shapes(weights: Weights, inv_freq: Tensor | None, described: st
         raise ValueError(f"no open_lm SwiGLU model: {error} is missing") from None
     layers = len({name.split(".")[1] for name in weights if name.startswith("layers.")})
     given = None
+    qk_norm = "layers.0.attention.q_norm.weight" in weights
     if described:
-        is_open_lm = described.endswith(".json") and "hidden_dim" in read_mapping(Path(described))
-        given = from_open_lm_json(read_mapping(Path(described))) if is_open_lm else load_model_config(described)
+        values = read_mapping(Path(described)) if described.endswith(".json") else {}
+        if "hidden_dim" in values:
+            # DCLM's own model files leave it out: it was an argument of the run.
+            given = from_open_lm_json({"qk_norm": qk_norm, **values})
+        else:
+            given = load_model_config(described)
     if inv_freq is None and given is None:
         raise ValueError("the file holds no rotary frequencies, so the number of heads is unknown; give MODEL.json")
     heads = dim // (2 * len(inv_freq)) if inv_freq is not None else given.heads  # type: ignore[union-attr]
@@ -121,7 +126,7 @@ def _config_from_shapes(weights: Weights, inv_freq: Tensor | None, described: st
         "layers": layers,
         "heads": heads,
         "vocab_size": vocab,
-        "qk_norm": "layers.0.attention.q_norm.weight" in weights,
+        "qk_norm": qk_norm,
     }
     if given:
         wrong = [

@@ -1,6 +1,6 @@
 """Parameter counts three ways, FLOPs per token, peaks of devices."""
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from common.scales import published_parameters
 from pretrain.model.config import ModelConfig
@@ -19,7 +19,8 @@ class Counts(NamedTuple):
     """Without the gains of the q/k norms: the number DCLM's configs and token budgets use."""
 
     no_embed: int
-    """`published` minus one embedding: what counts as N in the 6N operations per token."""
+    """What is multiplied with each token, N in the 6N operations: all but an embedding that is only looked up. The
+    matrix of tied weights is the output layer's too, and counts."""
 
 
 def count_parameters(model: ModelConfig) -> Counts:
@@ -31,7 +32,27 @@ def count_parameters(model: ModelConfig) -> Counts:
     dim, vocab = model.dim, model.known_vocab()
     published = published_parameters(dim, model.layers, model.hidden, vocab, model.tied)
     total = published + (2 * dim * model.layers if model.qk_norm else 0)
-    return Counts(total, published, published - vocab * dim)
+    return Counts(total, published, published if model.tied else published - vocab * dim)
+
+
+def active_parameters(model: Any) -> int:
+    """N of any transformers causal model: without an embedding that is only looked up, and of a mixture of experts the
+    share that each token is sent to.
+
+    Args:
+        model: with `get_output_embeddings`, and an `inner` model with a config.
+    """
+    total = sum(parameter.numel() for parameter in model.parameters())
+    config = model.inner.config.get_text_config()
+    embedding, output = model.inner.get_input_embeddings().weight, model.get_output_embeddings().weight
+    looked_up = 0 if embedding is output else embedding.numel()
+    names = ("num_experts", "num_local_experts", "n_routed_experts", "moe_num_experts")
+    experts = next((count for name in names if (count := getattr(config, name, None))), 0)
+    chosen = getattr(config, "num_experts_per_tok", None) or getattr(config, "moe_k", None)
+    if not experts or not chosen:
+        return total - looked_up
+    routed = sum(values.numel() for name, values in model.named_parameters() if ".experts." in name)
+    return total - looked_up - round(routed * (1 - chosen / experts))
 
 
 def flops_per_token(no_embed: int, layers: int, dim: int, seq_len: int) -> float:

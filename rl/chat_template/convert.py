@@ -90,7 +90,13 @@ def convert(config: ChatTemplateConfig) -> str:
     main = "chat_template.jinja" if "chat_template.jinja" in plain else next(iter(plain))
     end = config.eos or _end_of_turn(plain[main], tokens, source)
     if plain == after and end == tokens["eos_token"]:
-        raise ValueError(f"nothing would change: the template of {source} does all of this already")
+        opens = (
+            "opens thinking by itself" if any(opens_think(text, tokens) for text in plain.values()) else "is as asked"
+        )
+        raise ValueError(
+            f"nothing would change: the template of {source} {opens} and its answers end with {end!r}; a system turn "
+            "of your own (--system TEXT) would be added"
+        )
     differences = "\n".join(_difference(plain[name], after[name], tokens, name) for name in plain)
     copy_folder(source, target, set(before), link=not config.copy_weights)
     for name, text in after.items():

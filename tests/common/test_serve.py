@@ -206,3 +206,21 @@ def _environment():
     """The scripts take the environment's Python where one is active."""
     bin_folder = os.path.dirname(sys.executable)  # noqa: PTH120 - a link must not be resolved
     return os.environ | {"VIRTUAL_ENV": os.path.dirname(bin_folder), "PATH": f"{bin_folder}:{os.environ['PATH']}"}  # noqa: PTH120
+
+
+@pytest.mark.integration
+def test_a_server_that_is_killed_is_one_line(fake, root):
+    path, port = fake
+    command = ["bash", str(root / "scripts" / "serve.sh"), str(path)]
+    environment = _environment()
+    with subprocess.Popen(
+        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment
+    ) as process:
+        assert process.stdout.readline().strip() == f"http://127.0.0.1:{port}/v1"
+        listing = subprocess.run(["ps", "-eo", "pid,args"], capture_output=True, text=True, check=True).stdout
+        [server] = [
+            line.split()[0] for line in listing.splitlines() if f"{path.parent}/fake.py" in line and "serve" not in line
+        ]
+        os.kill(int(server), signal.SIGKILL)
+        _, errors = process.communicate(timeout=60)
+    assert process.returncode == 1 and "error: the server was killed by SIGKILL" in errors

@@ -178,6 +178,13 @@ def prompt_key(row: Row) -> str:
     return json.dumps(row["prompt"], sort_keys=True, ensure_ascii=False)
 
 
+KNOWN = {
+    "id", "prompt", "messages", "conversations", "reference", "reward_model", "data_source", "ability", "extra_info",
+    *JUDGED,
+}  # fmt: skip
+"""Columns that `normalise` reads; the others stay in `extra_info`, where a row has none of its own."""
+
+
 def rows(files: Sequence[str], config: ConversationsConfig, count: Count, drops: Counter[str]) -> list[Row]:
     """The rows of files that can be used, in an order that only the seed and their prompts decide.
 
@@ -254,6 +261,7 @@ def normalise(raw: Row, style: PromptStyle = "as_is") -> tuple[Row, str]:
     if not reference:
         return {}, "no_reference"
     asked = ask(prompt, style)
+    unknown = {name: _canonical(value) for name, value in raw.items() if name not in KNOWN and value is not None}
     row: Row = {
         "id": str(raw.get("id") or _row_id(raw.get("data_source"), asked, reference)),
         "prompt": asked,
@@ -261,7 +269,7 @@ def normalise(raw: Row, style: PromptStyle = "as_is") -> tuple[Row, str]:
         "messages": context or prompt,
         "data_source": str(raw.get("data_source") or ""),
         "ability": str(raw.get("ability") or ""),
-        "extra_info": raw.get("extra_info") or {},
+        "extra_info": raw.get("extra_info") or unknown,
         **judged,
     }
     return row, ""

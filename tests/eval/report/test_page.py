@@ -145,3 +145,21 @@ def test_a_missing_or_empty_folder_is_one_line_and_exit_code_2(tmp_path, capsys,
         main([str(tmp_path / name)])
     assert stop.value.code == 2
     assert capsys.readouterr().err.startswith("error: no run")
+
+
+class Supervised(Small):
+    """As `rl.sft` has it."""
+
+    gradient_accumulation_steps: int = 2
+
+
+def test_supervised_runs_have_a_section_of_their_own_and_a_run_without_a_step_is_told(tmp_path, capsys):
+    with Run(tmp_path / "runs" / "sft", Supervised()) as run:
+        for step in (1, 2):
+            run.log({"loss": 3.0 - step, "learning_rate": 1e-4}, step=step)
+    Run(tmp_path / "runs" / "begun", Supervised()).close()
+    out = tmp_path / "report.html"
+    main([str(tmp_path / "runs"), f"out={out}"])
+    text = out.read_text()
+    assert "Supervised fine-tuning</h2>" in text and "Pretraining</h2>" not in text
+    assert "no step was trained" in capsys.readouterr().out

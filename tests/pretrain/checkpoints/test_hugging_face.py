@@ -206,3 +206,85 @@ def test_a_folder_that_is_no_export_is_left_alone(tmp_path):
 def test_a_missing_step_names_those_there_are(tmp_path):
     with pytest.raises(ValueError, match="no checkpoint of step 3; saved steps: none"):
         convert.load_checkpoint(tmp_path, step=3)
+
+
+def llama(folder, **changes):
+    """A Llama folder that our decoder holds, but for the changes."""
+    from transformers import LlamaConfig, LlamaForCausalLM
+
+    sizes = {"vocab_size": 300, "hidden_size": 64, "intermediate_size": 96, "num_hidden_layers": 2}
+    limits = {"num_attention_heads": 2, "max_position_embeddings": 32, "initializer_range": 0.3}
+    torch.manual_seed(0)
+    model = LlamaForCausalLM(LlamaConfig(**{**sizes, **limits, **changes}))
+    with torch.no_grad():
+        for name, parameter in model.named_parameters():
+            if name.endswith("bias"):
+                parameter.fill_(0.5)
+    model.save_pretrained(folder)
+    return folder
+
+
+def test_a_llama_comes_in_with_its_logits_compared(tmp_path):
+    folder = llama(tmp_path / "llama")
+    assert "of the source's" in convert.from_hf(str(folder), str(tmp_path / "ours"))
+    loaded, _ = convert.load_checkpoint(tmp_path / "ours")
+    with torch.no_grad():
+        torch.testing.assert_close(loaded(IDS).logits, hf_logits(folder, IDS), atol=1e-4, rtol=0)
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"hidden_act": "gelu"},
+        {"head_dim": 16},
+        {"attention_bias": True},
+        {"mlp_bias": True},
+        {"num_key_value_heads": 1},
+    ],
+)
+def test_what_our_decoder_lacks_is_refused_however_the_config_says_it(tmp_path, changes):
+    folder = llama(tmp_path / "llama", **changes)
+    with pytest.raises(ValueError, match=f"cannot hold; train it with model=hf:{folder}"):
+        convert.from_hf(str(folder), str(tmp_path / "ours"))
+    assert not (tmp_path / "ours").exists()
+
+
+def test_the_older_form_of_scaled_positions_is_read(tmp_path):
+    folder = llama(tmp_path / "llama")
+    config = json.loads((folder / "config.json").read_text())
+    config.pop("rope_parameters", None)
+    (folder / "config.json").write_text(json.dumps({**config, "rope_scaling": {"type": "linear", "factor": 4.0}}))
+    with pytest.raises(ValueError, match="type linear, which ours do not have"):
+        convert.from_hf(str(folder), str(tmp_path / "ours"))
+
+
+def test_dclms_own_model_file_need_not_speak_of_the_norm_that_its_runs_asked_for(tmp_path):
+    model = shaken(SMALL)
+    described = {"hidden_dim": 64, "n_layers": 2, "n_heads": 2, "seq_len": 32, "vocab_size": 300}
+    (tmp_path / "dclm.json").write_text(json.dumps({**described, "model_norm": "gain_only_lp_layer_norm"}))
+    file = open_lm_file(tmp_path / "epoch_5.pt", model, "")
+    open_lm.from_open_lm(str(file), str(tmp_path / "dclm.json"), str(tmp_path / "ours"))
+    loaded, _ = convert.load_checkpoint(tmp_path / "ours")
+    with torch.no_grad():
+        assert torch.equal(loaded(IDS).logits, model(IDS).logits)
+    (tmp_path / "dclm.json").write_text(json.dumps({**described, "qk_norm": False}))
+    with pytest.raises(ValueError, match="does not describe this checkpoint: it has qk_norm True"):
+        open_lm.from_open_lm(str(file), str(tmp_path / "dclm.json"), str(tmp_path / "other"))
+
+
+def test_an_export_of_a_transformers_model_keeps_its_special_tokens(tmp_path):
+    from pretrain.model.hugging_face import HFModel
+    from pretrain.training.build import described
+
+    folder = llama(tmp_path / "llama", bos_token_id=5, eos_token_id=[6, 7], pad_token_id=8)
+    (folder / "generation_config.json").write_text(json.dumps({"bos_token_id": 5, "eos_token_id": [6, 7, 9]}))
+    model = HFModel.create(folder, str(folder), None)
+    (tmp_path / "run").mkdir()
+    description = {"kind": "hf", **described(model, folder), "tokenizer": None, "run": "r", "eot_id": 0}
+    (tmp_path / "run" / "model.json").write_text(json.dumps(description))
+    save_weights(tmp_path / "run", dict(model.state_dict()))
+    convert.to_hf(str(tmp_path / "run"), str(tmp_path / "export"))
+    config = json.loads((tmp_path / "export" / "config.json").read_text())
+    generation = json.loads((tmp_path / "export" / "generation_config.json").read_text())
+    assert (config["bos_token_id"], config["eos_token_id"], config["pad_token_id"]) == (5, [6, 7], 8)
+    assert (generation["bos_token_id"], generation["eos_token_id"]) == (5, [6, 7, 9])

@@ -111,6 +111,14 @@ def test_ids_above_65535_widen_a_set_whose_vocabulary_is_unknown(tmp_path):
         ([("a.json", b"[1, 2]")], '{"shard": "x", "num_sequences": 2}', "holds 1 contexts, the manifest says 2"),
         ([("a.json", b"[1, 2]")], '{"shard": "y", "num_sequences": 1}', "there is no y.tar"),
         ([], None, "hold no contexts"),
+        ([("a.json", b"[1, 2]")], '{"shard": "../x", "num_sequences": 1}', "names '../x', which is no place inside"),
+        (
+            [("a.json", b"[1, 2]")],
+            '{"shard": "/tmp/x", "num_sequences": 1}',
+            "names '/tmp/x', which is no",
+        ),
+        ([("a.json", b"[1, 2]")], '{"shard": "s3://b/x", "num_sequences": 1}', "which is no place inside"),
+        ([("a.json", b"[1, 2]")], '{"shard": "a/..\\\\../x", "num_sequences": 1}', "which is no place inside"),
     ],
 )
 def test_what_is_no_set_of_tars_is_one_line_and_code_2(tmp_path, capsys, members, manifest, message):

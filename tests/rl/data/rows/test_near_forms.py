@@ -80,3 +80,11 @@ def test_a_file_of_which_nothing_is_kept_is_exit_1(tmp_path, capsys):
         main(["rlpr", f"source={tmp_path / 'a.jsonl'}", f"out={tmp_path / 'rows.jsonl'}"])
     assert ended.value.code == 1
     assert "no row is kept; left out: {'no_reference': 1}" in capsys.readouterr().err
+
+
+def test_fields_that_nobody_asks_for_stay_with_the_row():
+    raw = {"messages": [USER, {"role": "assistant", "content": "4"}], "topic": "sums", "level": 3, "note": None}
+    row, reason = normalise(raw)
+    assert not reason and row["extra_info"] == {"topic": "sums", "level": "3"}
+    row, _ = normalise({**raw, "extra_info": {"index": 1}})
+    assert row["extra_info"] == {"index": 1}
