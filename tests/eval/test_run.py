@@ -2,6 +2,7 @@
 
 import json
 import math
+import shutil
 from pathlib import Path
 
 import pytest
@@ -224,3 +225,20 @@ def test_another_checkpoint_into_the_same_file_is_exported_anew_also_after_a_kil
     models.export(models.ModelSource(checkpoint=str(checkpoints[1])), target)
     assert [name for _, name in calls if name.startswith("epoch")] == ["epoch_1.pt", "epoch_2.pt", "epoch_2.pt"]
     assert json.loads((target / "exported_from.json").read_text())["checkpoint"] == str(checkpoints[1])
+
+
+def test_a_model_without_a_finite_number_is_one_line_and_no_score(folder, data, pool, tmp_path, capsys):
+    from transformers import AutoModelForCausalLM
+
+    broken = tmp_path / "broken"
+    shutil.copytree(folder, broken)
+    model = AutoModelForCausalLM.from_pretrained(folder)
+    with torch.no_grad():
+        model.lm_head.weight.fill_(float("nan"))
+    model.save_pretrained(broken)
+    for task in (["tasks=copa", f"data={data}"], ["tasks=bpb", f"data={pool}"]):
+        out = tmp_path / "results" / "broken.json"
+        with pytest.raises(SystemExit, match="1"):
+            main([f"model={broken}", *task, f"output-file={out}"])
+        errors = capsys.readouterr().err.strip().splitlines()
+        assert errors[-1].startswith("error: ") and "could not be scored" in errors[-1] and not out.exists()
