@@ -159,10 +159,11 @@ def serve(config: ServeConfig) -> int:
             announced.parent.mkdir(parents=True, exist_ok=True)
             announced.write_text(config.url + "\n", encoding="utf-8")
         print(config.url, flush=True)  # noqa: T201
-        code = process.wait()
-        if code < 0:
-            raise RuntimeError(f"the server was killed by {signal.Signals(-code).name} (too little memory?)")
-        return code
+        if process.wait() < 0:
+            raise RuntimeError(
+                f"the server was killed by {signal.Signals(-process.returncode).name}; too little memory?"
+            )
+        return process.returncode
     finally:
         if announced:
             announced.unlink(missing_ok=True)

@@ -95,11 +95,7 @@ def prepare(config: PretrainConfig) -> Job:
     steps = total_steps(tokens, first.seq_len, config.global_bs, config.num_checkpoints)
     if not steps:
         raise ValueError(f"{tokens} tokens are less than one step of {config.global_bs} x {first.seq_len}")
-    if config.warmup > steps:
-        raise ValueError(
-            f"the warm-up of {config.warmup} steps is longer than the run of {steps}, which would never reach lr; give "
-            f"warmup={steps // 10} or so, or more tokens"
-        )
+    _check_warmup(config, steps)
     _check_validation(config, model, first.seq_len)
     cursor = Cursor(data.sets, data.weights, config.seed)
     _check_budget(config, cursor, steps, data.name)
@@ -140,6 +136,14 @@ def _check_vocabulary(config: PretrainConfig, model: ModelConfig | None, data_vo
     if vocab is not None and data_vocab is not None and data_vocab > vocab:
         raise ValueError(
             f"{name} has {data_vocab} token ids and the model {vocab}; give vocab_size={data_vocab} or more"
+        )
+
+
+def _check_warmup(config: PretrainConfig, steps: int) -> None:
+    if config.warmup > steps:
+        raise ValueError(
+            f"the warm-up of {config.warmup} steps is longer than the run of {steps}, which would never reach lr; give "
+            f"warmup={steps // 10} or so, or more tokens"
         )
 
 
