@@ -23,7 +23,7 @@ from typing import Annotated, Any
 
 from pydantic import Field, model_validator
 
-from common.command import entry_point, fail, parse
+from common.command import entry_point, fail, parse, usage_errors
 from common.config import ADDED, HOW, RunConfig
 from common.model_server import api_key, healthy, is_loopback
 
@@ -120,9 +120,7 @@ def wait_until_healthy(config: ServeConfig, process: subprocess.Popen[bytes] | N
     until = time.monotonic() + config.ready_timeout_s
     while not healthy(config.own_url, key=config.key):
         if process is not None and process.poll() is not None:
-            raise RuntimeError(
-                f"the server ended with code {process.returncode} before it answered at {config.own_url}"
-            )
+            raise RuntimeError(f"the server ended with code {process.returncode} before it answered")
         if time.monotonic() > until:
             raise RuntimeError(f"no answer at {config.own_url} within {config.ready_timeout_s:g} s")
         time.sleep(0.2)
@@ -184,10 +182,8 @@ def plan(config: ServeConfig) -> dict[str, Any]:
 def main(argv: list[str] | None = None) -> None:
     """Read the command line, then serve or wait."""
     config = parse(ServeConfig, __doc__, argv, plan=plan)
-    try:
+    with usage_errors():
         key = config.key
-    except ValueError as missing:
-        fail(str(missing))
     if not config.wait and healthy(config.own_url, timeout_s=1, key=key):
         fail(f"something answers at {config.own_url} already; stop it, or give another port")
     try:
