@@ -17,7 +17,7 @@ from rl.grpo.check import check_lengths
 if TYPE_CHECKING:
     from datasets import Dataset
 
-    from rl.grpo.config import RowsConfig
+    from rl.grpo.config import RLConfig, RowsConfig
 
 Row = dict[str, Any]
 
@@ -85,7 +85,7 @@ class EpochSampler(RepeatSampler):
         return super().__iter__()
 
 
-def dataset(path: Path, config: "RowsConfig", tokenizer: Any) -> "tuple[Dataset, int]":
+def dataset(path: Path, config: "RLConfig", tokenizer: Any) -> "tuple[Dataset, int]":
     """Rows with their prompts, numbered (`row_index`), those with too long a prompt left out, and how many those are.
 
     Raises:

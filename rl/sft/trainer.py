@@ -53,9 +53,11 @@ def train(config: SFTRunConfig) -> Path:
 
 def _train(config: SFTRunConfig, out: Path) -> Path:
     fingerprint = begun_with(config)
+    main = launched()[0] == 0
     if not config.resume:
-        start_over(out)
-    if finished(out, fingerprint) or of_before(out, config):
+        if main:
+            start_over(out)
+    elif finished(out, fingerprint) or of_before(out, config):
         log.info("%s is finished", out)
         return out / "export"
     set_seed(config.seed)
@@ -66,10 +68,10 @@ def _train(config: SFTRunConfig, out: Path) -> Path:
     dataset, ranges = _joined(files)
     batches = curriculum(config, dataset["length"], ranges)
     run = None
-    if launched()[0] == 0:
+    if main:
         prepare(out, fingerprint)
         run = Run(out, config, seed=config.seed)
-    checkpoint = last_checkpoint(out)
+    checkpoint = last_checkpoint(out) if config.resume else None
     with run or nullcontext():
         trainer = StagedTrainer(
             model=model,
