@@ -36,13 +36,12 @@ def main(argv: list[str] | None = None) -> None:
     from rl.grpo.course import evaluate, train  # not above: --help must not wait for torch
 
     show_progress()
-    if config.val_only:
-        with usage_errors():
-            metrics = evaluate(config)
-        print(f"{config.out}/val_only: reward {metrics['eval_reward']:.4g}")  # noqa: T201
-        return
     try:
         with usage_errors():
+            if config.val_only:
+                metrics = evaluate(config)
+                print(f"{config.out}/val_only: reward {metrics['eval_reward']:.4g}")  # noqa: T201
+                return
             summary = train(config)
     except Stopped as stop:
         fail(str(stop), code=1)

@@ -160,12 +160,19 @@ def test_an_unknown_name_lists_those_there_are(root):
     assert done.returncode == 2 and "dataman" in done.stderr
 
 
+def run_of(folder):
+    """The head of a run's config whose model and data are here."""
+    (folder / "rows.jsonl").write_text('{"prompt": "2 + 2?", "reference": "4"}\n')
+    data = f"{{kind: conversations, train: [{folder}/rows.jsonl], eval_rows: 0}}"
+    return f"model: rephrase/tiny\nout: {folder}/run\nmax_completion_length: 9\ndata: {data}\n"
+
+
 @pytest.mark.integration
 def test_rl_sh_starts_the_servers_and_takes_them_along_when_it_fails(fake, root, tmp_path):
     path, port = fake
     config = tmp_path / "run.yaml"
     judge = f"{{kind: structure, measure: judge, judge: {{url: 'http://127.0.0.1:{free_port()}/v1', model: m}}}}"
-    config.write_text(f"model: m\nout: {tmp_path}/run\nservers: [{path}]\nrewards: [{judge}]\nreward_weights: [1]\n")
+    config.write_text(f"{run_of(tmp_path)}servers: [{path}]\nrewards: [{judge}]\nreward_weights: [1]\n")
     command = ["bash", str(root / "scripts" / "rl.sh"), str(config)]
     done = subprocess.run(command, capture_output=True, text=True, env=_environment(), check=False)
     assert done.returncode == 2
@@ -179,7 +186,7 @@ def test_rl_sh_stopped_from_outside_leaves_nothing_running(fake, root, tmp_path)
     path, port = fake
     config = tmp_path / "run.yaml"
     judge = f"{{kind: structure, measure: judge, judge: {{url: 'http://127.0.0.1:{port}/v1', model: m}}}}"
-    config.write_text(f"model: m\nout: {tmp_path}/run\nservers: [{path}]\nrewards: [{judge}]\nreward_weights: [1]\n")
+    config.write_text(f"{run_of(tmp_path)}servers: [{path}]\nrewards: [{judge}]\nreward_weights: [1]\n")
     command = ["bash", str(root / "scripts" / "rl.sh"), str(config)]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=_environment()) as process:
         assert process.stdout.readline().strip() == f"http://127.0.0.1:{port}/v1"

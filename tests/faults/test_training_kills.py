@@ -12,13 +12,13 @@ import runpy
 import shutil
 import subprocess
 import sys
+import tarfile
 import time
 from pathlib import Path
 
 import pytest
 
 from common.pools.lock import alone
-from tests.fixtures.inputs import write_all
 from tests.fixtures.works import WORKS, differences, door, matching, outcome
 
 pytestmark = pytest.mark.integration
@@ -57,14 +57,13 @@ def started(root):
 
 @pytest.fixture(scope="module")
 def room(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("room")
-    write_all(folder)
-    tokens = ["input=pool", f"output={folder / 'tokens'}", "tokenizer=policy", "seq_len=16", "workers=1"]
+    """The inputs of the works."""
+    with tarfile.open(Path(__file__).parents[1] / "fixtures" / "v0" / "inputs.tar.gz") as source:
+        source.extractall(tmp_path_factory.getbasetemp(), filter="data")
+    folder = tmp_path_factory.getbasetemp() / "inputs"
     before = Path.cwd()
     os.chdir(folder)
     try:
-        if not (folder / "tokens").exists():
-            door("pretrain.tokenize")(tokens)
         yield folder
     finally:
         os.chdir(before)

@@ -155,12 +155,13 @@ def test_the_policy_gets_the_gpus_that_the_servers_leave(
         "python3",
         f'case "$*" in *rl.train*--check | *common.serve*) exec {real} "$@" ;; esac\n{says}',
     )
+    (tmp_path / "modules" / "deepspeed").mkdir(parents=True)  # a launch that shards with it is refused without
     command = rl_sh(root, *config, f"servers=[{path}]")
     done = subprocess.run(
         command,
         capture_output=True,
         text=True,
-        env=environment(tmp_path / "bin", CUDA_VISIBLE_DEVICES="") | given,
+        env=environment(tmp_path / "bin", CUDA_VISIBLE_DEVICES="", PYTHONPATH=str(tmp_path / "modules")) | given,
         check=False,
     )
     assert done.returncode == 0, done.stderr
