@@ -22,6 +22,7 @@ from transformers import (
 )
 from trl import SFTConfig, SFTTrainer
 
+from common.command import WorkFailed
 from common.runs.checkpoints import mark_complete
 from common.runs.folder import Run
 from common.runs.hold import hold
@@ -45,7 +46,7 @@ def train(config: SFTRunConfig) -> Path:
 
     Raises:
         ValueError: the folder holds another run, another process is at work in it, or a row cannot be used.
-        ChildProcessError: fewer steps were trained than the config says.
+        WorkFailed: fewer steps were trained than the config says.
     """
     with hold(config.out):
         return _train(config, Path(config.out))
@@ -85,7 +86,7 @@ def _train(config: SFTRunConfig, out: Path) -> Path:
         trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
         steps, wanted = trainer.state.global_step, trainer.state.max_steps
         if not 0 < wanted == steps:
-            raise ChildProcessError(f"training ended at step {steps} of {wanted}; the same command goes on from there")
+            raise WorkFailed(f"training ended at step {steps} of {wanted}; the same command goes on from there")
         _export(trainer, tokenizer, out / "export", config.export_dtype)
         if run:
             finish(out, fingerprint, {"steps": steps, "rows": len(dataset)})

@@ -164,7 +164,7 @@ def test_weights_are_linked_or_copied_and_small_files_are_not_shared(tmp_path, s
     [
         (["--system", "", "--no-open-think", "--eos", "<|pad|>"], "nothing would change"),
         (["--eos", "<none>"], "'<none>' is no special token"),
-        (["-o", "{source}"], "is there already"),
+        (["-o", "{source}"], "choose another"),
     ],
 )
 def test_a_mistake_is_one_line(tmp_path, small_policy, capsys, arguments, message):
