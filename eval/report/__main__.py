@@ -58,14 +58,18 @@ def write_report(stages: list[Stage], config: ReportConfig) -> str:
     from eval.report.figures import figures, text_table
     from eval.report.page import page
     from eval.report.recycled import faithfulness
+    from eval.report.students import student_sentences
 
     with atomic_write(config.out) as target:
         target.write(page(stages, config.title, config.pairs, config.pair_chars).encode())
     faithful = {stage.name: found for stage in stages if (found := faithfulness(stage))}
+    students = student_sentences(stages)
     if config.summary:
         told = {name: {"faithfulness": found} for name, found in faithful.items()}
-        write_json(config.summary, {stage.name: figures(stage) | told.get(stage.name, {}) for stage in stages})
-    return "\n".join([text_table(stages), *(f"{name}: {found['verdict']}" for name, found in faithful.items())])
+        summary = {stage.name: figures(stage) | told.get(stage.name, {}) for stage in stages}
+        write_json(config.summary, summary | ({"students": {"told": students}} if students else {}))
+    verdicts = [f"{name}: {found['verdict']}" for name, found in faithful.items()]
+    return "\n".join([text_table(stages), *verdicts, *students])
 
 
 if __name__ == "__main__":
