@@ -36,6 +36,14 @@ class _Redacting(logging.Formatter):
         return str(redacted(super().format(record)))
 
 
+class _LogFile(logging.FileHandler):
+    """A log file whose own trouble, such as a full disk, does not cover the error that the command ends with."""
+
+    def handleError(self, record: logging.LogRecord) -> None:
+        if not isinstance(sys.exc_info()[1], OSError):
+            super().handleError(record)
+
+
 class Run:
     """One run's folder. Use as a context manager; what ends the run is written to its log.
 
@@ -53,7 +61,7 @@ class Run:
             target.write(to_yaml(config).encode())
         write_json(self.folder / "run.json", describe_run(config, seed))
         self._metrics = (self.folder / "metrics.jsonl").open("a", encoding="utf-8")
-        self._log_file = logging.FileHandler(self.folder / "log.txt", encoding="utf-8")
+        self._log_file = _LogFile(self.folder / "log.txt", encoding="utf-8")
         self._log_file.setFormatter(_Redacting("%(asctime)s %(levelname)s %(name)s: %(message)s"))
         logging.getLogger().addHandler(self._log_file)
 
