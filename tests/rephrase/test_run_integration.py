@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import time
+import urllib.request
 from functools import partial
 
 import pytest
@@ -262,3 +263,39 @@ def test_dry_run_writes_nothing(pool, capsys):
         run(0, 1, f"input={pool / 'in'}", f"output={pool / 'out'}", *SERVED, "--dry-run")
     assert stop.value.code == 0
     assert "2 shards of" in capsys.readouterr().out and not (pool / "out").exists()
+
+
+def asked(server_url):
+    """Requests that the stand-in server has answered or begun to answer."""
+    with urllib.request.urlopen(server_url.removesuffix("/v1") + "/seen") as answer:
+        return json.loads(answer.read())["requests"]
+
+
+def test_committed_work_is_never_asked_for_again_and_every_document_comes_once(tmp_path, server_url):
+    texts = [f"[[slow 0.02]] Page {n} of the pool." for n in range(40)]
+    write_documents(str(tmp_path / "in/s.jsonl"), [{"id": str(n), "text": text} for n, text in enumerate(texts)])
+    out = tmp_path / "out"
+    words = [
+        0,
+        0,
+        f"input={tmp_path / 'in'}",
+        f"output={out}",
+        f"engine.url={server_url}",
+        *SERVED,
+        "engine.in_flight=2",
+    ]
+    kill_after_a_part(start(*words), out / ".s.parts")
+    time.sleep(0.2)  # what was on its way when the client died
+    marks = [json.loads(path.read_text()) for path in (out / ".s.parts").glob("*.json")]
+    committed, before = sum(mark["docs_in"] for mark in marks), asked(server_url)
+    assert 0 < committed < 40
+    run(*words)
+    assert asked(server_url) - before == 40 - committed
+    rows = [json.loads(line) for line in (out / "s.jsonl").read_text().splitlines()]
+    assert [row["id"] for row in rows] == [str(n) for n in range(40)]
+    whole, before = (out / "s.jsonl").read_bytes(), asked(server_url)
+    (out / "s.jsonl").write_bytes(whole.replace(b"PAGE 7", b"PAGE 8"))  # as long as before
+    run(*words)
+    assert asked(server_url) == before  # the length is that of the mark
+    run(*words, "verify=true")
+    assert asked(server_url) - before == 40 and (out / "s.jsonl").read_bytes() == whole
