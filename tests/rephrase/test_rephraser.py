@@ -1,5 +1,6 @@
 """The stage's work: every document comes out once, as text or as a counted reason, whatever the model says."""
 
+import itertools
 import json
 
 import pytest
@@ -12,6 +13,9 @@ from common.engines.open import open_engine
 from rephrase.config import RephraseConfig
 from rephrase.health import Unhealthy
 from rephrase.rephraser import Rephraser, request_seed
+from rephrase.text.joining import Job, Joiner, Piece, faithfulness
+from rephrase.text.postprocess import Reading
+from rephrase.text.verbatim import Passage
 
 
 @pytest.fixture(scope="module")
@@ -223,3 +227,24 @@ def test_a_real_model_gets_chunks_that_fit_it(tiny_model):
         assert Rephraser(config_of(max_chunk_tokens=20, model=tiny_model, max_new_tokens=64), engine).max_tokens == 20
         with pytest.raises(ValueError, match="leave no room"):
             Rephraser(config_of(max_new_tokens=engine.max_model_len - 10, model=tiny_model), engine)
+
+
+def test_the_most_faithful_of_several_is_the_one_that_keeps_words_form_and_length():
+    organic = "Bees store honey for winter. Bakers knead the dough twice."
+    same = "Bees store honey for winter. Bakers knead dough twice."
+    less = "Bees store honey. Bakers knead."
+    bullets = "- Bees store honey for winter.\n- Bakers knead the dough twice."
+    grades = [faithfulness(organic, text) for text in (organic, same, less, bullets)]
+    assert grades[0] == 2 and grades == [*sorted(grades[:3], reverse=True), grades[3]] and grades[3] < grades[0]
+    assert faithfulness(organic, organic + " And more." * 2) == -1  # beyond 1.25 of its length, however good
+    assert faithfulness(organic, organic[:11]) == -1  # below a fifth
+
+
+def test_of_several_rollouts_the_best_is_kept_wherever_it_stands():
+    organic = {"id": "d0", "text": "Bees store honey for winter. Bakers knead the dough twice."}
+    worse, best = "Bees store honey. Bakers knead.", "Bees store honey for winter. Bakers knead dough twice."
+    config = config_of(rollouts_per_document=3, select_best="faithful", keep_organic_text=True)
+    for texts in itertools.permutations([worse, best, "Something else altogether, said of nothing at all here now."]):
+        pieces = [[Piece(reading=Reading(text, "ok", ()))] for text in texts]
+        result = Joiner(config, None).finish(Job(organic, [Passage(organic["text"], "")], pieces, 0, None))
+        assert result.document["text"] == best and result.document["id"] == "d0"

@@ -288,3 +288,18 @@ def test_an_export_of_a_transformers_model_keeps_its_special_tokens(tmp_path):
     generation = json.loads((tmp_path / "export" / "generation_config.json").read_text())
     assert (config["bos_token_id"], config["eos_token_id"], config["pad_token_id"]) == (5, [6, 7], 8)
     assert (generation["bos_token_id"], generation["eos_token_id"]) == (5, [6, 7, 9])
+
+
+def test_an_export_that_computes_something_else_is_refused_and_the_old_one_stays(tmp_path, monkeypatch):
+    checkpoint = saved(shaken(SMALL), tmp_path / "ours")
+    convert.to_hf(str(checkpoint), str(tmp_path / "hf"))
+    before = hf_logits(tmp_path / "hf", IDS)
+
+    def wrong(weights, config):
+        found = to_hf_weights(weights, config)
+        return {**found, "lm_head.weight": found["lm_head.weight"] * 1.001}
+
+    monkeypatch.setattr(convert, "to_hf_weights", wrong)
+    with pytest.raises(RuntimeError, match="logits differ by .* from the checkpoint's"):
+        convert.to_hf(str(checkpoint), str(tmp_path / "hf"))
+    assert torch.equal(before, hf_logits(tmp_path / "hf", IDS))

@@ -158,3 +158,32 @@ def test_the_gate_spares_wrong_rollouts():
         process_advantages(paid, 2, 5, ProcessConfig(gate="correct_only"))
     with pytest.raises(ValueError, match="3 rollouts are no groups of 2"):
         process_advantages(paid[:1] * 3, 2, 5, ProcessConfig())
+
+
+@pytest.mark.parametrize(
+    ("rewards", "expected"),
+    [
+        ([1.0, 0.0], [0.5, -0.5]),  # deviation of two: |a - b| / sqrt 2
+        ([3.0, -1.0], [0.5, -0.5]),
+        ([2.0, 2.0], [0.0, 0.0]),
+        ([NAN, 2.0], [0.0, 0.0]),  # one that counts is no group
+    ],
+)
+def test_groups_of_two_by_hand(rewards, expected):
+    found = normalised(tensor(rewards), 2, eps=0)
+    torch.testing.assert_close(found, tensor(expected) * 2**0.5, atol=1e-9, rtol=0)
+
+
+def test_two_scored_of_a_group_are_normalised_as_a_group_of_two():
+    found = normalised(tensor([1.0, NAN, 0.0, NAN]), 4, eps=0)
+    torch.testing.assert_close(found, tensor([0.5**0.5, 0.0, -(0.5**0.5), 0.0]), atol=1e-9, rtol=0)
+
+
+def test_the_batchs_mean_without_a_division_by_hand():  # the mean of the scored ones is 3
+    found = normalised(tensor([1.0, 1.0, 4.0, 6.0, NAN, 3.0]), 2, "batch", "none")
+    assert found.tolist() == [-2.0, -2.0, 1.0, 3.0, 0.0, 0.0]
+
+
+def test_the_batchs_mean_over_a_groups_deviation_by_hand():  # equal rewards have no deviation to divide by
+    found = normalised(tensor([1.0, 1.0, 4.0, 6.0]), 2, "batch", "group", eps=0)
+    assert found.tolist() == pytest.approx([0.0, 0.0, 1 / 2**0.5, 3 / 2**0.5])
