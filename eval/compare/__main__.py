@@ -15,7 +15,7 @@ Of curves it tells the best checkpoint, how lengths and rewards went, and what t
 """
 
 from common.command import entry_point, parse, usage_errors
-from eval.compare.curves import is_curve, read_curve
+from eval.compare.curves import is_curve, read_curves
 from eval.compare.differences import CompareConfig
 from eval.compare.published import check_names
 from eval.compare.reasoning_table import render_curves, render_reasoning
@@ -29,7 +29,7 @@ def main(argv: list[str] | None = None) -> None:
     config = parse(CompareConfig, __doc__, argv, positional=("runs",))
     with usage_errors():
         check_names(config.published)
-        curves = [read_curve(path) for path in config.runs if is_curve(path)]
+        curves = read_curves([path for path in config.runs if is_curve(path)])
         runs = read_groups([path for path in config.runs if not is_curve(path)])
     parts = [render(runs, config), render_reasoning(runs, config)] if runs else []
     parts += [render_curves(curves)] if curves else []

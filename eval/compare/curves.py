@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from common.runs.folder import read_metrics
+from eval.labels import distinct_labels
 
 Points = dict[int, float]
 
@@ -41,6 +42,18 @@ def is_curve(path: str) -> bool:
     """Whether a path names curves: a CSV file, or a run folder without a record beside it."""
     place = Path(path)
     return place.suffix == ".csv" or ((place / "metrics.jsonl").is_file() and not place.with_suffix(".json").is_file())
+
+
+def read_curves(paths: Sequence[str]) -> list[TrainingCurve]:
+    """Read the curves of several runs, under names that differ.
+
+    Raises:
+        ValueError: one of them cannot be read, or is named twice.
+    """
+    curves = [read_curve(path) for path in paths]
+    for curve, label in zip(curves, distinct_labels(paths), strict=True):
+        curve.name = label
+    return curves
 
 
 def read_curve(path: str) -> TrainingCurve:

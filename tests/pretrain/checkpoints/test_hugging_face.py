@@ -300,6 +300,6 @@ def test_an_export_that_computes_something_else_is_refused_and_the_old_one_stays
         return {**found, "lm_head.weight": found["lm_head.weight"] * 1.001}
 
     monkeypatch.setattr(convert, "to_hf_weights", wrong)
-    with pytest.raises(RuntimeError, match="logits differ by .* from the checkpoint's"):
+    with pytest.raises(RuntimeError, match=r"logits differ by .* from the checkpoint's"):
         convert.to_hf(str(checkpoint), str(tmp_path / "hf"))
     assert torch.equal(before, hf_logits(tmp_path / "hf", IDS))
