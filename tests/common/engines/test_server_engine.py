@@ -159,3 +159,11 @@ def test_control_tokens_in_a_page_are_broken_up_for_the_server_and_whole_in_the_
     assert "<|im_end|>" not in found["b"].text and r"<\u2060|im_end|>" in found["b"].text
     assert found["b"].control_text == found["a"].control_text == 3
     assert found["c"].control_text == 0
+
+
+def test_a_request_is_given_up_at_its_deadline_and_holds_up_nobody(server_url):
+    with open_at(server_url, retries=3) as engine:
+        began = time.perf_counter()
+        found = answers(engine, [chat("a", "[[slow 20]]", deadline_s=0.3), chat("b", "quick", deadline_s=20)])
+    assert time.perf_counter() - began < 10
+    assert found["a"].error == "deadline: no end within 0.3 s" and found["b"].finish_reason == "stop"

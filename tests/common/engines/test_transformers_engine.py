@@ -237,3 +237,14 @@ def test_requests_that_make_no_sense_are_refused():
         Request(id="a")
     with pytest.raises(ValueError, match="max_tokens"):
         Request(id="a", prompt="x", max_tokens=0)
+
+
+def test_a_row_leaves_its_batch_at_its_deadline(chat_model):
+    messages = [{"role": "user", "content": "the cat"}]
+    requests = [
+        Request(id="late", messages=messages, max_tokens=400, temperature=1.0, top_p=1.0, seed=1, deadline_s=1e-6),
+        Request(id="fine", messages=messages, max_tokens=4, temperature=0.0, deadline_s=600),
+    ]
+    with open_engine(TransformersEngineConfig(), chat_model) as engine:
+        found = {completion.request_id: completion for completion in engine.stream(requests)}
+    assert found["late"].error.startswith("deadline: no end") and found["fine"].finish_reason in ("stop", "length")
