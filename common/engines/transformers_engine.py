@@ -101,7 +101,7 @@ class TransformersEngine(Engine):
         Prompts are padded on the left, and positions count from each row's first token: the model sees what it would
         see alone, up to the order in which sums are taken.
         """
-        from transformers import DynamicCache
+        from common.engines.growing_cache import growing_cache
 
         longest = max(len(row.ids) for row in rows)
         pad = self.end_ids[0] if self.end_ids else 0
@@ -109,7 +109,7 @@ class TransformersEngine(Engine):
         lengths = torch.tensor([len(row.ids) for row in rows], device=self.device)
         mask = (torch.arange(longest, device=self.device) >= longest - lengths[:, None]).long()  # [B, T]
         positions = (mask.cumsum(-1) - 1).clamp(min=0)
-        cache = DynamicCache(config=self.lm.config)
+        cache = growing_cache(self.lm.config)
         finished: list[Completion] = []
         for row in rows:
             row.began_batch = time.monotonic()  # waiting for a batch is no fault of a request's

@@ -101,6 +101,8 @@ class LocalScorer:
         self.packed_tokens = config.max_packed_tokens or (1024 if on_cpu else 8192)
         self.chunk_tokens = 512 if on_cpu else 2048
         """Of a forward pass with a cache: what a layer makes of them is little beside the keys and values."""
+        self.plain_tokens = 4096 if on_cpu else 16384
+        """Of the first of them, up to the end of the row's first segment: it needs no mask, which costs more."""
         self.piece = 2**22 if on_cpu else 2**24
         """Logits in float32 at a time."""
         self.modes: set[str] | None = None
@@ -154,7 +156,8 @@ class LocalScorer:
             if cacheable and (large or (not row.plain and "packed" not in modes)):
                 # A windowed model's cache forgets what the window leaves behind, in the order of the row.
                 kept = len(row) <= model.maskable_length
-                chunks = _chunks(row, self.chunk_tokens, config.max_scored_rows) if kept else [(0, len(row))]
+                sizes = self.plain_tokens, self.chunk_tokens, config.max_scored_rows
+                chunks = _chunks(row, *sizes) if kept else [(0, len(row))]
                 jobs.append(Pass([row], chunks))
             elif model.length_dependent and row.span > model.length_dependent:
                 jobs.append(Pass([row]))  # its length scales the positions of all batch mates
@@ -203,7 +206,7 @@ class LocalScorer:
         # Chunks as long texts have them: the first without a mask, then one within the trunk.
         for mode, job in (
             ("packed", Pass([row])),
-            ("cached", Pass([row], _chunks(row, 10, self.config.max_scored_rows))),
+            ("cached", Pass([row], _chunks(row, 10, 10, self.config.max_scored_rows))),
         ):
             try:
                 found = self._run(job)[0].logprobs
@@ -289,15 +292,20 @@ class LocalScorer:
             read.take(row, kept[start : start + step], part.div_(self.config.temperature))
 
 
-def _chunks(row: PackedRow, most: int, most_read: int) -> list[tuple[int, int]]:
-    """Cut a row into cached forward passes of at most `most` tokens, masks of bounded size, `most_read` output rows."""
+def _chunks(row: PackedRow, plain: int, most: int, most_read: int) -> list[tuple[int, int]]:
+    """Cut a row into cached forward passes of at most `most` tokens, masks of bounded size, `most_read` output rows.
+
+    The first has up to `plain` tokens of the first segment, and so no mask.
+    """
     most = max(1, min(most, LONGEST_SHARED**2 // len(row)))
+    first = min(plain, int((row.segments == 0).sum()))
     reads = np.zeros(len(row), np.int64)
     reads[row.read] = 1
-    chunks = []
+    chunks: list[tuple[int, int]] = []
     at = 0
     while at < len(row):
-        within = int(np.searchsorted(np.cumsum(reads[at : at + most]), most_read, side="right"))
+        size = first if not chunks else most
+        within = int(np.searchsorted(np.cumsum(reads[at : at + size]), most_read, side="right"))
         chunks.append((at, at + max(within, 1)))
         at = chunks[-1][1]
     return chunks

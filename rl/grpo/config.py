@@ -148,6 +148,10 @@ class RLConfig(RowsConfig):
     gradient_checkpointing: bool = True
     """Recompute activations instead of keeping them."""
 
+    eval_kl: Annotated[bool, HOW] = False
+    """Measure KL, entropy and loss on held-out prompts too: two or three times an evaluation's time, and no reward
+    needs it. Those of training are measured always."""
+
     eval_steps: int = Field(30, ge=1)
     """Steps between evaluations on the held-out rows (arXiv:2510.10681: 30); the first is before step 1."""
 

@@ -15,6 +15,8 @@ from typing import Any
 import numpy as np
 import torch
 
+from common.engines.growing_cache import growing_cache
+
 DROPPED_SHARE = 0.25
 """The batch is made smaller when at least this share of it has ended: that copies the cache."""
 
@@ -158,8 +160,9 @@ def _read_prompts(model: Any, prompts: Sequence[Sequence[int]]) -> tuple[Any, to
     index = torch.tensor([distinct.index(tuple(prompt)) for prompt in prompts], device=model.device)
     ids, mask = _pad_left(distinct, model.device)
     positions = (mask.cumsum(-1) - 1).clamp(min=0)
-    output = model(input_ids=ids, attention_mask=mask, position_ids=positions, use_cache=True, logits_to_keep=1)
-    cache = output.past_key_values
+    cache = growing_cache(model.config)
+    options = {"past_key_values": cache, "use_cache": True, "logits_to_keep": 1}
+    output = model(input_ids=ids, attention_mask=mask, position_ids=positions, **options)
     cache.batch_select_indices(index)
     return cache, output.logits[index, -1], mask[index], positions[index, -1]
 

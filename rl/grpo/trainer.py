@@ -17,6 +17,8 @@ What this subclass adds to TRL 1.16's `GRPOTrainer`:
 import json
 import logging
 from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -235,6 +237,27 @@ class RewardTrainer(GRPOTrainer):
         self.evaluated += fresh
         return fresh
 
+    def prediction_step(self, model: Any, inputs: Any, *args: Any, **options: Any) -> Any:
+        """Completions of held-out prompts and their rewards; TRL's loss on them only for `eval_kl`."""
+        if self.config.eval_kl:
+            return super().prediction_step(model, inputs, *args, **options)
+        with torch.no_grad():
+            self._prepare_inputs(inputs)
+        return None, None, None
+
+    @contextmanager
+    def _only_what_rewards_need(self) -> Iterator[None]:
+        """In evaluations, leave out the passes that only the loss needs: reference, and vLLM's correction."""
+        names = ("beta", "vllm_importance_sampling_correction")
+        before = {name: getattr(self, name) for name in names}
+        if not self.model.training and not self.config.eval_kl:
+            self.beta, self.vllm_importance_sampling_correction = 0.0, False
+        try:
+            yield
+        finally:
+            for name, value in before.items():
+                setattr(self, name, value)
+
     def log(self, logs: dict[str, float], start_time: float | None = None) -> None:
         """As TRL does; an evaluation's means are over its rows, each once, whatever the number of processes."""
         if self.evaluated and not self.model.training:
@@ -260,7 +283,8 @@ class RewardTrainer(GRPOTrainer):
     def rollouts(self, inputs: list[Any]) -> Rollouts:
         """Completions of this process's prompts, TRL's batch of them, and what they earned."""
         self.inputs = inputs
-        output = super()._generate_and_score_completions(inputs)
+        with self._only_what_rewards_need():
+            output = super()._generate_and_score_completions(inputs)
         first = self.accelerator.process_index * len(inputs)
         local = slice(first, first + len(inputs))
         segments = [row.get("segments", []) for row in self.rows[local]]

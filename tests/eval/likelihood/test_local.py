@@ -14,7 +14,7 @@ from eval.likelihood.__main__ import main
 from eval.likelihood.config import ScorerConfig
 from eval.likelihood.open import open_scorer
 from eval.likelihood.table import TableScorer
-from eval.likelihood.trunks import Branch, Trunk
+from eval.likelihood.trunks import Branch, Trunk, needed
 from pretrain.model.config import ModelConfig
 from pretrain.model.decoder import build
 
@@ -225,17 +225,19 @@ def test_long_rows_go_through_the_cache_in_bounded_chunks(qwen3):
     assert max(seen) <= 7 and len(seen) > 6
 
 
-def test_a_trunk_goes_through_the_cache_in_chunks(qwen3):
+@pytest.mark.parametrize("plain", [32, 70, 4096])
+def test_a_trunk_goes_through_the_cache_in_chunks(qwen3, plain):
     trunk = random_trunk(np.random.default_rng(6), 120, 10)
     scorer = open_scorer(qwen3, ScorerConfig(mode="cached"))
-    scorer.chunk_tokens = 32
+    scorer.plain_tokens, scorer.chunk_tokens = plain, 32
     scorer.score([])
     seen = []
     hook = qwen3.model.embed_tokens.register_forward_hook(lambda module, ids, output: seen.append(ids[0].numel()))
     scores = scorer.score([trunk])
     hook.remove()
     assert_equal_to_plain(qwen3, [trunk], scores)
-    assert seen[:-1] == [32] * (len(seen) - 1) and len(seen) >= 4
+    # the first chunk ends where the trunk does, at the latest: what stands behind it needs a mask
+    assert seen[0] == min(plain, needed(trunk)) and seen[1:-1] == [32] * (len(seen) - 2)
 
 
 def test_a_row_longer_than_the_window_is_one_chunk_because_its_cache_forgets():

@@ -107,3 +107,22 @@ def test_a_finished_run_is_not_repeated_and_another_config_is_refused(finished, 
     with pytest.raises(SystemExit, match="2"):
         main([*arguments, f"out={out}", "seed=7"])
     assert "another config" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(("measured", "passes"), [("false", 0), ("true", 2)])
+def test_evaluations_make_only_the_passes_that_rewards_need(finished, tmp_path, monkeypatch, measured, passes):
+    from trl import GRPOTrainer
+
+    asked = []
+    plain = GRPOTrainer._get_per_token_logps_and_entropies
+
+    def counted(trainer, *arguments, **options):
+        asked.append(arguments[1].shape)
+        return plain(trainer, *arguments, **options)
+
+    monkeypatch.setattr(GRPOTrainer, "_get_per_token_logps_and_entropies", counted)
+    arguments, _ = finished
+    main([*arguments, f"out={tmp_path}/run", "val_only=true", "beta=0.01", f"eval_kl={measured}"])
+    found = json.loads((tmp_path / "run" / "val_only" / "eval.json").read_text())
+    assert len(asked) == passes  # of one batch: the reference's log-probabilities and the loss
+    assert "eval_reward" in found and ("eval_kl" in found) == bool(passes)

@@ -33,6 +33,7 @@ precision: fp32
 loss_type: dapo # normalised over all processes; bnpo's mean over each process's tokens depends on their number
 gradient_checkpointing: false
 eval_steps: 2
+eval_kl: true
 save_steps: 2
 """
 COMPARED = ("loss", "grad_norm", "reward", "reward_std", "completions/mean_length", "eval_reward")
