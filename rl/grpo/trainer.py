@@ -17,8 +17,6 @@ What this subclass adds to TRL 1.16's `GRPOTrainer`:
 import json
 import logging
 from collections import Counter
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -38,6 +36,7 @@ from rl.grpo.refill import BatchShare, Refill, Rollouts
 from rl.grpo.rollout import sample, uniforms, whole_weights
 from rl.grpo.rows import EpochSampler
 from rl.grpo.std_filter import deviations
+from rl.grpo.trl_options import loss_passes
 from rl.rewards.base import Reward, SkipLimit, combine, failure, message_text, parts
 from rl.rewards.process import ProcessReward
 from rl.rewards.verifiable import VerifiableReward
@@ -245,19 +244,6 @@ class RewardTrainer(GRPOTrainer):
             self._prepare_inputs(inputs)
         return None, None, None
 
-    @contextmanager
-    def _only_what_rewards_need(self) -> Iterator[None]:
-        """In evaluations, leave out the passes that only the loss needs: reference, and vLLM's correction."""
-        names = ("beta", "vllm_importance_sampling_correction")
-        before = {name: getattr(self, name) for name in names}
-        if not self.model.training and not self.config.eval_kl:
-            self.beta, self.vllm_importance_sampling_correction = 0.0, False
-        try:
-            yield
-        finally:
-            for name, value in before.items():
-                setattr(self, name, value)
-
     def log(self, logs: dict[str, float], start_time: float | None = None) -> None:
         """As TRL does; an evaluation's means are over its rows, each once, whatever the number of processes."""
         if self.evaluated and not self.model.training:
@@ -283,7 +269,7 @@ class RewardTrainer(GRPOTrainer):
     def rollouts(self, inputs: list[Any]) -> Rollouts:
         """Completions of this process's prompts, TRL's batch of them, and what they earned."""
         self.inputs = inputs
-        with self._only_what_rewards_need():
+        with loss_passes(self, self.model.training or self.config.eval_kl):
             output = super()._generate_and_score_completions(inputs)
         first = self.accelerator.process_index * len(inputs)
         local = slice(first, first + len(inputs))

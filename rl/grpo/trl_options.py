@@ -1,5 +1,7 @@
 """A run's config as TRL's options."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -86,3 +88,20 @@ def _bookkeeping(config: "RLConfig", cpu: bool) -> dict[str, Any]:
         "metric_for_best_model": "eval_reward" if config.data.eval_rows else None,
         "greater_is_better": True,
     }
+
+
+@contextmanager
+def loss_passes(trainer: Any, made: bool) -> Iterator[None]:
+    """Inside the block the trainer makes, or leaves out, the passes that only a loss needs.
+
+    They are the reference's, and that for vLLM's correction; rewards need neither.
+    """
+    names = ("beta", "vllm_importance_sampling_correction")
+    before = {name: getattr(trainer, name) for name in names}
+    if not made:
+        trainer.beta, trainer.vllm_importance_sampling_correction = 0.0, False
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            setattr(trainer, name, value)

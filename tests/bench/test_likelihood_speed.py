@@ -123,9 +123,7 @@ def many_cuts(seed, prompt=None):
     return Trunk(ids, [Branch(cut, random.integers(0, VOCAB, 8).tolist()) for cut in cuts])
 
 
-ALONE = (
-    "rollouts this long stand in rows of their own, the prompt in each: a common row would hold more forbidden pairs"
-)
+ALONE = "rollouts this long stand in rows of their own, each with the prompt: a common row would hold more pairs"
 
 FED, SCORED = 2048 + 21 * 7, 21 * 8
 
