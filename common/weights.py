@@ -27,15 +27,20 @@ def find_model(name: str) -> str:
     folder = Path(name).expanduser()
     if name and folder.exists():
         return str(folder)
+    if shipped := own_folder(name, "config.json"):
+        return str(shipped)
     first = name.split("/")[0]
-    if first in OWN and (ROOT / name / "config.json").is_file():
-        return str(ROOT / name)
     meant = name.startswith((".", "/", "~")) or name.count("/") > 1 or first in OWN or Path(first).is_dir()
     if meant or not name:
         raise ValueError(f"no model at {name}: name a Hugging Face folder (it holds config.json) or a hub's owner/name")
     if os.environ.get("HF_HUB_OFFLINE") == "1":
         raise ValueError(f"no model folder {name}, and HF_HUB_OFFLINE=1 keeps the hub out")
     return name
+
+
+def own_folder(name: str, file: str) -> Path | None:
+    """The folder of this toolkit that a name such as `rephrase/tiny` means from anywhere, if it holds a file."""
+    return ROOT / name if name.split("/")[0] in OWN and (ROOT / name / file).is_file() else None
 
 
 POSITIONS = ("max_position_embeddings", "n_positions", "n_ctx", "seq_len", "max_seq_len")

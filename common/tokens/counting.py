@@ -6,11 +6,9 @@ import json
 import logging
 from collections.abc import Callable, Mapping, Sequence
 from functools import lru_cache
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from common.config import RunConfig
-from common.tokens.tokenizers import FastEncoder, choose_engine, load_tokenizer, open_encoder
 
 if TYPE_CHECKING:
     import numpy as np
@@ -56,20 +54,22 @@ class _TokenizerCounter:
     """Counts with gigatoken where it is installed and agrees with `tokenizers`, else with `tokenizers`."""
 
     def __init__(self, path: str) -> None:
+        from common.tokens.tokenizers import FastEncoder, choose_engine, load_tokenizer, open_encoder
+
         # A control token that a page spells out is text, as `pretrain.tokenize` treats it by default.
         tokenizer = load_tokenizer(path, end_needed=False)
-        self.encoder = open_encoder(choose_engine("auto", tokenizer, "plain"), tokenizer, "plain")
-        self.unchecked = CHECKED_TEXTS
+        self.encoder: Any = open_encoder(choose_engine("auto", tokenizer, "plain"), tokenizer, "plain")
+        self.unchecked = CHECKED_TEXTS if isinstance(self.encoder, FastEncoder) else 0
 
     def __call__(self, texts: Sequence[str]) -> list[int]:
         """Ids of each text plus 1."""
         found = self._count(texts)
-        if isinstance(self.encoder, FastEncoder) and self.unchecked > 0:
+        if self.unchecked > 0:
             sample = list(texts[: self.unchecked])
             self.unchecked -= len(sample)
             if found[: len(sample)] != [len(ids) + 1 for ids in self.encoder.reference.encode(sample)]:
                 log.warning("gigatoken and tokenizers count differently; counting with tokenizers")
-                self.encoder = self.encoder.reference
+                self.encoder, self.unchecked = self.encoder.reference, 0
                 return self._count(texts)
         return found
 
@@ -104,10 +104,7 @@ def token_counter(tokenizer: str) -> Callable[[str], int]:
     Raises:
         ValueError: the folder has no `tokenizer.json`.
     """
-    from tokenizers import Tokenizer
+    from common.tokens.tokenizers import ReferenceEncoder, load_tokenizer
 
-    path = Path(tokenizer) / "tokenizer.json"
-    if not path.is_file():
-        raise ValueError(f"no tokenizer at {path}; give tokenizer=FOLDER")
-    encoder = Tokenizer.from_file(str(path))
-    return lambda text: len(encoder.encode(text, add_special_tokens=False).ids)
+    encoder = ReferenceEncoder(load_tokenizer(tokenizer, end_needed=False), "match")
+    return lambda text: len(encoder.encode([text])[0])

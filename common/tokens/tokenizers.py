@@ -21,6 +21,7 @@ import orjson
 
 from common.tokens.apart import apart_of
 from common.tokens.pieces import PIECE_CHARS, can_be_cut, groups_of, pieces_of
+from common.weights import own_folder
 
 EngineName = Literal["gigatoken", "tokie", "tokenizers"]
 EngineChoice = Literal["auto", "gigatoken", "tokie", "tokenizers"]
@@ -302,7 +303,9 @@ def first_difference(found: Sequence[Ids], wanted: Sequence[Ids]) -> int | None:
 
 
 def _tokenizer_file(path: str) -> Path:
-    place = Path(path)
+    place = Path(path).expanduser()
+    if not place.exists():
+        place = own_folder(path, "tokenizer.json") or place
     file = place if place.suffix == ".json" else place / "tokenizer.json"
     if not file.is_file():
         raise ValueError(

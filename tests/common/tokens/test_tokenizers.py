@@ -7,6 +7,7 @@ import pytest
 from hypothesis import assume, example, given
 from hypothesis import strategies as st
 
+from common.tokens.counting import TokenCountConfig, open_counter, token_counter
 from common.tokens.tokenizers import (
     ADVERSARIAL,
     FastEncoder,
@@ -201,3 +202,17 @@ def test_fast_engines_share_one_reference(neox):
     pytest.importorskip("gigatoken")
     assert isinstance(open_encoder("gigatoken", neox, "plain"), FastEncoder)
     assert open_encoder("gigatoken", neox, "plain") is open_encoder("gigatoken", neox, "plain")
+
+
+def test_the_toolkits_own_tokenizer_is_found_from_any_folder_and_counts_are_not_truncated(tmp_path, root, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    assert load_tokenizer("rephrase/tiny").sha256 == load_tokenizer(str(root / "rephrase/tiny")).sha256
+    assert (
+        token_counter("rephrase/tiny")("one two")
+        == open_counter(TokenCountConfig(tokenizer="rephrase/tiny"))(["one two"])[0] - 1
+    )
+    with pytest.raises(ValueError, match="no tokenizer at rephrase/tinny"):
+        load_tokenizer("rephrase/tinny")
+    cut = {"direction": "Right", "max_length": 2, "strategy": "LongestFirst", "stride": 0}
+    short = write_tokenizer(tmp_path / "short", {"<unk>": 0, "a": 1}, [(2, "</s>")], truncation=cut)
+    assert token_counter(short)("a a a a") == 4
