@@ -13,6 +13,7 @@ from common.pools.shards import list_shards
 from common.runs.launch import find_gpus
 from common.runs.processes import launched
 from common.weights import context_length, find_model
+from rl.adapters import check_bits
 from rl.data.recycling.build import RecyclingDataConfig
 from rl.grpo.config import RLConfig
 from rl.rewards.kinds import reward_name
@@ -31,6 +32,7 @@ def check(config: RLConfig) -> None:
     """
     config.accumulation(processes())
     _check_launch(config)
+    check_bits(config.adapter)
     if _needs_gpu(config) and not _has_gpu():
         raise ValueError(
             "this config needs an NVIDIA GPU and there is none here; "

@@ -4,7 +4,8 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, model_validator
 
-from common.config import HOW, Out
+from common.config import ADDED, HOW, Out
+from rl.adapters import AdapterConfig
 from rl.data.recycling.build import RecyclingDataConfig
 from rl.data.rows.conversations import ConversationsConfig
 from rl.grpo.algorithms import Algorithm, with_preset
@@ -141,6 +142,9 @@ class RLConfig(RowsConfig):
 
     precision: Literal["bf16", "fp32"] = "bf16"
     """What the policy computes in; its weights are kept in fp32 either way."""
+
+    adapter: Annotated[AdapterConfig | None, ADDED] = None
+    """Train a LoRA adapter beside the frozen policy, merged into it for the export; null: train all weights."""
 
     attention: str = "sdpa"
     """transformers' attention implementation (`flash_attention_2`: arXiv:2510.10681)."""

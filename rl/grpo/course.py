@@ -20,6 +20,7 @@ from common.runs.folder import Run, write_json
 from common.runs.hold import hold
 from common.runs.protocol import begin, finish, finished
 from common.weights import find_model, model_identity
+from rl.adapters import adapter_of, base_options, merged, peft_config
 from rl.grpo.check import check_lengths, check_stop
 from rl.grpo.journal import Journal, forget_after
 from rl.grpo.rows import build_data, dataset
@@ -178,7 +179,8 @@ def _built(config: "RLConfig", folder: Path, tokenizer: PreTrainedTokenizerBase)
 def process_state() -> Any:
     """The processes of this launch, and what every run silences."""
     transformers_logging.disable_progress_bar()
-    warnings.filterwarnings("ignore", "`is_gradient_checkpointing` is deprecated")  # transformers' own use of it
+    # transformers, and TRL around sampling, use old names themselves
+    warnings.filterwarnings("ignore", r"`(is_)?gradient_checkpointing(_disable|_enable)?` is deprecated")
     return PartialState(cpu=not torch.cuda.is_available())
 
 
@@ -194,7 +196,7 @@ def open_trainer(
     """The trainer of a run, with its rewards and callbacks."""
     rewards = open_rewards(config.rewards)
     model = AutoModelForCausalLM.from_pretrained(
-        find_model(config.model), dtype=torch.float32, attn_implementation=config.attention
+        find_model(config.model), attn_implementation=config.attention, **base_options(config.adapter, config.precision)
     )
     trainer = RewardTrainer(
         config,
@@ -206,6 +208,7 @@ def open_trainer(
         eval_dataset=eval_rows,
         processing_class=tokenizer,
         callbacks=[journal],
+        peft_config=peft_config(config.adapter),
     )
     trainer.remove_callback(PrinterCallback)
     started = PartialState().num_processes
@@ -232,7 +235,10 @@ def _finish(
     fingerprint: str,
     figures: dict[str, Any],
 ) -> dict[str, Any]:
-    trainer.save_model(str(out / "export"))
+    if config.adapter is None:
+        trainer.save_model(str(out / "export"))
+    elif trainer.accelerator.is_main_process:
+        merged(adapter_of(trainer.model), config.model, out / "adapter").save_pretrained(out / "export")
     history = [row for row in trainer.state.log_history if "eval_reward" in row]
     summary = {
         "steps": trainer.state.global_step,

@@ -3,6 +3,7 @@
 from typing import TYPE_CHECKING, Any, Protocol
 
 from eval.likelihood.open import open_scorer
+from rl.adapters import adapter_of, without_adapter
 from rl.rewards.likelihood import Role
 from rl.scoring.models import Scoring, check_vocabulary, identity
 
@@ -55,6 +56,8 @@ class TrainerModels:
         known = identity(name, config)
         if name.startswith(("http://", "https://")):
             return Scoring(open_scorer(name, config), known)
+        if name == self.config.model and adapter_of(trainer.model) and known["dtype"] == computes:
+            return Scoring(open_scorer(without_adapter(trainer.model), live, collective=self.sharded), known)
         reference = trainer.ref_model  # of the same name, and there only where the loss has a KL term
         if name == self.config.model and reference is not None and known["dtype"] == computes:
             return Scoring(open_scorer(reference, live, collective=self.sharded), known)

@@ -4,7 +4,8 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, model_validator
 
-from common.config import HOW, CommaList, Out, RunConfig
+from common.config import ADDED, HOW, CommaList, Out, RunConfig
+from rl.adapters import AdapterConfig
 
 
 class Lesson(RunConfig):
@@ -84,6 +85,9 @@ class SFTRunConfig(RunConfig):
     precision: Literal["fp32", "bf16", "mixed"] = "bf16"
     """What the model computes in; `mixed`: products in bfloat16, weights and sums in float32, on CPU too."""
 
+    adapter: Annotated[AdapterConfig | None, ADDED] = None
+    """Train a LoRA adapter beside the frozen model, merged into it for the export; null: train all weights."""
+
     export_dtype: Literal["float32", "bfloat16", "float16"] = "bfloat16"
     """What the exported weights are stored in."""
 
@@ -118,6 +122,8 @@ class SFTRunConfig(RunConfig):
             raise ValueError("no rows are named: give data=FILE, or a config with stages")
         if self.max_steps == 0 or self.max_steps < -1:
             raise ValueError(f"max_steps {self.max_steps} trains nothing; -1 is as many as the epochs have")
+        if self.adapter and self.model.endswith(".json"):
+            raise ValueError("an adapter needs trained weights beside it, and model is a configuration for fresh ones")
         return self
 
     def files(self) -> list[str]:

@@ -31,6 +31,7 @@ from common.runs.protocol import finish, finished
 from common.weights import find_model
 from rephrase.text.lines import MARK
 from rephrase.text.prompts import MARKED
+from rl.adapters import adapter_of, base_options, merged, peft_config
 from rl.sft.config import SFTRunConfig
 from rl.sft.copying_init import copying_init
 from rl.sft.curriculum import curriculum
@@ -82,12 +83,13 @@ def _train(config: SFTRunConfig, out: Path) -> Path:
             processing_class=tokenizer,
             callbacks=[_Metrics(run)] if run else [],
             batches=batches,
+            peft_config=peft_config(config.adapter),
         )
         trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
         steps, wanted = trainer.state.global_step, trainer.state.max_steps
         if not 0 < wanted == steps:
             raise WorkFailed(f"training ended at step {steps} of {wanted}; the same command goes on from there")
-        _export(trainer, tokenizer, out / "export", config.export_dtype)
+        _export(trainer, tokenizer, out / "export", config)
         if run:
             finish(out, fingerprint, {"steps": steps, "rows": len(dataset)})
     return out / "export"
@@ -97,7 +99,8 @@ def load_model(config: SFTRunConfig, tokenizer: PreTrainedTokenizerBase) -> PreT
     """The model to start from: trained weights, or fresh ones of a configuration file, sized to the tokenizer."""
     dtype = torch.bfloat16 if config.precision == "bf16" else torch.float32
     if not config.model.endswith(".json"):
-        return AutoModelForCausalLM.from_pretrained(find_model(config.model), dtype=dtype)
+        options = base_options(config.adapter, config.precision) if config.adapter else {"dtype": dtype}
+        return AutoModelForCausalLM.from_pretrained(find_model(config.model), **options)
     values = json.loads(Path(config.model).read_text(encoding="utf-8"))
     shape = AutoConfig.for_model(
         **values,
@@ -239,12 +242,16 @@ def training_arguments(config: SFTRunConfig, staged_steps: int) -> SFTConfig:
     )
 
 
-def _export(trainer: SFTTrainer, tokenizer: PreTrainedTokenizerBase, folder: Path, dtype: str) -> None:
+def _export(trainer: SFTTrainer, tokenizer: PreTrainedTokenizerBase, folder: Path, config: SFTRunConfig) -> None:
     """The trained model as a Hugging Face folder; all processes gather its weights, the first one writes."""
     accelerator = trainer.accelerator
-    weights = accelerator.get_state_dict(trainer.model) if accelerator.num_processes > 1 else None
+    gathers = accelerator.num_processes > 1 and config.adapter is None
+    weights = accelerator.get_state_dict(trainer.model) if gathers else None
     if accelerator.is_main_process:
-        export(accelerator.unwrap_model(trainer.model), tokenizer, folder, dtype, weights)
+        model = accelerator.unwrap_model(trainer.model)
+        if config.adapter:
+            model = merged(adapter_of(model), config.model, folder.with_name("adapter"))
+        export(model, tokenizer, folder, config.export_dtype, weights)
     accelerator.wait_for_everyone()
 
 
