@@ -33,7 +33,7 @@ CACHED = 16
 """Completions whose keys and values are held at a time."""
 
 
-class Shape(NamedTuple):
+class DecoderShape(NamedTuple):
     """What the sums need to know of a decoder."""
 
     dim: int
@@ -68,12 +68,12 @@ class Shape(NamedTuple):
 
 
 KNOWN = {
-    "Qwen/Qwen3-0.6B": Shape(1024, 28, 3072, 16, 8, 128, 151_936, tied=True),
-    "Qwen/Qwen3-1.7B": Shape(2048, 28, 6144, 16, 8, 128, 151_936, tied=True),
-    "Qwen/Qwen3-4B": Shape(2560, 36, 9728, 32, 8, 128, 151_936, tied=True),
-    "Qwen/Qwen2.5-3B": Shape(2048, 36, 11_008, 16, 2, 128, 151_936, tied=True),
-    "Qwen/Qwen2.5-7B": Shape(3584, 28, 18_944, 28, 4, 128, 152_064, tied=False),
-    "meta-llama/Llama-3.1-8B-Instruct": Shape(4096, 32, 14_336, 32, 8, 128, 128_256, tied=False),
+    "Qwen/Qwen3-0.6B": DecoderShape(1024, 28, 3072, 16, 8, 128, 151_936, tied=True),
+    "Qwen/Qwen3-1.7B": DecoderShape(2048, 28, 6144, 16, 8, 128, 151_936, tied=True),
+    "Qwen/Qwen3-4B": DecoderShape(2560, 36, 9728, 32, 8, 128, 151_936, tied=True),
+    "Qwen/Qwen2.5-3B": DecoderShape(2048, 36, 11_008, 16, 2, 128, 151_936, tied=True),
+    "Qwen/Qwen2.5-7B": DecoderShape(3584, 28, 18_944, 28, 4, 128, 152_064, tied=False),
+    "meta-llama/Llama-3.1-8B-Instruct": DecoderShape(4096, 32, 14_336, 32, 8, 128, 128_256, tied=False),
 }
 """Shapes as their publishers' `config.json` has them, for machines without the files."""
 
@@ -119,7 +119,7 @@ def main(argv: list[str] | None = None) -> None:
     print(f"{'together':<12}{total:8.1f} GB; fits on: {', '.join(fits) + ' GB' if fits else 'none of 24, 48, 80 GB'}")  # noqa: T201
 
 
-def shape_of(model: str) -> Shape:
+def shape_of(model: str) -> DecoderShape:
     """The shape of a model folder, or of a name that is known.
 
     Raises:
@@ -132,7 +132,7 @@ def shape_of(model: str) -> Shape:
         raise ValueError(f"{model} is no folder here; known names are {', '.join(KNOWN)}")
     found = json.loads(path.read_text(encoding="utf-8"))
     heads = found["num_attention_heads"]
-    return Shape(
+    return DecoderShape(
         found["hidden_size"],
         found["num_hidden_layers"],
         found["intermediate_size"],
@@ -144,7 +144,7 @@ def shape_of(model: str) -> Shape:
     )
 
 
-def gigabytes(config: MemoryConfig, shape: Shape) -> dict[str, float]:
+def gigabytes(config: MemoryConfig, shape: DecoderShape) -> dict[str, float]:
     """The parts in units of 10^9 bytes; see the module's docstring.
 
     >>> parts = gigabytes(MemoryConfig(full=True, vllm=False), KNOWN["Qwen/Qwen3-4B"])
