@@ -1,14 +1,17 @@
 #!/usr/bin/env bash
 # Usage: scripts/eval.sh [CONFIG.yaml] [key=value ...] [--dry-run]
 #
-# Score a model on CORE, on held-out text (bits per byte), or on tasks of lm-eval; CONFIG is configs/eval/core.yaml if
-# not given. Prints a table, writes DCLM's record as JSON; the same command again scores only what is not there yet.
+# Score a model on CORE, on held-out text (bits per byte), on tasks of lm-eval, or on suites of generated answers
+# (guru17, rlpr7, process6, their tasks by name); CONFIG is configs/eval/core.yaml if not given. Prints a table, writes
+# DCLM's record as JSON; the same command again scores only what is not there yet.
 #
 #   scripts/eval.sh model=FOLDER tasks=core data=TASK_FILES output-file=results/mine.json
 #   scripts/eval.sh model=FOLDER tasks=core20,bpb data=TASK_FILES held-out=POOL output-file=results/mine.json
 #   scripts/eval.sh method=RUN checkpoint=1000 model=open_lm_1b_swiglutorch output-file=results/mine.json
+#   scripts/eval.sh model=FOLDER tasks=guru17 data=ROWS engine=vllm workers=8 output-file=results/mine.json
+#   scripts/eval.sh tasks=rlpr7 data=ROWS --show 1
 #
-# GPUS  processes, one per GPU, that share the rows (default: 1)
+# GPUS  processes, one per GPU, that share CORE's rows (default: 1); for generated answers give workers=
 set -euo pipefail
 
 root=$(dirname "$0")/..

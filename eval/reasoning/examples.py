@@ -131,8 +131,8 @@ def absent(name: str, task: TaskConfig, reason: str) -> str:
     source = task.source
     hub = f"{source.hub} {' '.join(source.hub_files)}".strip() if source.hub else "its publisher"
     return (
-        f"{name}: no examples ({reason}); put {' or '.join(source.local)} into a folder of data=, or give "
-        f"task_data.{name}=FILE: {source.expects}, as {hub} has them"
+        f"{name}: there is no file of its examples ({reason}); put {' or '.join(source.local)} into a folder of data=, "
+        f"or give task_data.{name}=FILE: {source.expects}, as {hub} has them"
     )
 
 

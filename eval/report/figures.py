@@ -74,6 +74,12 @@ def record_scores(stage: Stage) -> dict[str, float]:
         walk(key, stage.record.get(key))
     for name, metrics in stage.record.get("eval_metrics", {}).items():
         walk("" if name == "icl" else name, metrics)
+    reasoning = stage.record.get("reasoning", {})
+    for name, cell in reasoning.get("cells", {}).items():
+        walk(f"{cell['title']} ({name})", cell.get("score"))
+    for name, average in reasoning.get("averages", {}).items():
+        if not average["missing"]:
+            walk(f"average {name}", average["score"])
     return found
 
 

@@ -136,6 +136,8 @@ def check(config: EvalConfig) -> ModelSource | None:
 
 def plan(config: EvalConfig) -> Mapping[str, Any]:
     """What a run would read and write."""
+    if config.reasoning.show:
+        return {"shows": f"{config.reasoning.show} prompts each of {', '.join(reasoning_tasks(config))}"}
     source = check(config)
     shown: dict[str, Any] = {
         "model": source or config.model,

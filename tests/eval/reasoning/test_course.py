@@ -217,7 +217,7 @@ def test_engines_of_a_ray_cluster_make_the_same_table(arguments, sums, tmp_path)
         ({"share": "4/3"}, "write 3/8 for the third of eight"),
         ({"modes": "lenient"}, "modes are strict and guru"),
         ({"task_data.other": "x.jsonl"}, "task_data.other is for no task of this run"),
-        ({"tasks": "guru_hitab"}, "guru_hitab: no examples"),
+        ({"tasks": "guru_hitab"}, "guru_hitab: there is no file of its examples"),
     ],
 )
 def test_a_mistake_is_one_line_before_anything_is_asked(arguments, sums, monkeypatch, capsys, more, says):
@@ -232,3 +232,27 @@ def test_prompts_are_shown_without_a_model(sums_task, capsys):
     main([f"tasks={sums_task}", f"data={sums_task.parent}", "--show", "2"])
     shown = capsys.readouterr().out
     assert "What is 2 + 7? Answer within \\boxed{}." in shown and "ground truth\n5" in shown
+
+
+def test_the_judge_of_a_task_is_asked_and_counted(arguments, sums, tmp_path, monkeypatch):
+    """The server answers every judge's question with a number in a box: a reply, and no verdict."""
+    sums.failing = 0
+    main(arguments())
+    rules = cell(tmp_path)
+    sums.asked.clear()
+    judge = {"judge.model": "sums", "judge.url": sums.url, "judge.tries": 1}
+    main(arguments(**judge))
+    found = cell(tmp_path)
+    wrong = sum(count for status, count in rules["status"].items() if status not in ("correct", "truncated"))
+    assert found["judge"]["asked"] == found["judge"]["unparsed"] > 0 and found["score"] == rules["score"]
+    assert found["judge"]["asked"] <= wrong and found["settings"]["judge"] == "sums"
+    assert len(sums.asked) <= found["judge"]["asked"]  # equal answers to one question are one request
+    sums.asked.clear()
+    main(arguments(**judge))
+    assert sums.asked == []  # a reply without a verdict is no reason to ask again
+    dead = {**judge, "judge.url": "http://127.0.0.1:9/v1"}
+    main(arguments(temperature=0.9, **dead))
+    assert cell(tmp_path)["judge"]["failed"] > 0
+    sums.asked.clear()
+    main(arguments(temperature=0.9, **judge))
+    assert cell(tmp_path)["judge"]["failed"] == 0 and sums.asked  # one that failed is

@@ -163,3 +163,21 @@ def test_supervised_runs_have_a_section_of_their_own_and_a_run_without_a_step_is
     text = out.read_text()
     assert "Supervised fine-tuning</h2>" in text and "Pretraining</h2>" not in text
     assert "no step was trained" in capsys.readouterr().out
+
+
+def test_reasoning_tasks_stand_with_their_errors_beside_comparable_papers(tmp_path):
+    setting = {"samples": 1, "temperature": 1.0, "top_p": 0.7, "top_k": 0, "max_tokens": 28672, "mode": "guru"}
+    cell = {"title": "MATH500", "score": 0.8, "interval_95": [0.76, 0.84], "error_questions": 0.02}
+    cell |= {"error_repeats": None, "truncated": 0.1, "unjudged": {"count": 3}, "questions": 500}
+    cells = {
+        "guru_math500": {**cell, "settings": {**setting, "judge": "", "limit": None}},
+        "guru_mbpp": {**cell, "title": "MBPP", "settings": {**setting, "judge": "", "limit": None, "mode": "strict"}},
+    }
+    averages = {"guru17": {"score": 0.8, "missing": ["guru_zebra"]}, "mine": {"score": 0.7, "missing": []}}
+    record = {"name": "mine", "eval_metrics": {}, "reasoning": {"cells": cells, "averages": averages}}
+    (tmp_path / "mine.json").write_text(json.dumps(record), encoding="utf-8")
+    main([str(tmp_path / "mine.json"), f"out={tmp_path / 'report.html'}"])
+    page = (tmp_path / "report.html").read_text("utf-8")
+    assert "76.00 to 84.00" in page and "MATH500 (guru_math500)" in page and "average mine" in page
+    assert page.count("Guru-7B") == 1 and "Guru-7B 77.25" in page  # MBPP was judged by other rules
+    assert "average guru17" not in page  # a part of a suite is no average
