@@ -56,6 +56,7 @@ def main(argv: list[str] | None = None) -> None:
 def write_report(stages: list[Stage], config: ReportConfig) -> str:
     """Write the page, and the summary if one is asked for; returns the stages' table for a terminal."""
     from eval.report.figures import figures, text_table
+    from eval.report.held_out import held_out_gains, told
     from eval.report.page import page
     from eval.report.recycled import faithfulness
     from eval.report.students import student_sentences
@@ -63,13 +64,17 @@ def write_report(stages: list[Stage], config: ReportConfig) -> str:
     with atomic_write(config.out) as target:
         target.write(page(stages, config.title, config.pairs, config.pair_chars).encode())
     faithful = {stage.name: found for stage in stages if (found := faithfulness(stage))}
+    gains = {stage.name: found for stage in stages if (found := held_out_gains(stage))}
     students = student_sentences(stages)
     if config.summary:
-        told = {name: {"faithfulness": found} for name, found in faithful.items()}
-        summary = {stage.name: figures(stage) | told.get(stage.name, {}) for stage in stages}
+        more = {name: {"faithfulness": found} for name, found in faithful.items()}
+        more |= {name: {"held_out": found} for name, found in gains.items()}
+        summary = {stage.name: figures(stage) | more.get(stage.name, {}) for stage in stages}
         write_json(config.summary, summary | ({"students": {"told": students}} if students else {}))
     verdicts = [f"{name}: {found['verdict']}" for name, found in faithful.items()]
-    return "\n".join([text_table(stages), *verdicts, *students])
+    return "\n".join(
+        [text_table(stages), *(f"{name}: {told(one)}" for name, one in gains.items()), *verdicts, *students]
+    )
 
 
 if __name__ == "__main__":

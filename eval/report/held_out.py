@@ -1,0 +1,66 @@
+"""What training with rewards did to each reward on held-out rows, with its error, and one sentence about it."""
+
+import json
+import math
+from collections import defaultdict
+from collections.abc import Iterable, Mapping
+from statistics import fmean, stdev
+from typing import Any
+
+from eval.report.stages import Stage
+
+Gains = dict[str, dict[str, float]]
+
+
+def held_out_gains(stage: Stage) -> Gains:
+    """Each reward's mean at the first and at the exported evaluation, the gain, its error over rows; {} without two."""
+    samples, done = stage.path / "samples.jsonl", stage.path / "done.json"
+    if not (samples.is_file() and done.is_file()):
+        return {}
+    best = json.loads(done.read_text(encoding="utf-8")).get("best_step")
+    with samples.open(encoding="utf-8") as lines:
+        return gains_between(map(json.loads, lines), best)
+
+
+def gains_between(rows: Iterable[Mapping[str, Any]], last: int | None) -> Gains:
+    """Gains from the first evaluation to the one at step `last`, row by row; a row's completions are averaged.
+
+    Args:
+        rows: of a run's `samples.jsonl`: `step`, `mode`, `id`, `rewards`.
+        last: step of the evaluation to compare with.
+    """
+    found: defaultdict[str, defaultdict[int, defaultdict[str, list[float]]]]
+    found = defaultdict(lambda: defaultdict(lambda: defaultdict(list)))
+    for row in rows:
+        if row["mode"] == "eval":
+            for name, value in row["rewards"].items():
+                if value is not None:
+                    found[name][row["step"]][row["id"]].append(value)
+    gains: Gains = {}
+    for name, steps in found.items():
+        first = min(steps)
+        if last is None or last == first or last not in steps:
+            continue
+        before, after = steps[first], steps[last]
+        pairs = [(fmean(before[key]), fmean(after[key])) for key in before if key in after]
+        if len(pairs) > 1:
+            differences = [new - old for old, new in pairs]
+            gains[name] = {
+                "before": fmean(old for old, _ in pairs),
+                "after": fmean(new for _, new in pairs),
+                "gain": fmean(differences),
+                "error": stdev(differences) / math.sqrt(len(pairs)),
+                "rows": len(pairs),
+            }
+    return gains
+
+
+def told(gains: Gains) -> str:
+    """One sentence: each reward's gain with its error.
+
+    >>> told({"quality": {"before": 0.5, "after": 0.75, "gain": 0.25, "error": 0.1, "rows": 64}})
+    'held-out rewards over 64 rows: quality +0.250 (error 0.100)'
+    """
+    parts = [f"{name} {one['gain']:+.3f} (error {one['error']:.3f})" for name, one in gains.items()]
+    rows = max(int(one["rows"]) for one in gains.values())
+    return f"held-out rewards over {rows} rows: {', '.join(parts)}"
