@@ -9,7 +9,7 @@ VERIFIER is math, code, codeio, cruxeval, grid, zebra, ordering, graph, table, c
 or reasoning_gym; `auto` takes each row's own `verifier` or `source`. ROWS holds `response` (or `completion`) and
 `ground_truth`, and where it matters `info`, `finish_reason`, `think_open`. Every row comes out with `status, score,
 extracted, reason, seconds`, and `detail, verifier, mode, version, mask, failure`. A score of null is not 0: nobody
-judged.
+judged. Where nobody judged any row, the exit code is 1.
 """
 
 from collections import Counter
@@ -19,8 +19,9 @@ from typing import Annotated, Any
 
 from pydantic import Field
 
-from common.command import parse, usage_errors
+from common.command import entry_point, parse, usage_errors
 from common.config import HOW, Out, RunConfig
+from common.model_server import require_some
 from eval.verifiers.result import Mode
 
 Row = dict[str, Any]
@@ -80,6 +81,7 @@ def summary(rows: Sequence[Mapping[str, Any]]) -> str:
     return "\n".join([*lines, f"mean score of {len(scores)} judged: {mean}; not judged: {len(rows) - len(scores)}"])
 
 
+@entry_point
 def main(argv: list[str] | None = None) -> None:
     """Read the command line, judge, write the rows, print the counts."""
     config = parse(VerifyConfig, __doc__, argv, positional=("verifier", "rows"))
@@ -97,6 +99,8 @@ def main(argv: list[str] | None = None) -> None:
     if config.out:
         write_documents(config.out, found)
     print(summary(found))  # noqa: T201 - the command's output
+    missing = Counter(row["reason"] or row["status"] for row in found if row["score"] is None)
+    require_some(len(found) - missing.total(), missing, "verdicts")
 
 
 if __name__ == "__main__":

@@ -13,10 +13,11 @@ drawn again. OUT holds `kept.parquet`, `dropped.jsonl` with all reasons, and `re
 
 import json
 
-from common.command import parse, usage_errors
+from common.command import entry_point, parse, usage_errors
 from rl.difficulty.selection import DifficultyConfig, reasons, run, with_rates
 
 
+@entry_point
 def main(argv: list[str] | None = None) -> None:
     """Read the command line, select, print the report."""
     config = parse(DifficultyConfig, __doc__, argv, plan=lambda one: {"reads": one.examples, "writes": one.out})

@@ -73,3 +73,13 @@ def test_a_mistake_is_one_line_and_code_2(verifier, row, said, tmp_path, capsys)
     error = capsys.readouterr().err
     assert said in error
     assert error.count("\n") == 1
+
+
+def test_a_judge_that_is_dead_for_every_row_ends_with_1_and_the_reason(tmp_path, capsys):
+    rows = [{"response": "\\boxed{a force of 9.8 N}", "ground_truth": "9.8 newtons", "question": "What force?"}]
+    dead = ["options.judge={urls: ['http://127.0.0.1:9/v1'], retries: 0}"]
+    with pytest.raises(SystemExit) as ended:
+        main(["judge", write(tmp_path / "rows.jsonl", rows), f"out={tmp_path / 'out.jsonl'}", *dead])
+    printed = capsys.readouterr()
+    assert ended.value.code == 1 and "none of the verdicts could be had (judge_down 1)" in printed.err
+    assert read(tmp_path / "out.jsonl")[0]["score"] is None  # the row says so too

@@ -23,6 +23,8 @@ CORE = {
 }
 """Modules by what they decide."""
 
+PACKAGES = ("common", "rl", "rephrase", "filter", "pretrain", "eval")
+
 
 def core_modules(root: Path) -> list[str]:
     """The core modules' paths below the root; files that hold only a docstring are left out."""
@@ -37,19 +39,34 @@ def core_modules(root: Path) -> list[str]:
 
 
 def candidates(root: Path, modules: Sequence[str]) -> dict[str, list[str]]:
-    """Test files by module: its namesake, then those that import it, small ones first; else its folder's."""
+    """Test files by module: itself (its doctests), its namesake, those that import it or what imports it.
+
+    Of each sort first the near ones, by folders, then the small ones; last, whatever else its folder has.
+    """
     tests = [path for path in sorted((root / "tests").rglob("test_*.py")) if "bench" not in path.parts]
     imports = {path: _imports(path) for path in tests}
+    sources = [path for name in PACKAGES for path in sorted((root / name).rglob("*.py"))]
+    uses = {_dotted(path.relative_to(root)): _imports(path) for path in sources}
     found = {}
     for module in modules:
         path = Path(module)
-        dotted = module.removesuffix(".py").replace("/", ".")
-        mirrored = [one for one in tests if one == root / "tests" / path.with_name(f"test_{path.name}")]
-        importing = sorted((one for one in tests if dotted in imports[one]), key=lambda one: one.stat().st_size)
-        beside = [one for one in tests if one.parent == root / "tests" / path.parent]
-        files = dict.fromkeys([*mirrored, *importing] or beside)
-        found[module] = [str(one.relative_to(root)) for one in files]
+        dotted, mirror = _dotted(path), Path("tests") / path.with_name(f"test_{path.name}")
+        users = {name for name, imported in uses.items() if dotted in imported}
+
+        def rank(one: Path, dotted: str = dotted, mirror: Path = mirror, users: set[str] = users) -> tuple[int, ...]:
+            place = one.relative_to(root)
+            sort = 0 if place == mirror else 1 if dotted in imports[one] else 2 if users & imports[one] else 3
+            shared = sum(1 for here, there in zip(place.parts[:-1], mirror.parts[:-1], strict=False) if here == there)
+            return (sort, -shared, one.stat().st_size)
+
+        ranked = sorted((rank(one), one) for one in tests)
+        near = [one for (sort, far, _), one in ranked if sort < 3 or far <= -3]
+        found[module] = [module, *(str(one.relative_to(root)) for one in near)]
     return found
+
+
+def _dotted(path: Path) -> str:
+    return path.as_posix().removesuffix(".py").removesuffix("/__init__").replace("/", ".")
 
 
 def _imports(path: Path) -> set[str]:

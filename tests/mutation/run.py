@@ -1,7 +1,9 @@
 """Change one place of a core module, run its tests, and see whether they notice; by hand, it takes an hour or more.
 
 python tests/mutation/run.py --mutants 300 --seed 0 --out mutants.jsonl
-python tests/mutation/run.py --again mutants.jsonl --out again.jsonl     # only the survivors of a run before
+python tests/mutation/run.py --again mutants.jsonl --seconds 60 --files 12 --out again.jsonl
+
+The second form tries only the survivors of a run before, with more of the tests that may see them.
 
 Mutants are drawn by the seed from all one-place mutations of the core modules (`modules.py`; operators in
 `mutants.py`). Everything happens in a temporary copy of the tree, at the lowest priority, one process at a time. A
@@ -91,19 +93,16 @@ def _in_the_child(tree: Path, file: str, most_s: float) -> None:
 EARLY = "ignore::pytest.PytestAssertRewriteWarning"
 """A library loaded before pytest is no fault of the mutant's."""
 
-MOST_FILES = 3
-"""Test files of one module."""
-
 SELECTED = "not slow and not network and not gpu and not bench"
 
 
-def measure(tree: Path, modules: list[str], most_s: float, known: Path) -> dict[str, dict[str, float]]:
+def measure(tree: Path, modules: list[str], most_s: float, most_files: int, known: Path) -> dict[str, dict[str, float]]:
     """By module, the test files that pass as things are, up to so much CPU time together, and what each takes."""
     seconds: dict[str, float | None] = json.loads(known.read_text(encoding="utf-8")) if known.is_file() else {}
     chosen: dict[str, dict[str, float]] = {}
     for module, files in candidates(tree, modules).items():
         chosen[module] = {}
-        for file in files[:MOST_FILES]:
+        for file in files[:most_files]:
             total = sum(chosen[module].values())
             if total > 0.7 * most_s:
                 break
@@ -153,6 +152,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--mutants", type=int, default=300)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--seconds", type=float, default=12.0, help="longest run of a module's tests, in CPU time")
+    parser.add_argument("--files", type=int, default=3, help="most test files of a module")
     parser.add_argument("--again", default="", help="file of an earlier run: only its survivors")
     parser.add_argument("--module", default="", help="only modules whose path holds this")
     parser.add_argument("--out", required=True, help="JSON lines, one a mutant")
@@ -181,7 +181,7 @@ def main() -> None:
         modules = [module for module in core_modules(tree) if options.module in module]
         drawn = again(tree, options.again) if options.again else draw(tree, modules, options.mutants, options.seed)
         known = out.with_suffix(".timings.json")
-        tests = measure(tree, sorted({module for module, _ in drawn}), options.seconds, known)
+        tests = measure(tree, sorted({module for module, _ in drawn}), options.seconds, options.files, known)
         done = len(out.read_text(encoding="utf-8").splitlines()) if out.is_file() else 0
         with out.open("a", encoding="utf-8") as file:
             for number, (module, mutant) in enumerate(drawn[done:], done + 1):

@@ -53,3 +53,16 @@ def test_a_row_without_a_completion_is_a_usage_error(config, tmp_path, capsys):
     with pytest.raises(SystemExit, match="2"):
         main([config, write(tmp_path / "pairs.jsonl", [{"id": "a", "text": "x"}])])
     assert "'a' has neither 'completion' nor 'organic_text'" in capsys.readouterr().err
+
+
+def test_a_judge_that_is_dead_for_every_row_ends_with_1_and_the_reason(tmp_path, capsys):
+    config = tmp_path / "config.yaml"
+    dead = "{url: 'http://127.0.0.1:9/v1', model: m, retries: 0}"
+    rewards = f"rewards: [{{kind: structure, measure: judge, judge: {dead}}}]"
+    config.write_text(f"model: m\nout: runs/x\n{rewards}\nreward_weights: [1]\n")
+    pairs = write(tmp_path / "pairs.jsonl", [{"id": 1, "text": "Cats sleep.", "completion": f"{S} Cats sleep."}])
+    with pytest.raises(SystemExit) as ended:
+        main([str(config), pairs])
+    printed = capsys.readouterr()
+    assert ended.value.code == 1 and "none of the rows' totals could be had (" in printed.err
+    assert "unreachable 1)" in printed.err and "skipped: " in printed.out

@@ -17,7 +17,7 @@ from typing import Annotated
 
 from pydantic import Field
 
-from common.command import parse, usage_errors
+from common.command import entry_point, parse, usage_errors
 from common.config import HOW, Out, RunConfig
 
 
@@ -53,6 +53,7 @@ def wanted(target: str, verifiers: str) -> set[str]:
     return {"math"}
 
 
+@entry_point
 def main(argv: list[str] | None = None) -> None:
     """Read the command line, audit each target, print what is wrong and the table."""
     config = parse(AuditConfig, __doc__, argv, positional=("targets",))

@@ -124,3 +124,10 @@ def test_lengths_that_scoring_needs():
 @pytest.mark.parametrize("count", [0, 1])
 def test_nothing_to_score_makes_no_row(count):
     assert pack([(0, Trunk([1, 2], [Branch(1, [])]))] * count, 10, 10) == []
+
+
+def test_a_batch_is_filled_to_its_last_token():
+    rows = [row for number in range(4) for row in pack([(number, Trunk([*range(9)], [Branch(9, [1, 2])]))], 100, 4)]
+    size = len(rows[0])
+    assert [len(group) for group in batches(rows, 2 * size, 100)] == [2, 2]
+    assert [len(group) for group in batches(rows, 2 * size - 1, 100)] == [1, 1, 1, 1]

@@ -98,3 +98,8 @@ def test_each_completion_is_told_once_when_it_ends(policy):
     whole = sample(policy, PROMPTS, uniforms(KEYS, 12), ends, finished=lambda row, ids: told.append((row, ids)))
     assert sorted(told) == [(row, ids) for row, ids in enumerate(whole) if ids[-1] in ends]
     assert [len(ids) for _, ids in told] == sorted(len(ids) for _, ids in told)
+
+
+@pytest.mark.parametrize(("number", "token"), [(0.0, 0), (0.501, 135), (0.999, 269)])
+def test_equal_logits_of_a_large_vocabulary_are_drawn_in_the_order_of_their_ids(number, token):  # 270 of 300 reach 0.9
+    assert choose(torch.zeros(1, 300), torch.tensor([number], dtype=torch.float64), 1.0, 0.9).item() == token
