@@ -53,7 +53,7 @@ def score_rows(
 ) -> Iterator[Row]:
     """Rows with `rewards`, `parts`, `total` and, where a reward failed, `skipped`."""
     batch = read_batch(rows, think_open)
-    scores = {reward.__name__: reward.score(batch) for reward in rewards}
+    scores = {reward.__name__: reward.applied(batch) for reward in rewards}
     for index, (row, total) in enumerate(zip(rows, combine(scores, weights), strict=True)):
         yield {
             **row,

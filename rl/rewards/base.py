@@ -8,11 +8,11 @@ add a lone None up as 0 and shift the completion's group (arXiv:2510.10681's cod
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, ClassVar
+from typing import Annotated, Any, ClassVar
 
 from pydantic import Field
 
-from common.config import RunConfig
+from common.config import ADDED, CommaList, RunConfig
 
 Value = float | None
 Message = dict[str, Any]
@@ -21,11 +21,19 @@ NOT_APPLICABLE = "not_applicable"
 """The reason of a None that says: this reward has nothing to judge here. The others still count."""
 
 
+SOURCES = ("source", "data_source")
+"""Columns that name a row's data set."""
+
+
 class RewardConfig(RunConfig):
     """What all rewards share."""
 
     name: str = Field("", pattern=r"^[a-z0-9_]*$")
     """Name in metrics and samples; the kind if empty."""
+
+    data_sources: Annotated[CommaList, ADDED] = []
+    """Only judges rows of these data sets (their `source` or `data_source`); all rows if empty. So rewards of several
+    families share one run."""
 
     def needs_servers(self) -> list[str]:
         """The URLs of the servers this reward asks, so that a run can check them before it loads a model."""
@@ -65,6 +73,15 @@ class Batch:
         prompt = self.prompts[row] if self.prompts else ""
         return bool(said) or (isinstance(prompt, str) and prompt.rstrip().endswith("<think>"))
 
+    def at(self, places: Sequence[int]) -> "Batch":
+        """The completions with these numbers, and what is known about them."""
+        return Batch(
+            [self.completions[row] for row in places],
+            {name: [values[row] for row in places] for name, values in self.columns.items()},
+            [self.prompts[row] for row in places] if self.prompts else (),
+            [self.finish_reasons[row] for row in places] if self.finish_reasons else (),
+        )
+
     def finish_reason(self, row: int) -> str:
         """Why a completion ended."""
         return self.finish_reasons[row] if self.finish_reasons else "stop"
@@ -99,9 +116,39 @@ class Reward(ABC):
         self.last = Scores([], [])
         """What the last call found; the trainer reads reasons and parts from it."""
 
+    data_sources: Sequence[str] = ()
+    """See `RewardConfig.data_sources`."""
+
     @abstractmethod
     def score(self, batch: Batch) -> Scores:
         """Judge every completion of the batch."""
+
+    def applied(self, batch: Batch) -> Scores:
+        """Judge the completions of the rows that this reward is for; it has nothing to judge in the others."""
+        places = self.places(batch)
+        if len(places) == len(batch.completions):
+            return self.score(batch)
+        size = len(batch.completions)
+        found = Scores([None] * size, [NOT_APPLICABLE] * size)
+        if not places:
+            return found
+        own = self.score(batch.at(places))
+        found.parts = {name: [None] * size for name in own.parts}
+        for position, place in enumerate(places):
+            found.values[place], found.reasons[place] = own.values[position], own.reasons[position]
+            for name, column in own.parts.items():
+                found.parts[name][place] = column[position]
+        return found
+
+    def places(self, batch: Batch) -> list[int]:
+        """Numbers of the completions whose rows this reward is for."""
+        size = len(batch.completions)
+        named = {name: batch.columns[name] for name in SOURCES if name in batch.columns}
+        return [row for row in range(size) if self.is_for({name: values[row] for name, values in named.items()})]
+
+    def is_for(self, row: Mapping[str, Any]) -> bool:
+        """Whether this reward judges completions of a row."""
+        return not self.data_sources or any(row.get(name) in self.data_sources for name in SOURCES)
 
     def __call__(
         self,
@@ -120,7 +167,7 @@ class Reward(ABC):
             prompts=prompts,
             finish_reasons=rows.get("finish_reason", ()),
         )
-        self.last = self.score(batch)
+        self.last = self.applied(batch)
         if len(self.last.values) != len(completions):
             raise ValueError(
                 f"reward {self.__name__!r} gave {len(self.last.values)} values for {len(completions)} rows"

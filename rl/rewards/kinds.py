@@ -44,4 +44,7 @@ def open_rewards(configs: Sequence[RewardConfig]) -> list[Reward]:
     Raises:
         ValueError: a model or server that a reward needs is not there.
     """
-    return [_KINDS[config.kind](config) for config in configs]  # type: ignore[attr-defined]
+    rewards = [_KINDS[config.kind](config) for config in configs]  # type: ignore[attr-defined]
+    for reward, config in zip(rewards, configs, strict=True):
+        reward.data_sources = config.data_sources
+    return rewards

@@ -163,6 +163,14 @@ class ProcessReward(LikelihoodReward):
     kind = "process"
     config: ProcessConfig
 
+    def applied(self, batch: Batch) -> Scores:
+        """As for every reward; rows that this one is not for are paid nothing."""
+        found, places = super().applied(batch), self.places(batch)
+        if len(places) < len(batch.completions):
+            paid = dict(zip(places, self.token_rewards or [], strict=False))
+            self.token_rewards = [paid.get(row, []) for row in range(len(batch.completions))]
+        return found
+
     def score(self, batch: Batch) -> Scores:
         """J_end - J_b by completion; None without an answer, or where a likelihood could not be had."""
         import numpy as np

@@ -81,7 +81,7 @@ class VerifiableReward(Reward):
 
     def begin(self, row: Mapping[str, Any], completion: str, finish_reason: str) -> None:
         """Start judging a completion in the background; `score` of the batch it belongs to picks the verdict up."""
-        row = self._row(row)
+        row = self._row(row) if self.is_for(row) else {}
         if row and not self._is_cut(finish_reason):
             self.begun.setdefault(_key(row, completion, finish_reason), self._submit(row, completion, finish_reason))
 

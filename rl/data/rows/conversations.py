@@ -272,6 +272,8 @@ def normalise(raw: Row, style: PromptStyle = "as_is") -> tuple[Row, str]:
         "extra_info": raw.get("extra_info") or unknown,
         **judged,
     }
+    if isinstance(raw.get("text"), str) and "prompt" in raw:
+        row["text"] = raw["text"]  # the page that the prompt is about, for the rewards that compare with it
     return row, ""
 
 
