@@ -100,7 +100,7 @@ class _OfflineNltk:
 
 @functools.cache
 def checks(benchmark: str) -> Mapping[str, Any]:
-    """The check classes of `ifeval` or `ifbench` by the instruction's id.
+    """The check classes of `ifeval`, or of `ifbench` with those of `ifeval` beside them, by the instruction's id.
 
     Raises:
         ImportError: a package of the `instructions` extra is missing.
@@ -122,7 +122,7 @@ def checks(benchmark: str) -> Mapping[str, Any]:
         langdetect.DetectorFactory.seed = 0  # the detector draws at random otherwise: same text, same verdict
         if not isinstance(bench_tools.nltk, _OfflineNltk):
             bench_checks.nltk = bench_tools.nltk = eval_tools.nltk = _OfflineNltk()
-        return BENCH if benchmark == "ifbench" else EVAL
+        return {**EVAL, **BENCH} if benchmark == "ifbench" else EVAL  # IFBench's training rows mix both
 
 
 def _without_its_entry() -> None:

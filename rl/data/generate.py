@@ -44,7 +44,8 @@ def main(argv: list[str] | None = None) -> None:
         if isinstance(config, OrderingConfig) and config.solutions:
             found = worked.demonstrations(read_any(config.out), config.guess_frac, config.seed)
             print(f"{write_documents(config.solutions, found)} rows in {config.solutions}")  # noqa: T201
-    print(f"{config.n} rows in {config.out}; {rejected} attempts were over their budget of steps")  # noqa: T201
+    published = f"; published: {config.published} for training" if config.published else ""
+    print(f"{config.n} rows in {config.out}; {rejected} attempts were over their budget of steps{published}")  # noqa: T201
 
 
 if __name__ == "__main__":

@@ -17,6 +17,7 @@ from common.pools.documents import write_documents
 from common.runs.folder import write_json
 from rl.data.rows.schema import Row, canonical, write_rows
 from rl.difficulty.predicates import BINS, PREDICATES, Rate, RatePair, bin_of
+from rl.difficulty.published import beside
 from rl.difficulty.rates import SamplerConfig, measure
 
 
@@ -166,6 +167,7 @@ def select(rows: Sequence[Row], config: DifficultyConfig) -> Selection:
         "overlaps": dict(overlaps),
         "by_source": {name: dict(counts) for name, counts in sorted(by["source"].items())},
         "by_domain": {name: dict(counts) for name, counts in sorted(by["domain"].items())},
+        "counts": beside(by["source"]),
         "pass_rates": {name: dict(counts) for name, counts in bins.items()},
     }
     return selection

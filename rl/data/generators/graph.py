@@ -44,6 +44,7 @@ class GraphConfig(GenerateConfig):
 
     family: ClassVar[str] = "graph"
     source: ClassVar[str] = "logic__graph_logical_dataset"
+    published: ClassVar[int] = 2800
 
     kind: Literal["graph"] = "graph"
 

@@ -34,6 +34,7 @@ class OrderingConfig(GenerateConfig):
 
     family: ClassVar[str] = "ordering"
     source: ClassVar[str] = "logic__ordering_puzzle_dataset"
+    published: ClassVar[int] = 2900
 
     kind: Literal["ordering"] = "ordering"
 

@@ -47,6 +47,8 @@ class GenerateConfig(RunConfig):
     family: ClassVar[str]
     source: ClassVar[str]
     """Name of the data set that the rows belong to."""
+    published: ClassVar[int] = 0
+    """Training rows that Guru's authors made of this family before their filters (arXiv:2506.14965); 0: none."""
 
     n: Annotated[int, HOW] = Field(1000, ge=1)
     """Puzzles to make: those with index 0 to n - 1."""

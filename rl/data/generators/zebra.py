@@ -83,6 +83,7 @@ class ZebraConfig(GenerateConfig):
 
     family: ClassVar[str] = "zebra"
     source: ClassVar[str] = "logic__zebra_puzzle_dataset"
+    published: ClassVar[int] = 5700
 
     kind: Literal["zebra"] = "zebra"
 

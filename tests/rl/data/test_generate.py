@@ -4,6 +4,7 @@ import json
 
 import pytest
 
+from eval.verifiers.registry import score
 from rl.data import arithmetic, generate
 
 
@@ -12,6 +13,23 @@ def test_it_writes_rows(tmp_path, capsys):
     found = [json.loads(line) for line in (tmp_path / "z.jsonl").read_text().splitlines()]
     assert [json.loads(row["info"])["difficulty"]["attributes"] for row in found] == [2, 3, 2]
     assert "3 rows in" in capsys.readouterr().out
+
+
+def test_ordering_puzzles_come_with_worked_solutions(tmp_path, capsys):
+    words = ["ordering", "n=40", "min_objects=3", "max_objects=3", f"out={tmp_path}/o.jsonl"]
+    generate.main([*words, f"solutions={tmp_path}/taught.jsonl", "guess_frac=0.5"])
+    assert "published: 2900" in capsys.readouterr().out
+    rows = [json.loads(line) for line in (tmp_path / "o.jsonl").read_text().splitlines()]
+    taught = [json.loads(line) for line in (tmp_path / "taught.jsonl").read_text().splitlines()]
+    replies = [one["messages"][1]["content"] for one in taught]
+    worked = ["may be" not in reply for reply in replies]
+    assert 10 < sum(worked) < 30
+    right = [score(row, reply).status == "correct" for row, reply in zip(rows, replies, strict=True)]
+    assert all(good for good, is_worked in zip(right, worked, strict=True) if is_worked)
+    assert not all(right)
+    assert all("solutions" not in row["info"] for row in rows)
+    generate.main([*words[:-1], f"out={tmp_path}/again.jsonl"])
+    assert (tmp_path / "again.jsonl").read_bytes() == (tmp_path / "o.jsonl").read_bytes()
 
 
 def test_arithmetic_is_the_same_command_as_before(tmp_path):
@@ -28,7 +46,7 @@ def test_arithmetic_is_the_same_command_as_before(tmp_path):
         (["sudoku", "n=3"], "no command 'sudoku'"),
         (["zebra", "n=3"], "out is required"),
         (["zebra", "n=3", "out=x.jsonl", "levels=3"], "unknown key 'levels'"),
-        (["ordering", "n=3", "out=x.csv"], "should end in .parquet or .jsonl"),
+        (["ordering", "n=3", "out=x.csv"], "must end in .parquet or .jsonl"),
     ],
 )
 def test_a_mistake_is_one_line(words, says, capsys):

@@ -8,6 +8,7 @@ import pytest
 from rl.data.rows.schema import canonical, new_row, read_rows, write_rows
 from rl.difficulty import __main__ as door
 from rl.difficulty.predicates import PREDICATES, Rate, RatePair
+from rl.difficulty.published import beside
 from rl.difficulty.rates import SamplerConfig, measure
 from rl.difficulty.selection import DifficultyConfig, select
 
@@ -65,6 +66,12 @@ def row(number, weak=None, strong=None, **info):
             {"qwen2.5_7b": {"n": 16, "correct": weak}, "qwen3_30b": {"n": 16, "correct": strong}}
         )
     return made
+
+
+def test_published_counts_stand_beside_ours():
+    zebra, other = "logic__zebra_puzzle_dataset", "math__combined"
+    found = beside({zebra: {"kept": 2, "noisy": 3}, other: {"kept": 1}})
+    assert found == {zebra: {"before": {"ours": 5, "published": 5700}, "after": {"ours": 2, "published": 1300}}}
 
 
 def test_the_report_adds_up(tmp_path, capsys):

@@ -75,6 +75,16 @@ def test_what_cannot_be_judged_is_said():
     assert score(row, "text").reason == "bad_gold"
 
 
+def test_ifbenchs_training_rows_may_ask_for_what_ifeval_asks():
+    """allenai/IF_multi_constraints_upto5 mixes the instructions of both."""
+    gold = {"instruction_id": ["punctuation:no_comma", "count:numbers"], "kwargs": [{}, {"N": 1}]}
+    row = {"verifier": "ifbench", "ground_truth": [gold], "info": {}}
+    found = score(row, "There are 7 of them.")
+    assert (found.status, found.detail["strict"]) == ("correct", [True, True])
+    assert score(row, "There are 7, and more.").detail["failed"] == ["punctuation:no_comma"]
+    assert score({**row, "verifier": "ifeval"}, "There are 7.").reason == "unknown_instruction"
+
+
 def test_a_text_made_to_take_quadratic_time_is_ended():
     info = {"instruction_id_list": ["detectable_content:number_placeholders"], "prompt": ""}
     row = {"verifier": "ifeval", "ground_truth": [{"num_placeholders": 1}], "info": info}
