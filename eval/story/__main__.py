@@ -22,7 +22,7 @@ from typing import Annotated, Any, Literal
 from common.command import Command, entry_point, parse_command, usage_errors
 from common.config import HOW, Out, RunConfig
 from common.runs.folder import write_json
-from eval.story.generate import ContinueConfig, ReasonConfig, continue_story, plan_of, read_limited, reason
+from eval.story.generate import COMPLETION, ContinueConfig, ReasonConfig, continue_story, plan_of, read_limited, reason
 from eval.story.improvement import ImprovementConfig, improvement
 from eval.story.judge import PairwiseConfig, judge_pairs
 from eval.story.lexical import rouge_l, unseen_trigrams
@@ -77,7 +77,7 @@ def metrics(config: MetricsConfig) -> dict[str, Any]:
     """Means over the completions; each one's own measures go to the file."""
     rows = {row["id"]: row for row in read_limited(config.rows)}
     found = []
-    for completion in read_limited(config.completions):
+    for completion in read_limited(config.completions, needs=COMPLETION):
         if completion["id"] not in rows:
             raise ValueError(f"{config.completions} has {completion['id']!r}, which is not in {config.rows}")
         row = rows[completion["id"]]

@@ -9,7 +9,7 @@ plans is refused.
 
 import json
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from hashlib import blake2b
 from typing import Annotated, Any
 
@@ -83,15 +83,23 @@ class ContinueConfig(ReasonConfig):
     """1.05: arXiv:2503.22828."""
 
 
-def read_limited(path: str, limit: int | None = None) -> list[Row]:
+COMPLETION = ("id", "number", "completion")
+"""What a row of `reason` or `continue` has."""
+
+
+def read_limited(path: str, limit: int | None = None, needs: Sequence[str] = ("id",)) -> list[Row]:
     """The rows of a file.
 
     Raises:
-        ValueError: there are none.
+        ValueError: there are none, or one lacks a field that is needed.
     """
     rows = [row for _, row in read_rows(path)][:limit]
     if not rows:
         raise ValueError(f"{path} holds no rows")
+    for place, row in enumerate(rows, 1):
+        missing = next((name for name in needs if row.get(name) is None), None)
+        if missing:
+            raise ValueError(f"{path}, row {place} has no {missing!r}; it has: {', '.join(row)}")
     return rows
 
 
@@ -117,7 +125,7 @@ def continue_story(config: ContinueConfig) -> dict[str, Any]:
     numbers = {row["id"]: [(number, "") for number in range(config.completions)] for row in rows}
     if config.plans:
         numbers = {row["id"]: [] for row in rows}
-        for plan in read_limited(config.plans):
+        for plan in read_limited(config.plans, needs=COMPLETION):
             if plan["id"] in numbers:
                 numbers[plan["id"]].append((plan["number"], plan_of(plan["completion"])))
     with_length = [(row, _asked_length(row["messages"], row["reference"], config.min_length)) for row in rows]

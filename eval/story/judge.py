@@ -17,7 +17,7 @@ from eval.judges.judge import Judge, JudgeConfig, Message
 from eval.judges.pairwise import in_both_orders
 from eval.judges.reading import read_choice
 from eval.labels import distinct_labels
-from eval.story.generate import read_limited
+from eval.story.generate import COMPLETION, read_limited
 from eval.story.pairwise import ASPECTS, TIE
 from eval.story.prompts import told_of
 
@@ -71,7 +71,7 @@ def judge_pairs(config: PairwiseConfig) -> dict[str, Any]:
     names = side_names(config.first, config.second)
     stories = {row["id"]: told_of(row["messages"]) for row in read_limited(config.rows)}
     chapters = [
-        {(row["id"], row["number"]): row["completion"] for row in read_limited(path)}
+        {(row["id"], row["number"]): row["completion"] for row in read_limited(path, needs=COMPLETION)}
         for path in (config.first, config.second)
     ]
     pairs = [key for key in chapters[0] if key in chapters[1] and key[0] in stories]

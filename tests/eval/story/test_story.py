@@ -152,3 +152,16 @@ def test_a_mistake_is_one_line(arguments, capsys):
     with pytest.raises(SystemExit) as ended:
         main(arguments)
     assert ended.value.code == 2 and capsys.readouterr().err.startswith("error: ")
+
+
+@pytest.mark.parametrize("lacking", ["number", "completion", "id"])
+def test_a_completion_that_lacks_a_field_is_named_with_its_file_and_row(tmp_path, capsys, lacking):
+    (tmp_path / "rows.jsonl").write_text(
+        json.dumps({"id": "a", "messages": [{"role": "user", "content": "Go on."}], "reference": "Then."}) + "\n"
+    )
+    whole = {"id": "a", "number": 0, "completion": "So."}
+    cut = {name: value for name, value in whole.items() if name != lacking}
+    (tmp_path / "made.jsonl").write_text("".join(json.dumps(row) + "\n" for row in (whole, cut)))
+    with pytest.raises(SystemExit, match="2"):
+        main(["metrics", f"rows={tmp_path / 'rows.jsonl'}", f"completions={tmp_path / 'made.jsonl'}"])
+    assert f"made.jsonl, row 2 has no {lacking!r}" in capsys.readouterr().err

@@ -126,3 +126,42 @@ def test_evaluations_make_only_the_passes_that_rewards_need(finished, tmp_path, 
     found = json.loads((tmp_path / "run" / "val_only" / "eval.json").read_text())
     assert len(asked) == passes  # of one batch: the reference's log-probabilities and the loss
     assert "eval_reward" in found and ("eval_kl" in found) == bool(passes)
+
+
+def test_an_evaluation_alone_touches_nothing_of_a_finished_run_and_is_not_replaced(finished, tmp_path, capsys):
+    arguments, out = finished
+    copy = tmp_path / "run"
+    shutil.copytree(out, copy)
+    before = {path: (path.read_bytes(), path.stat().st_mtime_ns) for path in copy.rglob("*") if path.is_file()}
+    alone = [*arguments, f"out={copy}", "val_only=true", "data.rows=8"]
+    main(alone)
+    assert (copy / "val_only" / "data" / "eval.jsonl").is_file()  # rows of another config than the run's
+    kept = (copy / "val_only" / "eval.json").stat().st_mtime_ns
+    main(alone)  # found finished
+    with pytest.raises(SystemExit, match="2"):
+        main([*alone, f"model={out / 'export'}"])
+    assert "another config, other data or another model" in capsys.readouterr().err
+    assert (copy / "val_only" / "eval.json").stat().st_mtime_ns == kept
+    assert before == {path: (path.read_bytes(), path.stat().st_mtime_ns) for path in before}
+
+
+def test_an_evaluation_in_which_nothing_can_be_scored_neither_ends_the_run_nor_is_its_best(
+    finished, tmp_path, monkeypatch
+):
+    from rl.rewards.base import Scores
+    from rl.rewards.general import RepetitionReward
+
+    arguments, _ = finished
+    original, calls = RepetitionReward.score, []
+
+    def score(self, batch):
+        calls.append(len(batch.completions))
+        return Scores.of([None] * calls[-1]) if len(calls) == 4 else original(self, batch)  # that of step 2
+
+    monkeypatch.setattr(RepetitionReward, "score", score)
+    main([*arguments, f"out={tmp_path}/run"])
+    found = {
+        row["step"]: row for row in read_metrics(tmp_path / "run") if "eval_runtime" in row or "eval_reward" in row
+    }
+    assert "eval_reward" not in found[2] and found[2]["eval_skipped_frac"] == 1
+    assert json.loads((tmp_path / "run" / "done.json").read_text())["best_step"] == 4
