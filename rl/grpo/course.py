@@ -20,6 +20,7 @@ from common.runs.folder import Run, write_json
 from common.runs.hold import hold
 from common.runs.protocol import begin, finish, finished
 from common.weights import find_model, model_identity
+from eval.likelihood.spans import answer_lead
 from rl.adapters import adapter_of, base_options, merged, peft_config
 from rl.grpo.check import check_lengths, check_stop
 from rl.grpo.journal import Journal, forget_after
@@ -28,6 +29,7 @@ from rl.grpo.trainer import RewardTrainer, last_checkpoint
 from rl.grpo.trl_options import trainer_options
 from rl.rewards.base import Stopped
 from rl.rewards.kinds import open_rewards
+from rl.rewards.likelihood import LikelihoodConfig
 from rl.scoring.config import replace_text
 
 if TYPE_CHECKING:
@@ -60,8 +62,7 @@ def _train(config: "RLConfig", out: Path, fingerprint: str) -> dict[str, Any]:
         log.info("%s is finished", out)
         return done
     tokenizer = AutoTokenizer.from_pretrained(find_model(config.model))
-    check_lengths(config)
-    check_stop(tokenizer, config.model)
+    _check_template(config, tokenizer)
     figures = _built(config, out / "data", tokenizer)
     train_rows, dropped = dataset(out / "data" / "train.jsonl", config, tokenizer)
     eval_rows = dataset(out / "data" / "eval.jsonl", config, tokenizer)[0] if config.data.eval_rows else None
@@ -116,7 +117,7 @@ def _evaluate(config: "RLConfig", out: Path) -> dict[str, float]:
         log.info("%s is finished", out)
         return json.loads((out / "eval.json").read_text(encoding="utf-8"))
     tokenizer = AutoTokenizer.from_pretrained(find_model(config.model))
-    check_lengths(config)
+    _check_template(config, tokenizer)
     config, data = _data_of_evaluation(config, out)
     _built(config, data, tokenizer)
     rows, _ = dataset(data / "eval.jsonl", config, tokenizer)
@@ -156,6 +157,14 @@ def _data_of_evaluation(config: "RLConfig", out: Path) -> tuple["RLConfig", Path
     values = config.model_dump(mode="json")
     moved = {name: replace_text(values[name], config.out, str(out)) for name in ("data", "rewards")}
     return type(config).model_validate({**values, **moved}), out / "data"
+
+
+def _check_template(config: "RLConfig", tokenizer: PreTrainedTokenizerBase) -> None:
+    """What a chat template may get wrong, before a model loads: lengths, the end of a turn, the place of an answer."""
+    check_lengths(config)
+    check_stop(tokenizer, config.model)
+    if any(isinstance(reward, LikelihoodConfig) for reward in config.rewards):
+        answer_lead(tokenizer)
 
 
 def _built(config: "RLConfig", folder: Path, tokenizer: PreTrainedTokenizerBase) -> dict[str, Any]:

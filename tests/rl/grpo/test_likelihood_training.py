@@ -154,3 +154,32 @@ def test_a_scored_config_needs_no_run(answering_policy, questions, tmp_path):
     (tmp_path / "run.yaml").write_text(to_yaml(config))
     scored = load(ScorePairsConfig, [tmp_path / "run.yaml"], {"pairs": "x"}, passes_over=RLConfig)
     assert scored.rewards == config.rewards
+
+
+def test_a_template_that_rewrites_its_question_is_exit_2_before_a_model_loads(
+    small_policy, questions, tmp_path, capsys
+):
+    import shutil
+
+    from rl.train import main
+
+    moody = (
+        "{% if add_generation_prompt %}[brief]{% endif %}{% for m in messages %}{{ m.content }}<|end|>{% endfor %}"
+        "{% if add_generation_prompt %}<|assistant|>{% endif %}"
+    )
+    shutil.copytree(small_policy, tmp_path / "policy")
+    (tmp_path / "policy" / "chat_template.jinja").write_text(moody)
+    (tmp_path / "policy" / "model.safetensors").write_bytes(b"never read")
+    run = f"""
+model: {tmp_path}/policy
+out: {tmp_path}/run
+data: {{kind: conversations, train: [{questions}], rows: 4, eval_rows: 0}}
+rewards: [{{kind: completion_gain}}]
+reward_weights: [1]
+max_completion_length: 8
+"""
+    (tmp_path / "run.yaml").write_text(run)
+    with pytest.raises(SystemExit, match="2"):
+        main([str(tmp_path / "run.yaml")])
+    error = capsys.readouterr().err
+    assert "otherwise once its answer follows" in error and len(error.strip().splitlines()) == 1
