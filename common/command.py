@@ -211,7 +211,7 @@ def read_command(command: Command[C], doc: str | None, arguments: list[str]) -> 
 
             inputs = list(in_paths(config))
             for out in outputs:
-                refuse_read_again(out.path, out.folder, inputs)
+                refuse_read_again(out.path, out.folder, inputs, run=out.run)
         if dry_run:
             print(to_yaml(config), end="")  # noqa: T201 - the command's output
             for name, value in (command.plan(config) if command.plan else {}).items():

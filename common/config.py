@@ -83,11 +83,13 @@ class Out:
     Args:
         endings: what the file's name may end in; any ending if none is given.
         folder: it is a folder; None: it may be either.
+        run: it is a run folder, in which the run itself may find what it reads: a classifier, its export.
     """
 
-    def __init__(self, *endings: str, folder: bool | None = False) -> None:
+    def __init__(self, *endings: str, folder: bool | None = False, run: bool = False) -> None:
         self.endings = endings
         self.folder = folder
+        self.run = run
 
 
 @dataclass(frozen=True)
@@ -98,6 +100,7 @@ class OutPlace:
     path: str
     endings: tuple[str, ...]
     folder: bool | None
+    run: bool = False
 
     def check_name(self) -> None:
         """Raises:
@@ -139,7 +142,7 @@ def out_files(config: "RunConfig") -> Iterator[OutPlace]:
         value = getattr(config, name)
         for mark in described.metadata:
             if isinstance(mark, Out) and isinstance(value, str) and value:
-                yield OutPlace(name, value, mark.endings, mark.folder)
+                yield OutPlace(name, value, mark.endings, mark.folder, mark.run)
 
 
 # fmt: off

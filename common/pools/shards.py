@@ -74,13 +74,16 @@ def read_stats(output: str | Path) -> list[Stats]:
     return [stats for name, stats in below.items() if stats.get("shard") == name.removesuffix(".stats.json")]
 
 
-def refuse_read_again(output: str, folder: bool | None, inputs: Iterable[tuple[str, str]]) -> None:
+def refuse_read_again(
+    output: str, folder: bool | None, inputs: Iterable[tuple[str, str]], *, run: bool = False
+) -> None:
     """Refuse an output of any command that is one of its inputs, or would be read as a part of one.
 
     Args:
         output: a file, or a folder.
         folder: which of the two; None for what may be either.
         inputs: (field, path) of what the command may read; what is not there is no input.
+        run: the folder is a run's, which may hold what the run reads.
 
     Raises:
         ValueError: the output is an input; a folder holds one, or lies in a pool; a file would be a shard of a pool.
@@ -93,7 +96,8 @@ def refuse_read_again(output: str, folder: bool | None, inputs: Iterable[tuple[s
             continue
         inside = target.startswith(source.rstrip("/") + "/")
         if folder:
-            if source == target or source.startswith(target.rstrip("/") + "/") or (inside and _holds_shards(path)):
+            holds = source.startswith(target.rstrip("/") + "/") and not run
+            if source == target or holds or (inside and _holds_shards(path)):
                 refuse_overlap(output, [path])
         elif source == target:
             raise ValueError(f"the output {output} is the input {field}={path}; choose another place for the output")

@@ -39,7 +39,7 @@ class RowsConfig(RewardsConfig):
 class RLConfig(RowsConfig):
     """One GRPO run."""
 
-    out: Annotated[str, HOW, Out(folder=True)]
+    out: Annotated[str, HOW, Out(folder=True, run=True)]
     """Run folder. `{out}` in any other value stands for it."""
 
     combine: Literal["sum_then_normalize", "normalize_then_sum", "center_second"] = "sum_then_normalize"

@@ -34,7 +34,7 @@ class SFTRunConfig(RunConfig):
     tokenizer: str | None = None
     """Hugging Face folder or name of the tokenizer; the model's if not given."""
 
-    out: Annotated[str, HOW, Out(folder=True)] = "runs/sft"
+    out: Annotated[str, HOW, Out(folder=True, run=True)] = "runs/sft"
     """Run folder."""
 
     data: CommaList = []

@@ -159,7 +159,6 @@ def test_a_scored_config_needs_no_run(answering_policy, questions, tmp_path):
 def test_a_template_that_rewrites_its_question_is_exit_2_before_a_model_loads(
     small_policy, questions, tmp_path, capsys
 ):
-    import shutil
 
     from rl.train import main
 
