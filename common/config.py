@@ -83,13 +83,11 @@ class Out:
     Args:
         endings: what the file's name may end in; any ending if none is given.
         folder: it is a folder; None: it may be either.
-        run: it is a run folder, in which the run itself may find what it reads: a classifier, its export.
+        run: a run folder, which may hold what the run reads: its classifier, its export.
     """
 
     def __init__(self, *endings: str, folder: bool | None = False, run: bool = False) -> None:
-        self.endings = endings
-        self.folder = folder
-        self.run = run
+        self.endings, self.folder, self.run = endings, folder, run
 
 
 @dataclass(frozen=True)

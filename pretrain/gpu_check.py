@@ -138,6 +138,7 @@ def _run(
         "device": config.device,
         **changes,
     }
+    values["warmup"] = min(int(values.get("warmup", base.warmup)), steps)
     return PretrainConfig.model_validate(values)
 
 

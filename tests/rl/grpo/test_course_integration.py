@@ -132,7 +132,7 @@ def test_an_evaluation_alone_touches_nothing_of_a_finished_run_and_is_not_replac
     arguments, out = finished
     copy = tmp_path / "run"
     shutil.copytree(out, copy)
-    before = {path: (path.read_bytes(), path.stat().st_mtime_ns) for path in copy.rglob("*") if path.is_file()}
+    before = {path: (path.read_bytes(), path.stat().st_mtime_ns) for path in copy.rglob("*") if path.suffix}
     alone = [*arguments, f"out={copy}", "val_only=true", "data.rows=8"]
     main(alone)
     assert (copy / "val_only" / "data" / "eval.jsonl").is_file()  # rows of another config than the run's
