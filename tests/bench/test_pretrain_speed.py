@@ -133,6 +133,7 @@ def our_speed(data, shape_file, compiled):
         global_bs=BATCH,
         precision="fp32",
         compile=compiled,
+        warmup=1,
         device="cpu",
     )
     job = prepare(config)

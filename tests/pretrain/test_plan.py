@@ -53,6 +53,6 @@ def test_gpu_check_says_that_there_is_no_gpu(tmp_path, capsys):
 @pytest.mark.integration
 def test_gpu_check_measures(tmp_path, token_set):
     arguments = ["scales=smoke", "steps=3", "global_bs=2", "curve_steps=20", "device=cpu", f"data-config={token_set}"]
-    gpu_check([f"out={tmp_path}", *arguments])
-    report = json.loads((tmp_path / "gpu_check.json").read_text())
+    gpu_check([f"out={tmp_path}/out", *arguments])
+    report = json.loads((tmp_path / "out" / "gpu_check.json").read_text())
     assert report["speed"]["smoke"]["tok_s"] > 0 and len(report["curve"]["amp_bf16"]) == 20
