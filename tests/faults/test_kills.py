@@ -97,18 +97,21 @@ def straight(request, pool, run):
 
 
 def test_killed_anywhere_and_run_again_equals_never_stopped(straight, pool, run):
-    stage, whole, seconds = straight
+    stage, whole, span = straight
     draw = random.Random(stage)
-    killed = 0
-    for number in range(KILLS):
-        out = pool / f"{stage}_killed_{number}"
-        for _ in range(2 if KILLS > 2 else 1):
-            killed += run(stage, pool / "pool", out, kill_after_s=draw.uniform(0.05, 0.9) * seconds)[0] < 0
+    kills = 0
+    while kills < KILLS:
+        out = pool / f"{stage}_killed"
+        for _ in range(min(3, KILLS - kills)):
+            status, _ = run(stage, pool / "pool", out, kill_after_s=draw.uniform(0.02, 0.95) * span)
+            kills += status < 0
+            if status == 0:  # it had ended by then: the machine is less busy than it was
+                span *= 0.8
+                break
         assert run(stage, pool / "pool", out)[0] == 0
         assert content(out) == whole
         assert not [path for path in out.rglob(".*.tmp") if "steps" not in path.parts]
         shutil.rmtree(out)
-    print(f"{stage}: {killed} kills in work")  # noqa: T201
 
 
 def test_a_full_disk_is_one_line_and_the_same_command_goes_on(straight, pool, run):
