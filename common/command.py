@@ -22,7 +22,6 @@ from common.config import (
     ConfigError,
     RunConfig,
     Values,
-    in_paths,
     load,
     models_in,
     out_files,
@@ -207,6 +206,7 @@ def read_command(command: Command[C], doc: str | None, arguments: list[str]) -> 
         for out in outputs:
             out.check_name()
         if outputs:
+            from common.pools.inputs import in_paths
             from common.pools.shards import refuse_read_again
 
             inputs = list(in_paths(config))

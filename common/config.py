@@ -143,28 +143,6 @@ def out_files(config: "RunConfig") -> Iterator[OutPlace]:
                 yield OutPlace(name, value, mark.endings, mark.folder, mark.run)
 
 
-# fmt: off
-INPUTS = frozenset((
-    "against", "answer_tokenizer", "completions", "data", "data_config", "documents", "eval", "eval_data", "examples",
-    "file", "files", "first", "from_path", "frozen_model", "held_out", "include_path", "input", "model", "organic",
-    "pairs", "plans", "pool", "prompt_file", "quality_model", "recycled", "rows", "rows_file", "runs", "second",
-    "semantic_model", "source", "source_ref_paths", "strong", "task_data", "tokenizer", "train", "truth", "weak",
-))
-# fmt: on
-"""Names of fields, in any config, whose texts may be paths of what is read; no output may be one of them."""
-
-
-def in_paths(config: BaseModel, before: str = "") -> Iterator[tuple[str, str]]:
-    """(dotted field, path) of all that a config may read, at any depth; a hub's name is among them."""
-    for name in type(config).model_fields:
-        value = getattr(config, name)
-        for one in value if isinstance(value, list | tuple) else [value]:
-            if isinstance(one, BaseModel):
-                yield from in_paths(one, f"{before}{name}.")
-            elif name in INPUTS and isinstance(one, str) and one:
-                yield before + name, one
-
-
 C = TypeVar("C", bound=RunConfig)
 
 

@@ -6,14 +6,27 @@ file, (ETag or version or time, size) on an object store. While `place` holds, n
 
 import os
 import posixpath
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
+
+from pydantic import BaseModel
 
 from common.pools.lines import PIECE, Taken
 from common.pools.storage import files_behind, is_remote, local_path, open_read
 
 Record = dict[str, Any]
+
+# fmt: off
+INPUTS = frozenset((
+    "against", "answer_tokenizer", "completions", "data", "data_config", "documents", "domains", "eval",
+    "eval_data", "examples", "file", "files", "first", "from_path", "frozen_model", "held_out", "include_path",
+    "input", "model", "organic", "pairs", "plans", "pool", "prompt_file", "quality_model", "recycled", "rows",
+    "rows_file", "runs", "samples", "second", "semantic_model", "source", "source_ref_paths", "strong", "task_data",
+    "tokenizer", "train", "truth", "weak",
+))
+# fmt: on
+"""Names of fields, in any config, whose texts may be paths of what is read; no output may be one of them."""
 
 
 def place_of(path: str) -> list[int | str]:
@@ -92,3 +105,14 @@ def fixed(path: str) -> str:
     """The folder of a glob: what stands before its first mark."""
     first = min((path.index(mark) for mark in "*?" if mark in path), default=None)
     return path if first is None else path[:first].rpartition("/")[0] or "."
+
+
+def in_paths(config: BaseModel, before: str = "") -> Iterator[tuple[str, str]]:
+    """(dotted field, path) of all that a config may read, at any depth; a hub's name is among them."""
+    for name in type(config).model_fields:
+        value = getattr(config, name)
+        for one in value if isinstance(value, list | tuple) else [value]:
+            if isinstance(one, BaseModel):
+                yield from in_paths(one, f"{before}{name}.")
+            elif name in INPUTS and isinstance(one, str) and one:
+                yield before + name, one

@@ -2,27 +2,24 @@
 
 import importlib
 import json
+import re
 import typing
 
 import pytest
 
-from common.config import INPUTS, Out, RunConfig, models_in
+from common.config import Out, RunConfig, models_in
 from common.pools.documents import write_documents
+from common.pools.inputs import INPUTS
 from common.pools.shards import refuse_read_again
 from tests.fixtures.fields import PACKAGES
 from tests.fixtures.works import door
 
-NO_PLACES = frozenset(
-    """
-    api_key_env attention base_field baselines bos cache chat_template_kwargs checkpoint column context controls
-    curriculum_model data_sources dataset_name device domains dtype eos eot expected explain extra_body factors
-    field form hard_words language logs lr_scheduler_kwargs lr_scheduler_type measure method minus modes name
-    negative_label options out pad phrases ratios revision rules scales score_field servers settings share sizes
-    soft_words stop stop_above stop_below strict_words system targets task tasks test_names title to tokens
-    tokens_for trl url verifier verifiers without_categories work
-    """.split()  # noqa: SIM905
+NO_INPUTS = frozenset(
+    "baselines cache checkpoint dataset_name device form logs method name out tasks work".split()  # noqa: SIM905
 )
-"""Texts in configs that name nothing to read, or what the command itself has written before."""
+"""Fields whose descriptions speak of files, and that name none to read, or what the command itself wrote before."""
+
+SPEAKS_OF_FILES = re.compile(r"\b(files?|folders?|pools?|globs?|paths?|shards?)\b", re.IGNORECASE)
 
 
 def holds_text(annotation):
@@ -37,7 +34,8 @@ def texts(config, seen):
         return
     seen.add(config)
     for name, field in config.model_fields.items():
-        if not any(isinstance(mark, Out) for mark in field.metadata) and holds_text(field.annotation):
+        is_out = any(isinstance(mark, Out) for mark in field.metadata)
+        if not is_out and holds_text(field.annotation) and SPEAKS_OF_FILES.search(field.description or ""):
             yield name
         for inner in models_in(field.annotation):
             yield from texts(inner, seen)
@@ -53,12 +51,12 @@ def configs_with_outputs(root):
                     yield one
 
 
-def test_every_text_in_a_config_with_outputs_is_known_to_name_an_input_or_none(root):
+def test_every_path_in_a_config_with_outputs_is_known_to_be_an_input_or_none(root):
     unknown = set()
     for config in configs_with_outputs(root):
         marks = [mark for field in config.model_fields.values() for mark in field.metadata]
         if any(isinstance(mark, Out) for mark in marks):
-            unknown |= {f"{config.__name__}.{name}" for name in texts(config, set()) if name not in INPUTS | NO_PLACES}
+            unknown |= {f"{config.__name__}.{name}" for name in texts(config, set()) if name not in INPUTS | NO_INPUTS}
     assert unknown == set()
 
 
