@@ -1,6 +1,7 @@
 """Guards against rare events: each is taken away in thought, and the test is what would then fail."""
 
 import fcntl
+import hashlib
 import json
 import os
 import threading
@@ -227,3 +228,20 @@ def test_stray_files_in_a_pool_are_no_shards(tmp_path):
         (tmp_path / name).parent.mkdir(exist_ok=True)
         (tmp_path / name).write_text('{"id": "s", "text": "stray"}\n')
     assert [shard.name for shard in list_shards(tmp_path)] == ["a"]
+
+
+def test_what_is_written_is_counted_and_summed(tmp_path):
+    with storage.atomic_write(str(tmp_path / "x")) as target:
+        assert [target.write(b"abc"), target.write(memoryview(b"de")), target.write(b"")] == [3, 2, 0]
+        assert target.tell() == 5
+    assert target.sum() == {"bytes": 5, "digest": hashlib.blake2b(b"abcde", digest_size=16).hexdigest()}
+
+
+def test_a_mark_of_a_version_that_recorded_no_input_is_told_the_input_of_now(half_done, shard, tmp_path):
+    for mark in half_done.glob("*.json"):
+        stats = json.loads(mark.read_text())
+        stats["files"].pop("input")
+        stats["last"] = mark.name == "000001.json"
+        mark.write_text(json.dumps(stats))
+    done = process_shard(shard, tmp_path / "out", keep, config_hash="h", part_docs=5)
+    assert done["docs_out"] == 10 and done["files"]["input"]["bytes"] == Path(shard.path).stat().st_size

@@ -5,9 +5,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from common.hashing import hash_id
 from filter.selection import cut as select
 from filter.selection.cut import Columns, TooFewTokens, keep, passes, solve, solve_budget, solve_fraction
 from filter.selection.histogram import Histogram, from_sortable_bits, linear_bins, sortable_bits, text_histogram
+from filter.selection.records import columns_of as columns_of_records
 from filter.selection.rules import All, Budget, Fraction, Threshold
 
 DOCUMENT = st.tuples(
@@ -190,3 +192,20 @@ def test_the_picture_counts_every_score():
     histogram.add([0.0, 0.05, 0.5, 0.999, 1.0])
     text = text_histogram("q", histogram)
     assert sum(int(line.split()[3]) for line in text.splitlines()[1:11]) == 5
+
+
+def test_quantiles_of_scores_below_0_are_in_their_order():
+    histogram = Histogram()
+    histogram.add([-4.0, -2.0, -1.0, 0.0, 1.0, 2.0, 4.0, 8.0])
+    found = histogram.quantiles([0.125, 0.25, 0.5, 1.0])
+    assert list(found.values()) == pytest.approx([-4.0, -2.0, 0.0, 8.0], rel=0.01)
+    bars = [int(line.split()[3]) for line in text_histogram("q", histogram).splitlines()[1:11]]
+    assert bars == [1, 1, 1, 1, 1, 1, 1, 0, 0, 1]  # tenths of -4 to 8, by hand
+
+
+def test_without_a_field_every_document_scores_0_and_without_a_score_none():
+    rows = [{"id": "a", "scores": {"q": 0.5}, "tokens": 3}, {"id": "b", "scores": {}}]
+    assert columns_of_records(rows, None, ties=False).scores.tolist() == [0.0, 0.0]
+    found = columns_of_records(rows, "q", ties=True)
+    assert found.scores[0] == 0.5 and np.isnan(found.scores[1]) and found.tokens.tolist() == [3, 0]
+    assert found.hashes.tolist() == [hash_id("a"), hash_id("b")]

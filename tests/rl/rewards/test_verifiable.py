@@ -116,3 +116,8 @@ def test_infrastructure_that_fails_too_often_stops_the_run_with_the_reason():
     assert reward(["?"] * 3, ["a", "b", "c"], **columns) == [None] * 3
     with pytest.raises(Stopped, match="6 of 6 verdicts in 2 batches failed in infrastructure, mostly sandbox_down"):
         reward(["?"] * 3, ["a", "b", "c"], **columns)
+
+
+def test_a_name_of_ones_own_is_the_rewards_name():
+    own, plain = open_rewards([ExactAnswerConfig(name="outcome"), ExactAnswerConfig()])
+    assert (own.__name__, plain.__name__) == ("outcome", "exact_answer")

@@ -1,0 +1,69 @@
+"""Programs as text: what a program printed, assertions one by one, blocks that define what a test needs."""
+
+import pytest
+
+from eval.verifiers.program_text import blocks, defining_block, joined, same_output, script_block, separate
+
+
+@pytest.mark.parametrize(
+    ("mine", "expected", "same"),
+    [
+        ("7", "7", True),
+        ("+007", "7", True),
+        ("-0", "0", True),
+        ("-7", "7", False),
+        ("7", "8", False),
+        ("70", "7", False),
+        ("100000000000000000001", "100000000000000000002", False),
+        ("1.0000005", "1", True),
+        ("1.000002", "1.0", False),
+        ("2000000.5", "2000000.6", True),  # relative, for large numbers
+        ("1e3", "1000.0", True),
+        ("yes", "YES", True),
+        ("maybe", "MAYBE", False),
+        ("a b\nc", "a  b \nc\n\n", True),
+        ("a b", "a\nb", False),
+        ("a", "a b", False),
+    ],
+)
+def test_output_is_compared_word_by_word(mine, expected, same):
+    assert same_output(mine, expected) is same
+    assert same_output(expected, mine) is same
+
+
+@pytest.mark.parametrize(
+    ("test", "parts"),
+    [
+        ("assert f(1) == 2\nassert f(2) == 3", ["assert f(1) == 2", "assert f(2) == 3"]),
+        ("assert f(1) == 2", ["assert f(1) == 2"]),
+        ("x = 1\nassert f(x) == 2", ["x = 1\nassert f(x) == 2"]),
+        ("assert f(1) ==\nassert f(2)", ["assert f(1) ==\nassert f(2)"]),
+    ],
+)
+def test_assertions_are_tests_of_their_own_where_nothing_else_stands_between(test, parts):
+    assert separate(test) == parts
+
+
+def test_the_last_block_that_defines_all_names_is_taken():
+    one, two, odd = "def f():\n    return 1", "def f():\n    return 2", "def g(:"
+    answer = "\n".join(f"```python\n{body}\n```" for body in (one, two, "f()"))
+    assert [body.strip() for _, body in blocks(answer)] == [one, two, "f()"]
+    assert defining_block(answer, ["f"])[0].strip() == two
+    assert defining_block(answer, ["f", "h"]) == (None, "entry_missing")
+    assert defining_block(f"```\n{odd}\n```", ["g"]) == (None, "syntax")
+    assert defining_block("no block", ["g"]) == (None, "no_fence")
+
+
+def test_a_script_is_the_last_block_that_says_python():
+    answer = "```python\na = 1\n```\n```\nb = 2\n```\n```text\nc\n```"
+    assert script_block(answer)[0].strip() == "a = 1"
+    assert script_block("```\nb = 2\n```\n```json\n{}\n```")[0].strip() == "b = 2"
+    assert script_block("```python\na =\n```") == (None, "syntax")
+    assert script_block("```json\n{}\n```") == (None, "no_fence")
+
+
+def test_future_imports_come_before_what_is_put_in_front():
+    assert joined("import math", "from __future__ import annotations\nx = 1") == (
+        "from __future__ import annotations\nimport math\n\nx = 1"
+    )
+    assert joined(" \n", "x = 1") == "x = 1"
