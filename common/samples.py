@@ -324,7 +324,8 @@ def _of_row(line: Mapping[str, Any], where: str) -> Sample:
     stage = "rl" if "rewards" in line and "step" in line else "difficulty" if "shape" in line else ""
     verdict = {name: line[name] for name in ("status", "score", "reason", "extracted") if name in line}
     known = ["prompt", "messages", "completion", "response", "finish_reason", "tokens", "rewards", "parts", "total"]
-    known += ["id", "sample", "step", "mode", "shape", "status", "score", "reason", "extracted", *EXAMPLE_FIELDS]
+    known += ["id", "sample", "step", "mode", "shape", "status", "score", "reason", "extracted", "versions"]
+    known += EXAMPLE_FIELDS
     tokens = line.get("tokens")
     completion = line.get("completion") if "completion" in line else line.get("response")
     config = {"config": line["shape"]} if "shape" in line else {}
@@ -343,7 +344,7 @@ def _of_row(line: Mapping[str, Any], where: str) -> Sample:
         step=line.get("step"),
         split=str(line.get("mode") or "") if stage == "rl" else "",
         row={name: line[name] for name in EXAMPLE_FIELDS if line.get(name) is not None},
-        versions=config,
+        versions={**(line.get("versions") or {}), **config},
         extra={name: value for name, value in line.items() if name not in known},
     )
 

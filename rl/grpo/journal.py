@@ -4,12 +4,13 @@ import json
 import logging
 import math
 from collections import Counter, defaultdict
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from transformers import TrainerCallback
 
+from common.config import config_hash
 from common.runs.folder import Run
 from rl.rewards.base import Stopped
 
@@ -17,6 +18,16 @@ if TYPE_CHECKING:
     from rl.grpo.config import RLConfig
 
 log = logging.getLogger("repro.rl")
+
+
+def rollout_lines(rows: Sequence[dict[str, Any]], step: int, mode: str, config: "RLConfig") -> Iterator[dict[str, Any]]:
+    """Lines of `samples.jsonl`, which `common.samples` reads: which rollout of its row each is, and what made it."""
+    numbers: Counter[Any] = Counter()
+    versions = {"config": config_hash(config), "model": config.model}
+    for row in rows:
+        number = numbers[row.get("id")]
+        numbers[row.get("id")] += 1
+        yield {"step": step, "mode": mode, "sample": number, **row, "versions": versions}
 
 
 def batch_metrics(rows: Sequence[dict[str, Any]]) -> dict[str, float]:

@@ -28,10 +28,11 @@ from trl.models.utils import unwrap_model_for_generation
 
 from common.runs.checkpoints import mark_complete, newest_complete
 from common.runs.folder import write_json
+from common.samples import SampleFile
 from common.tokens.chat import chat_ids
 from eval.likelihood.spans import opens_thinking
 from rl.grpo.advantages import advantages, process_advantages, segment_mode, total
-from rl.grpo.journal import batch_metrics, evaluation_metrics
+from rl.grpo.journal import batch_metrics, evaluation_metrics, rollout_lines
 from rl.grpo.refill import BatchShare, Refill, Rollouts
 from rl.grpo.rollout import sample, uniforms, whole_weights
 from rl.grpo.rows import EpochSampler
@@ -222,9 +223,8 @@ class RewardTrainer(GRPOTrainer):
         if not self.accelerator.is_main_process or not self._is_written():
             return
         step = self.state.global_step + (mode == "train")
-        with self.samples.open("a", encoding="utf-8") as target:
-            for row in rows:
-                target.write(json.dumps({"step": step, "mode": mode, **row}, ensure_ascii=False) + "\n")
+        with SampleFile(self.samples) as target:
+            target.write(*rollout_lines(rows, step, mode, self.config))
 
     def _unrepeated(self) -> list[dict[str, Any]]:
         """This batch's held-out rows, without those that only fill up the last batch of several processes."""

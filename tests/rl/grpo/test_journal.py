@@ -7,8 +7,9 @@ import pytest
 
 from common.config import load
 from common.runs.folder import read_metrics
+from common.samples import SampleFile, read_samples
 from rl.grpo.config import RLConfig
-from rl.grpo.journal import Journal
+from rl.grpo.journal import Journal, rollout_lines
 
 SIGNS = {
     "rewards/length/mean": 0.5,
@@ -107,3 +108,21 @@ def test_a_run_beyond_its_bound_ends_early_with_the_reason(tmp_path, small_pool,
     assert not (out / "done.json").exists() and (out / "checkpoints" / "checkpoint-2").is_dir()
     samples = [json.loads(line) for line in (out / "samples.jsonl").read_text().splitlines()]
     assert len(samples) == 8 and {row["finish_reason"] for row in samples} == {"length"}  # step 1; then every tenth
+
+
+def test_rollouts_are_samples_that_the_one_reader_reads(tmp_path):
+    values = {"rewards": [{"kind": "length"}], "reward_weights": [1], "model": "m", "out": "runs/x"}
+    config = load(RLConfig, [], values)
+    rows = [
+        {"id": name, "prompt": "?", "completion": text, "rewards": {"x": 1.0}, "parts": {}, "total": 1.0}
+        for name, text in (("a", "1"), ("b", "2"), ("a", "3"))
+    ]
+    with SampleFile(tmp_path / "samples.jsonl") as file:
+        file.write(*rollout_lines(rows, 5, "train", config))
+    found = list(read_samples(tmp_path / "samples.jsonl"))
+    assert [(one.id, one.number, one.completion, one.step) for one in found] == [
+        ("a", 0, "1", 5),
+        ("b", 0, "2", 5),
+        ("a", 1, "3", 5),
+    ]
+    assert {one.versions["model"] for one in found} == {"m"} and len(found[0].versions["config"]) == 16
