@@ -25,9 +25,10 @@ from common.pools.marks import refuse_other_output
 from common.pools.shards import Shard, list_shards
 from common.pools.stats import Stats, refuse_no_documents, sum_stats
 from common.runs.launch import find_gpus, run_shards
+from common.runs.per_process import PerProcess
 from rephrase.config import RephraseConfig
 from rephrase.health import Unhealthy
-from rephrase.worker import OPEN, logs_folder, open_run, run_hash, work
+from rephrase.worker import RephraseWorker, logs_folder, run_hash
 
 RUNS_HERE = "configs/rephrase/rephrase_tiny_cpu.yaml"
 """What a machine without a GPU and without a model hub can run."""
@@ -81,16 +82,10 @@ def main(argv: list[str] | None = None) -> None:
         gpus = [] if config.engine.kind == "server" else find_gpus()
         workers = config.workers or max(1, len(gpus) // config.engine.devices_per_engine)
         try:
-            with open_run(config):
-                function = partial(work, config=config, gpus=gpus)
-                done = run_shards(function, shards, workers=workers, cluster=config.cluster, label="rephrase")
+            with PerProcess(partial(RephraseWorker, config, gpus)) as work, work.worker.run:
+                done = run_shards(work, shards, workers=workers, cluster=config.cluster, label="rephrase")
         except Unhealthy as error:
             fail(str(error), code=1)
-        finally:
-            rephraser = OPEN.pop("rephraser", None)
-            if rephraser is not None:
-                rephraser.engine.close()
-            OPEN.clear()
         total = sum_stats(done)
         refuse_no_documents(total, config.input)
     print(summary(total, config.output))  # noqa: T201 - the command's output

@@ -1,9 +1,8 @@
-"""What one process keeps from shard to shard: engine, run folder, meter; its GPUs by its number."""
+"""What one process keeps from shard to shard: engine, run folder; its GPUs by its number."""
 
 import hashlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import Any
 
 from common.config import config_hash
 from common.engines.open import open_engine
@@ -18,30 +17,58 @@ from rephrase.config import RephraseConfig
 from rephrase.meter import Meter
 from rephrase.rephraser import Rephraser
 
-OPEN: dict[str, Any] = {}  # this process's engine and run folder: a worker keeps them from shard to shard
 
+class RephraseWorker:
+    """Rephrases shards in one process; its engine opens with the first one that is not done yet.
 
-def work(shard: Shard, config: RephraseConfig, gpus: list[str]) -> Stats:
-    """Rephrase one shard in this process; the engine opens with the first shard that is not done yet."""
-    meter = Meter(shard.name, config, lambda metrics: open_run(config).log(metrics))
+    Args:
+        config: the run.
+        gpus: those of this machine.
+    """
 
-    def transform(documents: Iterator[Document]) -> Iterable[Result]:
-        rephraser = _rephraser(config, gpus)
-        rephraser.watch = meter.add
-        meter.start(rephraser.engine.devices)
-        return rephraser(documents)
+    def __init__(self, config: RephraseConfig, gpus: Sequence[str]) -> None:
+        self.config = config
+        self.gpus = gpus
+        self.hash = run_hash(config)
+        self.run = Run(logs_folder(config), config, seed=config.seed)
+        self._rephraser: Rephraser | None = None
 
-    stats = process_shard(
-        shard,
-        config.output,
-        transform,
-        config_hash=run_hash(config),
-        part_docs=config.part_docs,
-        restart_each_part=config.engine.batches_shape_output,
-        verify=config.verify,
-    )
-    meter.report()
-    return stats
+    @property
+    def rephraser(self) -> Rephraser:
+        """With the engine, opened on first use."""
+        if self._rephraser is None:
+            if self.config.cluster == "local":
+                take_gpus(self.gpus, self.config.engine.devices_per_engine)
+            self._rephraser = Rephraser(self.config, open_engine(self.config.engine, self.config.model))
+        return self._rephraser
+
+    def __call__(self, shard: Shard) -> Stats:
+        """Rephrase one shard."""
+        config = self.config
+        meter = Meter(shard.name, config, self.run.log)
+
+        def transform(documents: Iterator[Document]) -> Iterable[Result]:
+            self.rephraser.watch = meter.add
+            meter.start(self.rephraser.engine.devices)
+            return self.rephraser(documents)
+
+        stats = process_shard(
+            shard,
+            config.output,
+            transform,
+            config_hash=self.hash,
+            part_docs=config.part_docs,
+            restart_each_part=config.engine.batches_shape_output,
+            verify=config.verify,
+        )
+        meter.report()
+        return stats
+
+    def close(self) -> None:
+        """Close the engine and the run folder."""
+        if self._rephraser is not None:
+            self._rephraser.engine.close()
+        self.run.close()
 
 
 def run_hash(config: RephraseConfig) -> str:
@@ -50,21 +77,6 @@ def run_hash(config: RephraseConfig) -> str:
         return config_hash(config)
     text = Path(config.prompt_file).read_bytes()
     return hashlib.sha256(config_hash(config).encode() + text).hexdigest()[:16]
-
-
-def _rephraser(config: RephraseConfig, gpus: list[str]) -> Rephraser:
-    if "rephraser" not in OPEN:
-        if config.cluster == "local":
-            take_gpus(gpus, config.engine.devices_per_engine)
-        OPEN["rephraser"] = Rephraser(config, open_engine(config.engine, config.model))
-    return OPEN["rephraser"]
-
-
-def open_run(config: RephraseConfig) -> Run:
-    """This process's run folder, opened once."""
-    if "run" not in OPEN:
-        OPEN["run"] = Run(logs_folder(config), config, seed=config.seed)
-    return OPEN["run"]
 
 
 def logs_folder(config: RephraseConfig) -> str:

@@ -19,6 +19,7 @@ from common.pools.marks import Unreadable
 from common.pools.shards import Shard
 from common.pools.storage import keep_listings, one_listing_each
 from common.runs.folder import progress
+from common.runs.per_process import process_number
 
 Cluster = Literal["local", "ray"]
 
@@ -212,7 +213,7 @@ def take_gpus(gpus: Sequence[str], devices: int) -> None:
         gpus: those of this machine (`find_gpus`); without any, nothing changes.
         devices: how many one engine takes.
     """
-    number = multiprocessing.current_process().name.rpartition("-")[2]
-    if gpus and number.isdigit():
-        first = (int(number) - 1) * devices % len(gpus)
+    number = process_number()
+    if gpus and number is not None:
+        first = number * devices % len(gpus)
         os.environ["CUDA_VISIBLE_DEVICES"] = ",".join(gpus[first : first + devices])
