@@ -9,7 +9,7 @@ from typing import Any, Generic, Protocol, TypeVar, cast
 from common.pools.shards import Shard
 
 
-class Worker(Protocol):
+class ShardWorker(Protocol):
     """Does shards, one after another, with what it opened for all of them."""
 
     def __call__(self, shard: Shard) -> Any:
@@ -21,7 +21,7 @@ class Worker(Protocol):
         ...
 
 
-W = TypeVar("W", bound=Worker)
+W = TypeVar("W", bound=ShardWorker)
 
 
 def process_number() -> int | None:
@@ -30,7 +30,7 @@ def process_number() -> int | None:
     return int(number) - 1 if number.isdigit() else None
 
 
-_opened: dict[str, Worker] = {}
+_opened: dict[str, ShardWorker] = {}
 """The workers of this process: a process pool hands functions over by value, so what lives on must be found by name."""
 
 
