@@ -8,6 +8,7 @@ import string
 
 import pytest
 
+from eval.judges.panel import Panel, PanelConfig, Verdict
 from eval.verifiers.registry import score
 
 ZEBRA = {"header": ["Position", "Pet", "Job"], "rows": [["1", "cat", "cook"], ["2", "dog", "smith"]]}
@@ -34,6 +35,19 @@ GOLDS = {
     "reasoning_gym": (SPIRAL, "<answer>1 2 3 6 9 8 7 4 5</answer>", {}),
 }
 """Reference, right completion and info of each verifier."""
+
+PROGRAM = "def f(x):\n    return x + 1"
+PROGRAMS = {
+    "codeio": ({"predict": "output", "value": 3, "given": {"x": 2}}, '```json\n{"output": 3}\n```', {}),
+    "cruxeval": (
+        {"predict": "output", "code": PROGRAM, "functional": PROGRAM, "input": "2", "output": "3"},
+        "```python\nassert f(2) == 3\n```",
+        {},
+    ),
+    "code": ({"functional": "assert f(1) == 2\nassert f(5) == 6"}, f"```python\n{PROGRAM}\n```", {"entry_point": "f"}),
+    "judge": ("8,645 dollars", "\\boxed{8,645 dollars}", {"question": "How much?"}),
+}
+"""Likewise, for verifiers that may start a program or ask a judge: fewer texts in the suite, all in the long form."""
 
 TEXTS = [
     "__import__('os').system('touch trace')",
@@ -73,7 +87,7 @@ def mutated(rng, text):
 
 
 def completions(rng, name, count):
-    right = GOLDS[name][1]
+    right = ALL[name][1]
     for number in range(count):
         kind = number % 4
         if kind == 0:
@@ -81,18 +95,33 @@ def completions(rng, name, count):
         elif kind == 1:
             yield "".join(rng.choice([*TEXTS, right[: rng.randint(0, len(right))], " ", "\n"]) for _ in range(8))
         elif kind == 2:
-            yield rng.choice([other for own, (_, other, _) in GOLDS.items() if own != name])
+            yield rng.choice([other for own, (_, other, _) in ALL.items() if own != name and other != right])
         else:
             yield mutated(rng, right)
 
 
+class Disagrees(Panel):
+    """A judge that is never asked over a network and never agrees."""
+
+    def decide(self, exchange):
+        return Verdict(False, "No", "")
+
+
+ALL = GOLDS | PROGRAMS
+OPTIONS = {"judge": Disagrees(PanelConfig(urls=["http://127.0.0.1:9/v1"]))}
+
+
+def judged(name, text, mode="strict"):
+    return score(row(name), text, mode, options=OPTIONS)
+
+
 def row(name):
-    gold, _, info = GOLDS[name]
+    gold, _, info = ALL[name]
     return {"verifier": name, "ground_truth": gold, "info": info}
 
 
 def ready(name):
-    found = score(row(name), GOLDS[name][1])
+    found = judged(name, ALL[name][1])
     if found.reason == "missing_resource":
         pytest.skip(found.detail["message"])
     assert found.status == "correct", found
@@ -130,6 +159,33 @@ def test_a_thousand_texts_get_a_verdict(name, mode, capfd):
     assert capfd.readouterr() == ("", "")
 
 
+def verdicts(name, mode, count):
+    for number, text in enumerate(completions(random.Random(f"{name} {mode}"), name, count)):
+        found = judged(name, text, mode)
+        assert found.status not in ("infra_error", "skipped"), (text, found)
+        if mode == "strict" and number % 4 in (0, 2):
+            assert found.status != "correct", (text, found)
+
+
+@pytest.mark.parametrize("mode", ["strict", "guru"])
+@pytest.mark.parametrize("name", PROGRAMS)
+def test_texts_for_a_program_or_a_judge_get_a_verdict(name, mode, capfd):
+    ready(name)
+    capfd.readouterr()
+    verdicts(name, mode, 40)
+    assert capfd.readouterr() == ("", "")
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(1800)
+@pytest.mark.parametrize("mode", ["strict", "guru"])
+@pytest.mark.parametrize("name", ALL)
+def test_a_thousand_texts_in_both_modes(name, mode):
+    ready(name)
+    if name not in ("ifeval", "ifbench"):
+        verdicts(name, mode, 1000)
+
+
 @pytest.mark.parametrize("name", GOLDS)
 def test_thinking_and_blank_lines_around_a_right_answer_change_nothing_and_a_later_answer_counts(name):
     ready(name)
@@ -145,11 +201,11 @@ def test_thinking_and_blank_lines_around_a_right_answer_change_nothing_and_a_lat
 
 
 @pytest.mark.parametrize("mode", ["strict", "guru"])
-@pytest.mark.parametrize("name", GOLDS)
+@pytest.mark.parametrize("name", ALL)
 def test_a_megabyte_of_anything_costs_less_than_a_second(name, mode):
     ready(name)
     mega = 1_000_000
-    right = GOLDS[name][1]
+    right = ALL[name][1]
     pieces = (
         "[",
         "]",
@@ -175,7 +231,8 @@ def test_a_megabyte_of_anything_costs_less_than_a_second(name, mode):
     texts += [right * (mega // len(right)), "\\boxed{" + "9" * mega + "}", "\\boxed{" + "{" * mega + "}" * mega + "}"]
     for text in texts:
         began = os.times()
-        found = score(row(name), text, mode)
+        found = judged(name, text, mode)
         ended = os.times()
         assert ended.user + ended.system - began.user - began.system < 1, (text[:30], found)
-        assert found.status != "infra_error", (text[:30], found)
+        # Programs of a megabyte may wait for a processor on a busy machine, which is said and is no verdict.
+        assert found.status != "infra_error" or found.reason == "overloaded", (text[:30], found)
