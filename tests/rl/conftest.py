@@ -156,6 +156,7 @@ def opened(small_policy, questions, tmp_path):
                 "precision": "fp32",
                 "gradient_checkpointing": False,
                 "temperature": 0.5,
+                "max_completion_length": 64,
                 **values,
             },
         )

@@ -67,6 +67,7 @@ def test_columns_that_the_first_row_lacks_are_there(tmp_path, root):
     tokenizer = AutoTokenizer.from_pretrained(root / "rephrase" / "tiny")
     prompt = SimpleNamespace(prompt_file="", name="", system="", no_think=False)
     config = SimpleNamespace(prompt=prompt, data=ConversationsConfig(), max_prompt_length=100)
+    config.model, config.max_completion_length = str(root / "rephrase" / "tiny"), 8
     found, dropped = dataset(path, config, tokenizer)
     assert dropped == 0
     assert found["reference"][:] == [None, "4"]
