@@ -245,3 +245,15 @@ def test_a_mark_of_a_version_that_recorded_no_input_is_told_the_input_of_now(hal
         mark.write_text(json.dumps(stats))
     done = process_shard(shard, tmp_path / "out", keep, config_hash="h", part_docs=5)
     assert done["docs_out"] == 10 and done["files"]["input"]["bytes"] == Path(shard.path).stat().st_size
+
+
+def test_marks_of_an_earlier_version_are_believed_and_that_is_said_once(tmp_path, caplog):
+    for name in ("a", "b"):
+        write_documents(str(tmp_path / "pool" / f"{name}.jsonl"), [{"id": name, "text": "page"}])
+    for shard in list_shards(tmp_path / "pool"):
+        process_shard(shard, tmp_path / "out", keep, config_hash="h")
+        mark = tmp_path / "out" / f"{shard.name}.stats.json"
+        mark.write_text(json.dumps({**json.loads(mark.read_text()), "files": {}}))
+    for shard in list_shards(tmp_path / "pool"):
+        assert process_shard(shard, tmp_path / "out", keep, config_hash="h")["docs_out"] == 1
+    assert caplog.text.count("was finished by an earlier version") == 1

@@ -5,8 +5,10 @@ import math
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from pydantic import TypeAdapter
 
 from rl.rewards.base import NOT_APPLICABLE, Batch, Reward, Scores, SkipLimit, combine, failure
+from rl.rewards.kinds import AnyRewardConfig, open_rewards, reward_name
 
 WEIGHTS = {"quality": 3, "semantic": 1, "structure": 1, "length": 1, "format": 1}
 
@@ -75,3 +77,20 @@ def test_the_run_stops_when_too_many_are_skipped():
     limit.add([""] * 95 + ["judge/timeout"] * 5)
     with pytest.raises(RuntimeError, match=r"6 of the last 100.*judge/timeout"):
         limit.add(["judge/timeout"])
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        {"kind": "tags"}, {"kind": "repetition"}, {"kind": "overlong", "max_tokens": 8192}, {"kind": "language"},
+        {"kind": "semantic", "measure": "lexical"}, {"kind": "structure"}, {"kind": "length"}, {"kind": "format"},
+        {"kind": "kept"}, {"kind": "no_leak"}, {"kind": "exact_answer"}, {"kind": "verifiable"},
+        {"kind": "reference_probability"}, {"kind": "completion_gain"}, {"kind": "process"},
+    ],
+    ids=lambda values: values["kind"],
+)  # fmt: skip
+def test_every_reward_takes_a_name_of_its_own_and_else_that_of_its_kind(values):
+    parsed = TypeAdapter(AnyRewardConfig)
+    configs = [parsed.validate_python(one) for one in (values, {**values, "name": "mine"})]
+    assert [reward.__name__ for reward in open_rewards(configs)] == [values["kind"], "mine"]
+    assert [reward_name(config) for config in configs] == [values["kind"], "mine"]
