@@ -129,7 +129,7 @@ _CURRENCY = re.compile(r"\x00?(?:USD|EUR|GBP|INR|Rs\.?)\s*(?=\d)")
 
 _ARTICLE = re.compile(r"^(?:a|an|the) (?=[a-z]{3})")
 
-_BASED = re.compile(r"\(?\s*(\d[\dA-Za-z]*)\s*\)?_\s*\{?\s*\x00?([a-z]+|\d+)\s*\}?")
+_BASED = re.compile(r"\(?\s*(\d[\dA-Za-z]*|[\dA-Fa-f]{2,})\s*\)?_\s*\{?\s*\x00?([a-z]+|\d+)\s*\}?")
 """A number in a base, whole: `(1011)_{\\text{two}}`."""
 
 _BASES = {

@@ -8,11 +8,11 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 from eval.verifiers.mathematics.equations import is_equation, same_equation
-from eval.verifiers.mathematics.nodes import Node, has, is_scalar, number, renamed, variables
+from eval.verifiers.mathematics.nodes import Node, has, is_scalar, number, renamed, variables, without_letter
 from eval.verifiers.mathematics.reading import SAYINGS
 from eval.verifiers.mathematics.regions import ORDERS, is_region, region, same_region
 from eval.verifiers.mathematics.scalars import periodic, same_value, whole_letter
-from eval.verifiers.mathematics.units import is_bare_unit, ratio
+from eval.verifiers.mathematics.units import bare_unit, ratio
 
 MOST_ITEMS = 64
 """Items of a list that are compared."""
@@ -36,7 +36,7 @@ class Item(NamedTuple):
 def same(gold: Node, answer: Node) -> bool | None:
     """Whether an answer says what the reference says; see the module's docstring."""
     gold, answer = (
-        _without_letter(SAYINGS.get(node[1], node) if node[0] == "text" else node) for node in (gold, answer)
+        without_letter(SAYINGS.get(node[1], node) if node[0] == "text" else node) for node in (gold, answer)
     )
     found = _same(gold, answer)
     if found is True:
@@ -45,13 +45,9 @@ def same(gold: Node, answer: Node) -> bool | None:
     old, new = whole_letter(second - first), whole_letter(first - second)
     if old and new and periodic(gold) and periodic(answer) and new not in second:
         return True if _same(gold, renamed(answer, {old: new})) else found
+    if first - second == {"C"} and second - first <= {"c", "K", "k"} and second - first:  # a constant of integration
+        return True if _same(gold, renamed(answer, {next(iter(second - first)): "C"})) else found
     return found
-
-
-def _without_letter(node: Node) -> Node:
-    """A set without the letter that is said to lie in it or to be it: `x \\in \\{1, 2\\}`."""
-    named = node[0] == "rel" and len(node) == 4 and node[2] in ("in", "=") and node[1][0] == "var"
-    return node[3] if named and node[3][0] == "set" else node
 
 
 def hedges(gold: Node, answer: Node) -> bool:
@@ -253,10 +249,11 @@ def _same_item(gold: Node | Item, answer: Node | Item) -> bool | None:
         if factor is None:
             return False
         found = _same_node(first.node, node if factor == 1 else ("mul", ("num", factor, None), node))
+        letter = "" if found else bare_unit(first.node, node)
+        if letter and (not first.unit or ratio(first.unit, letter) == 1):
+            return _same_node(first.node, node[1])
         if found or first.unit:
             return found
-        if is_bare_unit(first.node, node):
-            return _same_node(first.node, node[1])
         if not (is_equation(gold) and is_equation(answer)):
             return found
     return same_equation(gold, answer)
@@ -268,6 +265,8 @@ def _names_fit(first: Item, second: Item) -> bool:
         return True
     if second.name == COMPOSITE:
         return False
+    if "_" in first.name + second.name and first.name.split("_")[0] == second.name.split("_")[0]:
+        return "_" not in first.name or "_" not in second.name  # `x = 1 or x = 2`, and `x_1 = 1, x_2 = 2`
     if bool(first.arguments) != bool(second.arguments):
         return True
     # What one answer puts in words and another in a letter may be the same thing.

@@ -56,3 +56,9 @@ def renamed(node: Node, names: dict[str, str]) -> Node:
 def is_scalar(node: Node) -> bool:
     """Whether a node is one value, with nothing below it that is not."""
     return all(one[0] in SCALARS for one in walk(node))
+
+
+def without_letter(node: Node) -> Node:
+    """A set without the letter that is said to lie in it or to be it: `x \\in \\{1, 2\\}`."""
+    named = node[0] == "rel" and len(node) == 4 and node[2] in ("in", "=") and node[1][0] == "var"
+    return node[3] if named and node[3][0] == "set" else node

@@ -31,6 +31,7 @@ class Primaries:
         self.at = 0
         self.depth = 0
         self.bars = 0
+        self.in_set = False
 
     def peek(self, ahead: int = 0) -> Token:
         """The token so many places ahead; `END` after the last one."""
@@ -241,7 +242,7 @@ class Primaries:
         bars, self.bars = self.bars, 0
         inside = self.items()
         self.bars = bars
-        closing = self.peek().text
+        closing = {"\\rangle": ")"}.get(self.peek().text, self.peek().text)
         self.need(*closings)
         if inside[0] == "list":
             return ("tuple", opening, closing, *inside[1:])
@@ -262,8 +263,9 @@ class Primaries:
         if self.take("\\}"):
             return ("empty",)
         bars, self.bars = self.bars, 1
+        in_set, self.in_set = self.in_set, True
         first = self.items() if self.peek(1).text != ":" else self.primary()
-        self.bars = bars
+        self.bars, self.in_set = bars, in_set
         if self.take("|", ":"):
             condition = self.items()
             self.need("\\}")

@@ -38,7 +38,7 @@ SAYINGS |= {
     for unit, one in enumerate(_ONES[1:10], 1)
     for link in "- "
 }
-SAYINGS |= {"one hundred": number(100), "one thousand": number(1000)}
+SAYINGS |= {"one hundred": number(100), "one thousand": number(1000), "one million": number(10**6)}
 SAYINGS |= {word: number(value) for value, word in enumerate(_ORDINALS, 1)}
 
 FILLERS = frozenset(
@@ -176,7 +176,7 @@ class Reader(Primaries):
     def ratio(self) -> Node:
         """Parts with colons or the word `to` between them: `1:2:3`."""
         parts = [self.union()]
-        while self.take(":") or self.take_word("to"):
+        while (not self.in_set and self.take(":")) or self.take_word("to"):
             parts.append(self.union())
         if len(parts) == 1:
             return parts[0]

@@ -32,6 +32,7 @@ _MEASURES: dict[str, dict[str, Fraction]] = {
     },
     "morning": {"am": Fraction(1)},
     "afternoon": {"pm": Fraction(1)},
+    "volume": {"ml milliliter millilitre": Fraction(1, 1000), "l liter litre": Fraction(1)},
     "money": {"$ dollar": Fraction(1), "cent": Fraction(1, 100)},
 }
 _FACTORS = {
@@ -61,6 +62,12 @@ def ratio(gold: str, answer: str) -> Fraction | None:
 
 
 def _measure(unit: str) -> tuple[str, Fraction, int] | None:
+    over = re.split(r"/| per ", {"mph": "mi/h", "kmh": "km/h"}.get(unit, unit))
+    if len(over) == 2:
+        top, bottom = map(_measure, over)
+        if top is None or bottom is None:
+            return None
+        return f"{top[0]}^{top[2]}/{bottom[0]}^{bottom[2]}", top[1] ** top[2] / bottom[1] ** bottom[2], 1
     words = re.findall(r"[a-z$]+|\d", unit.lower())
     power = 1
     for word, value in (("square", 2), ("sq", 2), ("cubic", 3)):
@@ -74,7 +81,14 @@ def _measure(unit: str) -> tuple[str, Fraction, int] | None:
     return (*_FACTORS[name], power) if name in _FACTORS else None
 
 
-def is_bare_unit(gold: Node, answer: Node) -> bool:
-    """Whether an answer is a value times a letter that is a unit, `5 m`, where the reference is a number."""
-    unit = answer[0] == "mul" and answer[2][0] == "var" and answer[2][1] in _LETTERS
-    return unit and is_scalar(gold) and not variables(gold)
+def bare_unit(gold: Node, answer: Node) -> str:
+    """The letter, with its power, that an answer multiplies its value by and that is a unit, `5 m`; "" for none.
+
+    Only where the reference is a number.
+    """
+    if answer[0] != "mul" or not is_scalar(gold) or variables(gold):
+        return ""
+    letter, power = (answer[2][1], answer[2][2]) if answer[2][0] == "pow" else (answer[2], None)
+    if letter[0] != "var" or letter[1] not in _LETTERS or (power is not None and power[0] != "num"):
+        return ""
+    return letter[1] if power is None else f"{letter[1]} {power[1]}"

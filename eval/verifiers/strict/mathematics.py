@@ -25,6 +25,9 @@ _OPPOSITES = {"yes": "no", "no": "yes", "true": "false", "false": "true"}
 _OPTIONS = re.compile(r"\(?[A-J]\)?(?:\s*(?:[,;&]|and)?\s*\(?[A-J]\)?)+", re.IGNORECASE)
 """Letters of several options."""
 
+_OPTION_NAMED = re.compile(r"(?:the )?(?:correct )?(?:option|choice|answer)?(?: is)?\s*\(?([a-j])[).]*", re.IGNORECASE)
+"""One option, with or without the word: `Option D`, `D)`."""
+
 PROCESSOR_S = 2.0
 """Processor seconds for the library: a warm answer takes milliseconds."""
 
@@ -101,6 +104,8 @@ def _same_words(gold: str, answer: str) -> bool:
     if gold in _OPPOSITES:
         opening = re.match(r"[a-z]+(?=[,.;:!])", answer)
         return bool(opening) and opening[0] == gold and not re.search(rf"\b{_OPPOSITES[gold]}\b", answer)
+    if re.fullmatch(r"[a-j]", gold) and (named := _OPTION_NAMED.fullmatch(answer)):
+        return named[1].lower() == gold
     if not (_OPTIONS.fullmatch(gold) and _OPTIONS.fullmatch(answer)):
         return False
     first, second = (re.findall(r"[a-j]", re.sub("and", "", text.lower())) for text in (gold, answer))
