@@ -89,6 +89,8 @@ class Engine(ABC):
     """Prompt and completion together, in tokens, where known."""
     limit: int
     """Requests in flight at most."""
+    dtype: str = ""
+    """Type of the weights as they were loaded, such as `bfloat16`; empty where only a server knows."""
     tokenizer: Any = None
     """A transformers tokenizer, where there is one."""
     chat_template_kwargs: Mapping[str, Any] = {}

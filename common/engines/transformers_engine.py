@@ -51,6 +51,7 @@ class TransformersEngine(Engine):
         if config.threads and self.device.type == "cpu":
             torch.set_num_threads(config.threads)
         self.lm = AutoModelForCausalLM.from_pretrained(find_model(model), dtype=dtype).to(self.device).eval()
+        self.dtype = str(self.lm.dtype).removeprefix("torch.")
         self.max_model_len = context_length(self.lm.config)
         self.end_ids = _end_ids(self.lm, self.tokenizer)
         self._waiting: list[_Row] = []

@@ -37,6 +37,7 @@ class VLLMEngine(Engine):
         self.devices = config.tensor_parallel_size
         self.limit = config.in_flight
         self.max_model_len = self.engine.model_config.max_model_len
+        self.dtype = str(self.engine.model_config.dtype).removeprefix("torch.")
         self.tokenizer = load_tokenizer(model)
         self.chat_template_kwargs = config.chat_template_kwargs
         self._names = itertools.count()

@@ -93,7 +93,9 @@ def planned(
 
 
 def undrawn(plan: Plan) -> dict[str, int]:
-    """Task to how many samples were never drawn: those of shares that have not run yet."""
+    """Task to how many samples were never drawn: those of shares that have not run yet; a whole run has none."""
+    if not plan.config.share:
+        return {}
     counts = {job.name: sum(one is None for _, drawn in states(plan, job) for one in drawn) for job in plan.jobs}
     return {name: count for name, count in counts.items() if count}
 
@@ -141,7 +143,8 @@ def settings(plan: Plan, job: Job, figures: Mapping[str, Any]) -> Record:
     judge = figures.get("judge") or {}
     return {
         "model": plan.model,
-        **{name: made[name] for name in ("engine", "dtype", "temperature", "top_p", "top_k", "max_tokens", "template")},
+        **{name: made[name] for name in ("engine", "temperature", "top_p", "top_k", "max_tokens", "template")},
+        "dtype": plan.dtype(),
         "samples": plan.config.count(job.task),
         "think_open": job.task.think_open if plan.config.think_open is None else plan.config.think_open,
         "verifier": job.task.verifier,

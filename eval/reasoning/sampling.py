@@ -13,6 +13,7 @@ from common.engines.open import open_engine
 from common.engines.requests import NO_ROOM, OVERDUE, Completion, Request
 from common.hashing import hash_id, step_hash
 from common.pools.lock import alone
+from common.pools.storage import atomic_write
 from common.runs.folder import progress
 from common.runs.launch import take_gpus
 from common.samples import Key, SampleFile
@@ -51,10 +52,24 @@ class Plan:
     limit: int | None = None
     seed: int = 0
     gpus: Sequence[str] = ()
+    read: dict[str, list[Example]] = field(default_factory=dict, repr=False, compare=False)
+    """Task to its examples, once they were read."""
 
     def examples(self, job: Job) -> list[Example]:
         """The examples of one of the tasks."""
-        return examples_of(job.name, job.task, job.found, self.limit, self.seed)
+        if job.name not in self.read:
+            self.read[job.name] = examples_of(job.name, job.task, job.found, self.limit, self.seed)
+        return self.read[job.name]
+
+    def dtype_file(self) -> Path:
+        """Where it stands in which type the weights were loaded, by the engine's config."""
+        return self.folder / "samples" / f"dtype-{config_hash(self.config.engine)}.txt"
+
+    def dtype(self) -> str:
+        """The type of the weights as they were loaded; the config's word where no engine was opened yet."""
+        place = self.dtype_file()
+        configured = str(getattr(self.config.engine, "dtype", "the server's"))
+        return place.read_text(encoding="utf-8") if place.is_file() else configured
 
     def store(self, job: Job) -> TaskStore:
         """Where its samples lie."""
@@ -206,6 +221,9 @@ def _draw(work: _Work, missing: Sequence[_Asked]) -> None:
     plan = work.plan
     asked = {str(position): one for position, one in enumerate(missing)}
     with open_engine(plan.config.engine, plan.model) as engine:
+        if engine.dtype:
+            with atomic_write(str(plan.dtype_file())) as target:
+                target.write(engine.dtype.encode())
         requests = (_request(plan, name, one) for name, one in asked.items())
         for completion in progress(engine.stream(requests), len(missing), "samples", "samples"):
             _take(work, asked[completion.request_id], completion)

@@ -106,7 +106,7 @@ def _reasoning(config: EvalConfig, model: str, folder: Path, log: Log) -> Record
         plan = planned(how, jobs, model, identity, folder, config.limit, config.seed)
         draw(plan)
     left = undrawn(plan)
-    if left and how.share:
+    if left:
         print(f"share {how.share} is done; not drawn yet: {left}")  # noqa: T201 - the command's output
         return None
     found = summed_up(plan, names, missing, config.draws)

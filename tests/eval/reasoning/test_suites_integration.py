@@ -27,7 +27,7 @@ def test_a_suite_runs_with_the_tiny_model(suite, shared_data, tmp_path, monkeypa
         assert cell["samples"] == 2 and cell["judged"] + cell["unjudged"]["count"] == 2
         # a prompt of a grid puzzle can be longer than the tiny model's 2,048 tokens; nothing else may fail
         assert {key for key, count in cell["unjudged"].items() if count} <= {"count", "flag", "no_room"}
-        assert cell["settings"]["dtype"] == "auto" and cell["settings"]["max_tokens"] == 8
+        assert cell["settings"]["dtype"] == "float32" and cell["settings"]["max_tokens"] == 8
     assert record["averages"][suite]["missing"] == [name for name in SUITES[suite] if name not in here]
     shown = capsys.readouterr().out
     assert all(line in shown for line in record["skipped"].values()) and "(partial: " in shown
