@@ -169,7 +169,8 @@ def clean(text: str, thousands: bool = True) -> str:
     text = _DELIMITERS.sub(" ", text.replace("{:}", ":").replace("{.}", "."))
     if "dots" in text or ".." in text:
         text = _GOES_ON.sub(_recurring, text)
-    text = _CURRENCY.sub(r"\\$", text)
+    if "\\" not in text or "USD" in text:  # letters before a number are a currency; LaTeX has its own sign
+        text = _CURRENCY.sub(r"\\$", text)
     if "ty-" in text:
         text = _NUMBER_WORD.sub(r"\1 ", text)
     if "m" in text or "M" in text:
