@@ -21,6 +21,7 @@ from typing import Any, TypeVar
 from common.config import RunConfig, config_hash, to_yaml
 from common.pools.storage import atomic_write, join, sweep
 from common.runs.redaction import redacted
+from common.runs.tracking import open_tracker
 
 T = TypeVar("T")
 
@@ -64,6 +65,7 @@ class Run:
         self._log_file = _LogFile(self.folder / "log.txt", encoding="utf-8")
         self._log_file.setFormatter(_Redacting("%(asctime)s %(levelname)s %(name)s: %(message)s"))
         logging.getLogger().addHandler(self._log_file)
+        self._tracker = open_tracker(config, self.folder)
 
     def log(self, metrics: Mapping[str, Any], step: int | None = None) -> None:
         """Append one line to `metrics.jsonl`, with the time and, if given, the step.
@@ -76,6 +78,8 @@ class Run:
                 log.warning("%s is %s at step %s", key, value, step)
                 value = None
             row[key] = value
+        if self._tracker is not None:
+            self._tracker.log({key: value for key, value in row.items() if value is not None and key != "step"}, step)
         row["time"] = round(time.time(), 3)
         self._metrics.write(json.dumps(row, ensure_ascii=False) + "\n")
         self._metrics.flush()
@@ -83,6 +87,9 @@ class Run:
     def close(self) -> None:
         """Close the files; `log` must not be called afterwards."""
         self._metrics.close()
+        if self._tracker is not None:
+            self._tracker.close()
+            self._tracker = None
         logging.getLogger().removeHandler(self._log_file)
         self._log_file.close()
 

@@ -6,6 +6,7 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import Field, model_validator
 
 from common.config import HOW, CommaList, RunConfig, load
+from common.runs.tracking import TrackerName
 from common.scales import budget, scale_file
 
 
@@ -174,8 +175,11 @@ class PretrainConfig(RunConfig):
     export: Annotated[bool, HOW] = False
     """After the last step, write `<run>/export`, a Hugging Face folder."""
 
+    report_to: Annotated[TrackerName, HOW] = "none"
+    """Service that gets the metrics too (pip install -e .[track]); `USE_WANDB=true` means wandb."""
+
     report_to_wandb: Annotated[bool, HOW] = False
-    """Also send the metrics to Weights & Biases (needs the wandb package)."""
+    """The same as `report_to: wandb`."""
 
     @model_validator(mode="after")
     def _fits_together(self) -> Self:

@@ -1,10 +1,8 @@
 """One run from start or checkpoint to its record: folder, metrics, export."""
 
-import importlib.util
 import json
 import shutil
 import traceback
-from collections.abc import Callable
 from typing import Any
 
 from common.command import usage_errors
@@ -12,6 +10,7 @@ from common.pools.storage import atomic_write
 from common.runs.folder import Run, read_metrics
 from common.runs.hold import hold
 from common.runs.processes import launched
+from common.runs.tracking import check_tracker
 from pretrain.training.config import PretrainConfig
 from pretrain.training.core_scores import check_tasks, core_scores
 from pretrain.training.job import Job
@@ -25,8 +24,7 @@ def run_job(config: PretrainConfig, job: Job) -> None:
     with usage_errors():
         check_device(config)
         check_tasks(config, job)
-        if config.report_to_wandb and importlib.util.find_spec("wandb") is None:
-            raise ValueError("report-to-wandb needs the wandb package: pip install wandb")
+        check_tracker(config)
     if config.benchmark:
         _print_benchmark(config, job, train_job(config, job, None))
         return
@@ -86,23 +84,8 @@ def train_job(config: PretrainConfig, job: Job, run: Run | None = None) -> dict[
     with open_devices(config) as devices:
         model, description = build_model(config, job, devices.device)
         trainer = Trainer(config, job, model, description, devices)
-        status = trainer.train(_log_line(config, job, run) if run else None, core_scores(config, job))
+        status = trainer.train(run.log if run else None, core_scores(config, job))
         return {"status": status, "step": trainer.next_step, **trainer.totals()}
-
-
-def _log_line(config: PretrainConfig, job: Job, run: Run) -> Callable[[dict[str, Any], int], None]:
-    """Where metrics go: the run folder, and Weights & Biases if asked."""
-    if not config.report_to_wandb:
-        return run.log
-    import wandb
-
-    sink = wandb.init(project="repro-pretrain", name=job.name, config=config.model_dump(), resume="allow")
-
-    def both(metrics: dict[str, Any], step: int) -> None:
-        run.log(metrics, step)
-        sink.log(metrics, step=step)
-
-    return both
 
 
 def _begun(config: PretrainConfig, job: Job) -> int:

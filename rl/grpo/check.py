@@ -12,6 +12,7 @@ from common.config import read_yaml
 from common.pools.shards import list_shards
 from common.runs.launch import find_gpus
 from common.runs.processes import launched
+from common.runs.tracking import check_tracker
 from common.weights import context_length, find_model
 from rl.adapters import check_bits
 from rl.data.recycling.build import RecyclingDataConfig
@@ -33,6 +34,7 @@ def check(config: RLConfig) -> None:
     config.accumulation(processes())
     _check_launch(config)
     check_bits(config.adapter)
+    check_tracker(config)
     if _needs_gpu(config) and not _has_gpu():
         raise ValueError(
             "this config needs an NVIDIA GPU and there is none here; "

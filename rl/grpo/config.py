@@ -5,6 +5,7 @@ from typing import Annotated, Any, Literal
 from pydantic import Field, model_validator
 
 from common.config import ADDED, HOW, Out
+from common.runs.tracking import TrackerName
 from rl.adapters import AdapterConfig
 from rl.data.recycling.build import RecyclingDataConfig
 from rl.data.rows.conversations import ConversationsConfig
@@ -179,6 +180,9 @@ class RLConfig(RowsConfig):
 
     export: Literal["best", "last"] = "best"
     """Which weights go to `export/`: those with the highest held-out reward, or the last."""
+
+    report_to: Annotated[TrackerName, HOW] = "none"
+    """Service that gets the metrics too (pip install -e .[track]); `USE_WANDB=true` means wandb."""
 
     servers: Annotated[list[str], HOW] = []
     """Names of `configs/serve/`: servers that `scripts/rl.sh` starts and stops with the run."""

@@ -5,6 +5,7 @@ from typing import Annotated, Any, Literal
 from pydantic import Field, model_validator
 
 from common.config import ADDED, HOW, CommaList, Out, RunConfig
+from common.runs.tracking import TrackerName, check_tracker
 from rl.adapters import AdapterConfig
 
 
@@ -97,6 +98,9 @@ class SFTRunConfig(RunConfig):
     seed: int = 42
     """Of fresh weights and of the order of the rows."""
 
+    report_to: Annotated[TrackerName, HOW] = "none"
+    """Service that gets the metrics too (pip install -e .[track]); `USE_WANDB=true` means wandb."""
+
     logging_steps: Annotated[int, HOW] = 10
     """Steps between metrics."""
 
@@ -139,6 +143,7 @@ def check_files(config: SFTRunConfig) -> dict[str, str]:
     """
     from pathlib import Path
 
+    check_tracker(config)
     for path in [*config.files(), *config.eval_data]:
         if not Path(path).is_file():
             raise FileNotFoundError(f"no rows at {path}; `python -m rl.data.rephrase` writes them")
