@@ -104,3 +104,10 @@ def test_a_megabyte_of_brackets_takes_less_than_a_second(text):
     start = time.process_time()
     boxes(text), joint_boxes(text), last_answer_tag(text), fences(text), answer_part(text)
     assert time.process_time() - start < 1
+
+
+def test_an_answer_without_thinking_is_an_answer_unless_the_prompt_opened_it():
+    assert answer_part("four") == "four"
+    assert answer_part("four", think_open=True) is None
+    assert answer_part("<think>hm</think>four") == answer_part("hm</think>four", think_open=True) == "four"
+    assert answer_part("<think>four") is None

@@ -3,6 +3,7 @@
 import pytest
 
 from common.config import ConfigError, RunConfig, load
+from rl.rewards.general import language
 from rl.rewards.kinds import AnyRewardConfig, open_rewards
 
 
@@ -67,3 +68,18 @@ def test_a_prompt_that_opens_the_thinking_opens_the_tags(completion, right):
     asked = [[{"role": "user", "content": "2 + 2?"}]]
     assert reward(asked, [completion], think_open=[True]) == [right]
     assert reward(asked, [completion]) == [float(completion.startswith("<think>"))]
+
+
+@pytest.mark.parametrize(
+    ("text", "code"),
+    [
+        ("the rain and snow", "en"),  # two little words are enough
+        ("the rain", ""),
+        ("the and of with la der de rain", "en"),  # 4 to 2 of French: twice as many
+        ("the and of la der de rain", ""),  # 3 to 2
+        ("the and " + "rain " * 37, "en"),  # 2 of 39 words
+        ("the and " + "rain " * 39, ""),  # below one in twenty
+    ],
+)
+def test_a_language_shows_in_two_little_words_one_in_twenty_twice_the_next(text, code):
+    assert language(text) == code
