@@ -319,14 +319,15 @@ def _blank(trunk: Trunk, error: str | None) -> TrunkScores:
 
 
 def _fill(rows: Sequence[PackedRow], reads: Sequence[Read], results: list[TrunkScores]) -> None:
-    for row, read in zip(rows, reads, strict=True):
-        logprobs, greedy, entropy = (part.cpu().numpy() for part in (read.logprobs, read.greedy, read.entropy))
-        start = 0
+    # all rows of a pass together: every copy from a GPU waits for it
+    parts = [(read.logprobs, read.greedy, read.entropy) for read in reads]
+    logprobs, greedy, entropy = (torch.cat(column).cpu().numpy() for column in zip(*parts, strict=True))
+    start = probed = 0
+    for row in rows:
         for number, branch, count in row.branches:
             branches = cast(list[BranchScores], results[number].branches)
             branches[branch] = BranchScores(logprobs[start : start + count], greedy[start : start + count])
             start += count
-        start = 0
         for number, count in row.probes:
-            results[number].entropy[:] = entropy[start : start + count]
-            start += count
+            results[number].entropy[:] = entropy[probed : probed + count]
+            probed += count

@@ -11,6 +11,11 @@ USABLE = 0.8
 """Share of a device's memory that the estimate may fill."""
 
 
+WHOLE = 2_000_000_000
+"""Parameters up to which their bf16 copies (4 GB) stay whole on every device between forward and backward pass, and so
+are gathered once for both."""
+
+
 def device_gib(config: PretrainConfig, model: ModelConfig, devices: int, acc: int) -> float:
     """GiB on each of so many devices: states over the shards, a micro-batch's kept activations, bf16 copies, logits.
 
@@ -23,7 +28,8 @@ def device_gib(config: PretrainConfig, model: ModelConfig, devices: int, acc: in
     whole = 14 * model.dim + 4 * model.hidden
     kept = model.dim if config.activation_checkpointing else whole
     activations = 2 * rows * (model.seq_len or 0) * (model.layers * kept + whole)
-    unsharded = 8 * model.known_vocab() * model.dim + 2 * parameters / model.layers
+    gathered = parameters if devices > 1 and parameters <= WHOLE else parameters / model.layers
+    unsharded = 8 * model.known_vocab() * model.dim + 2 * gathered
     logits = 2**28 * 8
     return (STATE_BYTES * parameters / shards + activations + unsharded + logits) / 2**30
 

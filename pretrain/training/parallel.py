@@ -14,6 +14,7 @@ from torch.distributed.fsdp import FSDPModule, MixedPrecisionPolicy, fully_shard
 
 from common.runs.processes import has_launcher
 from pretrain.training.config import PretrainConfig
+from pretrain.training.memory import WHOLE
 
 
 @dataclass
@@ -92,7 +93,8 @@ def distribute(model: nn.Module, config: PretrainConfig, devices: Devices) -> No
     parameters, reduction = casts[config.precision]
     policy = MixedPrecisionPolicy(param_dtype=parameters, reduce_dtype=reduction)
     mesh = _mesh(config.strategy, devices)
-    reshard = config.strategy == "fsdp" and devices.world > 1
+    large = sum(parameter.numel() for parameter in model.parameters()) > WHOLE
+    reshard = config.strategy == "fsdp" and devices.world > 1 and large
     for block in blocks:
         fully_shard(block, mesh=mesh, mp_policy=policy, reshard_after_forward=reshard)
     fully_shard(model, mesh=mesh, mp_policy=policy, reshard_after_forward=False)

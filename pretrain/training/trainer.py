@@ -155,7 +155,10 @@ class Trainer:
         targets = int((job.seq_len - np.minimum(pads, job.seq_len)).sum())
         pieces = np.array_split(np.arange(len(indices)), devices.world * self.acc)
         mine = pieces[devices.rank * self.acc : (devices.rank + 1) * self.acc]
-        return MicroBatches([contexts(job.cursor.rows(indices[piece]), pads[piece]) for piece in mine], targets)
+        found = [contexts(job.cursor.rows(indices[piece]), pads[piece]) for piece in mine]
+        if devices.device.type == "cuda":  # from pinned memory the copy to the device does not wait
+            found = [(inputs.pin_memory(), wanted.pin_memory()) for inputs, wanted in found]
+        return MicroBatches(found, targets)
 
     def step(self, step: int, batch: MicroBatches, waited: float = 0.0) -> StepResult:
         """One optimizer step on a batch; the update is skipped, and counted, for a spike or what is not finite."""

@@ -67,7 +67,7 @@ class Found:
         self.what = what
         self.times = {name: sorted(settings, key=lambda one: one.median) for name, settings in times.items()}
         for name, settings in self.times.items():
-            print(f"\n{what}: {name}: {'; '.join(map(str, settings))}", end="")  # noqa: T201 - the figures
+            print(f"\n{what}: {name}: {'; '.join(map(str, settings))}", end="", flush=True)  # noqa: T201 - the figures
 
     def ratio(self, slow: str, fast: str) -> tuple[float, float, float]:
         """Median, least and most of one side's seconds over the other's, pair by pair of the runs that came together.
@@ -106,8 +106,9 @@ def measure(
         what: begins the printed lines.
         sides: by name; several settings of a peer are measured one by one.
         equal: raises where an output is not the first side's.
-        runs: that count, of each setting.
+        runs: that count, of each setting; REPRO_BENCH_RUNS says another number.
     """
+    runs = int(os.environ.get("REPRO_BENCH_RUNS", runs))
     named = [(name, one) for name, side in sides.items() for one in ([side] if isinstance(side, Side) else side)]
     outputs = [_once(one)[1] for _, one in named]
     for output in outputs[1:]:

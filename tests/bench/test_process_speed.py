@@ -1,7 +1,7 @@
 """Speed and memory of the likelihood rewards themselves, texts to rewards; run by hand, alone on the machine:
-pytest -m bench tests/bench/test_process_speed.py -s
+python -m pytest tests/bench/test_process_speed.py -m bench -s
 
-One thread, processor time; the plain way makes the same numbers with one ordinary forward pass each.
+One thread, processor time; the published way makes the same numbers with one ordinary forward pass each.
 """
 
 import json
@@ -9,7 +9,6 @@ import os
 import re
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import numpy as np
@@ -24,6 +23,7 @@ from rl.rewards.completion import CompletionGainConfig, CompletionGainReward
 from rl.rewards.process import ProcessConfig, ProcessReward
 from rl.rewards.reference import ReferenceProbabilityConfig, ReferenceProbabilityReward
 from rl.scoring.baselines import BaselineStore, StoredBaselines
+from tests.bench.harness import Side, measure
 
 pytestmark = [pytest.mark.bench, pytest.mark.slow, pytest.mark.timeout(3600)]
 
@@ -34,10 +34,18 @@ class Words:
     """A tokenizer of one id per character and one for `\\boxed`, which is all that rewards ask of one here."""
 
     bos_token_id, eos_token_id, boxed = 1, 2, VOCAB - 1
+    unk_token_id, chat_template = None, None
+    all_special_tokens, all_special_ids, added_tokens_decoder = (), (), {}
+
+    def __len__(self):
+        return VOCAB
 
     def encode(self, text, add_special_tokens=False):
         parts = re.findall(r"\\boxed|(?s:.)", text)
         return [self.boxed if part == "\\boxed" else 3 + ord(part) for part in parts]
+
+    def __call__(self, text, add_special_tokens=False):
+        return {"input_ids": self.encode(text)}
 
     def decode(self, ids, **options):
         return "".join("\\boxed" if token == self.boxed else chr(token - 3) for token in ids)
@@ -72,7 +80,10 @@ def model():
 
 
 class OnePassEach:
-    """The plain way: a forward pass for every branch, one more for the entropies of a trunk, nothing shared."""
+    """The published way: a forward pass for every branch, one more for the entropies of a trunk, nothing shared.
+
+    The passes are ours, one text at a time, and meet the output layer with the wanted rows only.
+    """
 
     def __init__(self, model):
         self.scorer = open_scorer(model, ScorerConfig(mode="duplicate", max_tokens_per_batch=1))
@@ -84,16 +95,6 @@ class OnePassEach:
         found = [self.scorer.score([Trunk(trunk.token_ids, [branch])])[0].branches[0] for branch in trunk.branches]
         entropy = self.scorer.score([Trunk(trunk.token_ids, probe_rows=trunk.probe_rows)])[0].entropy
         return TrunkScores(found, entropy)
-
-
-def seconds(function, repeats=2):
-    """Least processor time of some runs."""
-    times = []
-    for _ in range(repeats):
-        start = time.process_time()
-        function()
-        times.append(time.process_time() - start)
-    return min(times)
 
 
 def letters(count, seed):
@@ -110,16 +111,33 @@ def process_reward(scorer):
     return lambda: (reward([QUESTION], [THINKING], reference=["x = 1234"]), reward.token_rewards)
 
 
-def test_process_rewards_are_10_times_as_fast_as_a_pass_per_segment(model):
+def test_process_rewards_beside_a_pass_per_segment(model):
     """20 segments, 2,048 tokens with the prompt, an answer of 8."""
     assert 2000 <= len(THINKING) + 240 <= 2100
-    ours, plain = process_reward(open_scorer(model)), process_reward(OnePassEach(model))
-    (mine, paid), (theirs, expected) = ours(), plain()
-    assert mine == pytest.approx(theirs, abs=1e-4) and len(paid[0]) == 20
-    np.testing.assert_allclose(np.array(paid[0]), np.array(expected[0]), atol=1e-4)
-    ours_s, plain_s = seconds(ours, 3), seconds(plain)
-    print(f"\nprocess reward: {plain_s:.2f} s -> {ours_s:.2f} s, {plain_s / ours_s:.1f} x")  # noqa: T201
-    assert plain_s / ours_s >= 10
+
+    def equal(one, other):
+        if other is None:
+            return
+        (mine, paid), (theirs, expected) = one, other
+        assert mine == pytest.approx(theirs, abs=1e-4) and len(paid[0]) == 20
+        np.testing.assert_allclose(np.array(paid[0]), np.array(expected[0]), atol=1e-4)
+
+    @torch.no_grad()
+    def plain_pass():
+        length = len(THINKING) + 240 + 21 * 7
+        model(input_ids=torch.arange(length)[None] % VOCAB, logits_to_keep=torch.linspace(0, length - 1, 200).long())
+
+    found = measure(
+        "process reward",
+        {
+            "ours": Side(process_reward(open_scorer(model))),
+            "a pass per segment": Side(process_reward(OnePassEach(model)), "wanted rows only"),
+            "one plain pass": Side(plain_pass, "over as many tokens"),
+        },
+        equal,
+    )
+    found.aim("a pass per segment", "ours", least=10)
+    found.aim("one plain pass", "ours", least=0.8)
 
 
 def group_of(kind, scorer, folder):
@@ -148,10 +166,10 @@ def test_a_group_that_shares_its_prompt_is_twice_as_fast_as_each_rollout_alone(m
     def alone():
         return [reward([prompt], [text], reference=[gold])[0] for text in texts]
 
-    assert together() == pytest.approx(alone(), abs=1e-4)
-    ours_s, plain_s = seconds(together, 3), seconds(alone)
-    print(f"\n{kind}: {plain_s:.2f} s -> {ours_s:.2f} s, {plain_s / ours_s:.1f} x")  # noqa: T201
-    assert plain_s / ours_s >= 2
+    def equal(one, other):
+        assert one == pytest.approx(other, abs=1e-4)
+
+    measure(kind, {"together": Side(together), "alone": Side(alone)}, equal).aim("alone", "together", least=2)
 
 
 def peak(what):

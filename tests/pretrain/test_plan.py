@@ -1,10 +1,7 @@
-"""The plan's figures, memory estimates, and the GPU check's path on a CPU."""
-
-import json
+"""The plan's figures and memory estimates."""
 
 import pytest
 
-from pretrain.gpu_check import main as gpu_check
 from pretrain.model.config import load_model_config
 from pretrain.plan import ScalePlanConfig, main, plan
 from pretrain.training.config import load_scale
@@ -39,20 +36,3 @@ def test_micro_batches_fit_and_no_fewer_would(scale, devices, size):
     acc = fitting_acc(config, model, devices, size)
     assert device_gib(config, model, devices, acc) <= USABLE * size
     assert acc == config.acc or device_gib(config, model, devices, acc - 1) > USABLE * size
-
-
-def test_gpu_check_says_that_there_is_no_gpu(tmp_path, capsys):
-    import torch
-
-    if torch.cuda.is_available():
-        pytest.skip("this machine has a CUDA device")
-    gpu_check([f"out={tmp_path}"])
-    assert "no CUDA device" in capsys.readouterr().out
-
-
-@pytest.mark.integration
-def test_gpu_check_measures(tmp_path, token_set):
-    arguments = ["scales=smoke", "steps=3", "global_bs=2", "curve_steps=20", "device=cpu", f"data-config={token_set}"]
-    gpu_check([f"out={tmp_path}/out", *arguments])
-    report = json.loads((tmp_path / "out" / "gpu_check.json").read_text())
-    assert report["speed"]["smoke"]["tok_s"] > 0 and len(report["curve"]["amp_bf16"]) == 20

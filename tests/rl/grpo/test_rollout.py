@@ -71,6 +71,12 @@ def test_a_completion_does_not_depend_on_its_batch(policy):
         assert ids and not ends.intersection(ids[:-1]) and (len(ids) == 12 or ids[-1] in ends)
 
 
+def test_how_often_one_looks_for_ended_completions_changes_nothing(policy):
+    ends = set(range(100, 200))
+    found = [sample(policy, PROMPTS, uniforms(KEYS, 12), ends, look_every=every) for every in (None, 1, 3, 100)]
+    assert found[0] == found[1] == found[2] == found[3]
+
+
 def test_the_likeliest_tokens_are_those_of_generate(policy):
     numbers = torch.zeros(len(PROMPTS), 6)
     found = sample(policy, PROMPTS, numbers, {599})
