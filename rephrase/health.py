@@ -10,13 +10,20 @@ from common.config import RunConfig
 SILENCE = 20
 """So many unanswered chunks, with not one success beside them, mean that nobody is there."""
 
+REFUSALS = ("no room", "HTTP 400", "HTTP 413", "HTTP 422")
+"""How errors begin by which an engine that is there refuses one text."""
+
 
 class Unhealthy(RuntimeError):
     """The share of bad chunks is beyond what the config allows; the message is for the person who started the run."""
 
 
 class HealthConfig(RunConfig):
-    """Shares of chunks beyond which the run stops; 1 allows anything."""
+    """Shares of chunks beyond which the run stops; 1 allows anything.
+
+    Whatever they allow, a part of which the engine answered not one request is no result: the run stops, and the part
+    is not done.
+    """
 
     max_truncated: float = Field(0.05, ge=0, le=1)
     """Completions cut off at the token limit."""
@@ -38,6 +45,39 @@ class Health:
         self.config = config
         self.label = label
         self.statuses: Counter[str] = Counter()
+        self.answered = 0
+        self.silent = 0
+        self.last_error = ""
+
+    def hear(self, error: str | None) -> None:
+        """Count a request that came back, with the error where there was no answer.
+
+        Raises:
+            Unhealthy: there is no answer, time after time.
+        """
+        if error is None or error.startswith(REFUSALS):
+            self.answered += 1
+            return
+        self.silent += 1
+        self.last_error = error
+        if self.silent >= SILENCE:
+            self.refuse_silence()
+
+    def deaf(self) -> bool:
+        """Whether requests came back without an answer, and none with one."""
+        return self.silent > 0 and not self.answered
+
+    def refuse_silence(self) -> None:
+        """Look at all requests together.
+
+        Raises:
+            Unhealthy: some were not answered, and none was.
+        """
+        if self.deaf():
+            raise Unhealthy(
+                f"{self._where()}the engine answered none of the first {self.silent} chunks ({self.last_error}). What "
+                "was committed stays; the same command goes on from there"
+            )
 
     def see(self, statuses: Mapping[str, int]) -> None:
         """Add a document's chunk statuses.

@@ -143,6 +143,7 @@ class _Pass:
             for completion in self.rephraser.engine.stream(self._requests(documents)):
                 self._take(completion)
                 yield from self._ready()
+            self.health.refuse_silence()
             yield from self._ready()
         self.health.judge()
 
@@ -208,6 +209,7 @@ class _Pass:
 
     def _take(self, completion: Completion) -> None:
         self.in_flight -= 1
+        self.health.hear(completion.error)
         number, rollout, index = map(int, completion.request_id.split())
         job = self.jobs[number - self.first]
         piece = job.rollouts[rollout][index]
@@ -237,8 +239,8 @@ class _Pass:
             job.result = self.rephraser.joiner.finish(job)
 
     def _ready(self) -> Iterator[Result]:
-        """Results at the head of the line."""
-        while self.jobs and (result := self.jobs[0].result) is not None:
+        """Results at the head of the line; none before the engine has shown that it is there."""
+        while not self.health.deaf() and self.jobs and (result := self.jobs[0].result) is not None:
             self.jobs.popleft()
             self.first += 1
             self.given += 1

@@ -9,6 +9,9 @@ Every document comes out once: rephrased, or counted under the reason it was dro
 `<shard>.rejects.jsonl`). Killed, the same command goes on from the last committed part; with greedy decoding by the
 `transformers` back-end the output is then equal to the byte.
 
+Exit codes: 0; 2 for a mistake in the command or a pool without documents; 1 where the run stopped for its health, or
+where not one document came out for want of scores or answers, which is no result.
+
 Differs from the original code (arXiv:2510.10681):
     1. Chunks end where the text pauses, and join as they stood; `cut=blind` cuts every 7,000 characters.
     2. A completion cut off or without the sentinel is tried again, then drops its document; it is no empty line.
@@ -23,7 +26,7 @@ from common.engines.open import check_engine
 from common.pools.inputs import refuse_overlap
 from common.pools.marks import refuse_other_output
 from common.pools.shards import Shard, list_shards
-from common.pools.stats import Stats, refuse_no_documents, sum_stats
+from common.pools.stats import NO_DOCUMENT, Stats, documents_in, refuse_no_documents, sum_stats
 from common.runs.launch import find_gpus, run_shards
 from common.runs.per_process import PerProcess
 from rephrase.config import RephraseConfig
@@ -32,6 +35,9 @@ from rephrase.worker import RephraseWorker, logs_folder, run_hash
 
 RUNS_HERE = "configs/rephrase/rephrase_tiny_cpu.yaml"
 """What a machine without a GPU and without a model hub can run."""
+
+NO_RESULT = {"no_score", "engine_error"}
+"""Reasons that say nothing of a document: a run that drops all for these has asked for the wrong field or engine."""
 
 
 class Missing(ValueError):
@@ -88,6 +94,8 @@ def main(argv: list[str] | None = None) -> None:
             fail(str(error), code=1)
         total = sum_stats(done)
         refuse_no_documents(total, config.input)
+    if not total["docs_out"] and documents_in(total) and total["drops"].keys() - NO_DOCUMENT <= NO_RESULT:
+        fail(f"not one of the documents came out: {summary(total, config.output)}", code=1)
     print(summary(total, config.output))  # noqa: T201 - the command's output
 
 

@@ -6,13 +6,14 @@ from typing import Any
 
 HIDDEN = "***"
 
-_USERINFO = re.compile(r"(\b[a-zA-Z][a-zA-Z0-9+.-]*://)[^/@\s?#]+@")
+# Every pattern begins where a run of such characters begins: from inside of one it would be gone through once for each.
+_USERINFO = re.compile(r"(?<![a-zA-Z0-9+.-])([a-zA-Z0-9+.-]++://)[^/@\s?#]+@")
 _QUERY = re.compile(
     r"([?&;](?:[\w-]*[_-])?(?:api[_-]?key|key|token|secret|password|passwd|signature|sig)=)[^&;\s#]+", re.IGNORECASE
 )
 _BEARER = re.compile(r"(\bBearer\s+)[^\s\"',]+", re.IGNORECASE)
 _ASSIGNED = re.compile(
-    r"(?<![\w-])((?:[\w.-]*[._-])?(?:api[_-]?key|access[_-]?key|secret|password|passwd|authorization|auth[_-]?token"
+    r"(?<![\w.-])((?:[\w.-]*[._-])?(?:api[_-]?key|access[_-]?key|secret|password|passwd|authorization|auth[_-]?token"
     r"|access[_-]?token|bearer[_-]?token|hf[_-]?token)\s*[=:]\s*)(?!\*\*\*)[^\s,;}'\"]+",
     re.IGNORECASE,
 )

@@ -5,6 +5,7 @@ either, or neither, or cut off in the middle. What no rule names is prose, headi
 """
 
 import re
+from bisect import bisect_left
 from collections.abc import Iterator, Sequence
 from typing import Literal
 
@@ -12,7 +13,8 @@ Kind = Literal["prose", "code", "table", "math", "badge", "link", "contents", "r
 
 FENCE = re.compile(r"^ {0,3}(`{3,}|~{3,})([^\n]*)$")
 INDENT = re.compile(r"[ \t]*")
-BULLET = re.compile(r"[ \t]*(?:[-*+•◦▪●○·]|\d{1,3}[.)]|#\.)[ \t]+")
+BULLET = re.compile(r"[ \t]*+(?:[-*+•◦▪●○·]|\d{1,3}[.)]|#\.)[ \t]+")
+FIRST_BULLET = re.compile(rf"(?<![ \t]){BULLET.pattern}")
 CODE_DIRECTIVE = re.compile(r"^\s*\.\. (?:code|code-block|sourcecode|parsed-literal|highlight|doctest|prompt)::")
 MATH_DIRECTIVE = re.compile(r"^\s*\.\. math::")
 TABLE_DIRECTIVE = re.compile(r"^\s*\.\. (?:list-table|csv-table|table)::")
@@ -21,26 +23,31 @@ CONTENTS_DIRECTIVE = re.compile(r"^\s*\.\. (?:contents|toctree|sectnum)::")
 LINK_TARGET = re.compile(r"^\s*(?:\.\. _[^\n]+?: \S|\[[^\]\n]+\]: +\S+|__ \S+$)")
 CONTENTS_TITLE = re.compile(r"^\W*(?:table of contents|contents|toc)\W*$", re.IGNORECASE)
 
-IMAGE = r"!\[[^\]\n]*\](?:\([^)\n]*\)|\[[^\]\n]*\])"
+# A bracket, a tag or a backtick that never closes ends where the next one opens: what scanned on from each of them to
+# the end of the line would take the square of a line's length.
+IMAGE = r"!\[[^\[\]\n]*\](?:\([^)\[\n]*\)|\[[^\[\]\n]*\])"
 PICTURE = re.compile(
-    rf"\[\s*{IMAGE}\s*\](?:\([^)\n]*\)|\[[^\]\n]*\])|{IMAGE}|\|[^|\s][^|\n]*\|_{{0,2}}|<img\b[^>\n]*>", re.IGNORECASE
+    rf"\[\s*{IMAGE}\s*\](?:\([^)\[\n]*\)|\[[^\[\]\n]*\])|{IMAGE}|\|[^|\s][^|\n]*\|_{{0,2}}|<img\b[^<>\n]*>",
+    re.IGNORECASE,
 )
 TAG = re.compile(
     r"</?(?:p|div|a|br|hr|h[1-6]|center|picture|source|span|img|b|strong|i|em|sub|sup|table|tr|td|th|tbody|thead|ul|li|"
-    r"details|summary|align)\b[^>\n]*>|<!--[^\n]*?-->",
+    r"details|summary|align)\b[^<>\n]*>|<!--(?:[^<\n]|<(?!!--))*?-->",
     re.IGNORECASE,
 )
 LINK = re.compile(
-    r"(?:\*\*|__)?(?:\[[^\]\n]+\](?:\([^)\n]*\)|\[[^\]\n]*\])|<?https?://[^\s>]+>?|`[^`\n]+<[^>\n]+>`_{1,2}|`[^`\n]+`_{1,2}"
-    r"|<a\b[^>\n]*>[^<\n]*</a>)(?:\*\*|__)?",
+    r"(?:\*\*|__)?(?:\[[^\[\]\n]+\](?:\([^)\[\n]*\)|\[[^\[\]\n]*\])|<?https?://[^\s>]+>?|`[^`\n<]*<[^<>`\n]+>`_{1,2}"
+    r"|`[^`\n]+`_{1,2}|<a\b[^<>\n]*>[^<\n]*</a>)(?:\*\*|__)?",
     re.IGNORECASE,
 )
-ANCHOR = re.compile(r"\[[^\]\n]+\]\(#[^)\n]*\)|`[^`<\n]+`_(?!_)|\b\w[\w-]*_(?=\s|$)")
-LABEL = re.compile(r"^(?:\W*[\w./+-]+){1,3}\s*(?::|[-–—])\s*$")
+ANCHOR = re.compile(r"\[[^\[\]\n]+\]\(#[^)\[\n]*\)|`[^`<\n]+`_(?!_)|(?<![\w-])-*+\w[\w-]*+(?<=[\w-]_)(?=\s|$)")
+LABEL_PART = re.compile(r"[\w./+-]+")
+MARKS = ("]", "|", "<", "`", "://", "_")
+"""A line without any of these holds no picture, tag, link or anchor."""
 BETWEEN = re.compile(r"[\s|·•,;/\-–—:»>&.()*_]*")
-RULE = re.compile(r"^[ \t]*(?:([-*_=~.#+])[ \t]*)(?:\1[ \t]*){2,}$")
+RULE = re.compile(r"^[ \t]*+(?:([-*_=~.#+])[ \t]*+)(?:\1[ \t]*+){2,}$")
 UNDERLINE = re.compile(r"^([=\-~^\"'`#*+.:_])\1{2,}[ \t]*$")
-TABLE_RULE = re.compile(r"^[ \t]*\|?[ \t]*:?-{2,}:?[ \t]*(?:\|[ \t]*:?-{2,}:?[ \t]*)*\|?[ \t]*$")
+TABLE_RULE = re.compile(r"^[ \t]*+(?:\|[ \t]*+)?:?-{2,}+:?[ \t]*+(?:\|[ \t]*+:?-{2,}+:?[ \t]*+)*+\|?[ \t]*$")
 GRID = re.compile(r"^[ \t]*\+(?:[-=]+\+)+[ \t]*$")
 SIMPLE_TABLE = re.compile(r"^[ \t]*={2,}(?:[ \t]+={2,})+[ \t]*$")
 CODE_MARK = re.compile(
@@ -89,7 +96,7 @@ Spans = Iterator[tuple[int, int, Kind]]
 def _fenced(lines: Sequence[str], kinds: Sequence[Kind]) -> Spans:
     opened: tuple[int, str, int] | None = None
     for at, line in enumerate(lines):
-        found = FENCE.match(line.strip())
+        found = FENCE.match(line.strip()) if "```" in line or "~~~" in line else None
         if not found:
             continue
         if opened is None:
@@ -101,15 +108,22 @@ def _fenced(lines: Sequence[str], kinds: Sequence[Kind]) -> Spans:
 
 
 def _indent(line: str) -> int:
+    if line[:1] not in " \t":
+        return 0
     return len(INDENT.match(line)[0].expandtabs(4))  # type: ignore[index]
 
 
-def _body(lines: Sequence[str], start: int, indent: int) -> int:
+def _indents(lines: Sequence[str]) -> list[int | None]:
+    """Columns before each line's first character; None for a blank line."""
+    return [_indent(line) if line.strip() else None for line in lines]
+
+
+def _body(indents: Sequence[int | None], start: int, indent: int) -> int:
     """The end of the block below `start` that is indented deeper; blank lines inside belong to it."""
     end = at = start
-    while at < len(lines) and (not lines[at].strip() or _indent(lines[at]) > indent):
+    while at < len(indents) and ((deep := indents[at]) is None or deep > indent):
         at += 1
-        if lines[at - 1].strip():
+        if deep is not None:
             end = at
     return end
 
@@ -124,29 +138,39 @@ DIRECTIVES: tuple[tuple[re.Pattern[str], Kind], ...] = (
 
 
 def _directives(lines: Sequence[str], kinds: Sequence[Kind]) -> Spans:
-    for at, line in enumerate(lines):
-        if ".. " not in line or kinds[at] != "prose":
-            continue
-        for pattern, kind in DIRECTIVES:
+    rows = [at for at, line in enumerate(lines) if ".. " in line]
+    indents = _indents(lines) if rows else []
+    for at in rows:
+        line = lines[at]
+        for pattern, kind in DIRECTIVES if kinds[at] == "prose" else ():
             if pattern.match(line):
-                yield at, max(at + 1, _body(lines, at + 1, _indent(line))), kind
+                yield at, max(at + 1, _body(indents, at + 1, _indent(line))), kind
+
+
+def _first(rows: Sequence[int], low: int, high: int) -> int | None:
+    """The first of sorted row numbers that is at least `low` and below `high`."""
+    place = bisect_left(rows, low)
+    return rows[place] if place < len(rows) and rows[place] < high else None
 
 
 def _tables(lines: Sequence[str], kinds: Sequence[Kind]) -> Spans:
     at = 0
+    last = len(lines) - 1
+    rules = [row for row, line in enumerate(lines) if "==" in line and SIMPLE_TABLE.match(line)]
+    closing = [row for row in rules if row == last or not lines[row + 1].strip()]
     while at < len(lines):
         line = lines[at]
         if kinds[at] != "prose":
             at += 1
             continue
-        if GRID.match(line):
+        if "+" in line and GRID.match(line):
             end = at + 1
             while end < len(lines) and lines[end].lstrip().startswith(("+", "|")):
                 end += 1
             yield at, end, "table"
-        elif SIMPLE_TABLE.match(line):
-            rules = [row for row in range(at, min(at + 200, len(lines))) if SIMPLE_TABLE.match(lines[row])]
-            end = next((row + 1 for row in rules[1:] if row + 1 == len(lines) or not lines[row + 1].strip()), at + 1)
+        elif "==" in line and SIMPLE_TABLE.match(line):
+            found = _first(closing, at + 1, at + 200)
+            end = at + 1 if found is None else found + 1
             yield at, end, "table"
         elif "|" in line and TABLE_RULE.match(line) and at and "|" in lines[at - 1]:
             end = at + 1
@@ -160,44 +184,53 @@ def _tables(lines: Sequence[str], kinds: Sequence[Kind]) -> Spans:
 
 def _formulae(lines: Sequence[str], kinds: Sequence[Kind]) -> Spans:
     closings = {"$$": "$$", "\\[": "\\]", "\\begin{": "\\end{"}
-    at = 0
-    while at < len(lines):
+    opens = tuple(closings)
+    rows = [row for row, line in enumerate(lines) if ("$" in line or "\\" in line) and line.lstrip().startswith(opens)]
+    marks = closings.values() if rows else ()
+    where = {mark: [row for row, line in enumerate(lines) if mark in line] for mark in marks}
+    done = 0
+    for at in rows:
+        if at < done or kinds[at] != "prose":
+            continue
         start = lines[at].strip()
-        opening = next((mark for mark in closings if start.startswith(mark)), None)
-        if opening and kinds[at] == "prose":
-            closing = closings[opening]
-            if closing in start[len(opening) :]:
-                if start.endswith(closing) or opening == "\\begin{":
-                    yield at, at + 1, "math"
-            else:
-                end = next((row + 1 for row in range(at + 1, min(at + 60, len(lines))) if closing in lines[row]), None)
-                if end:
-                    yield at, end, "math"
-                    at = end
-                    continue
-        at += 1
+        opening = next(mark for mark in opens if start.startswith(mark))
+        closing = closings[opening]
+        if closing in start[len(opening) :]:
+            if start.endswith(closing) or opening == "\\begin{":
+                yield at, at + 1, "math"
+            continue
+        found = _first(where[closing], at + 1, at + 60)
+        if found is not None:
+            done = found + 1
+            yield at, done, "math"
 
 
 def _indented(lines: Sequence[str], kinds: Sequence[Kind]) -> Spans:
     """Indented blocks that a `::` announces, or most of whose lines look like code; doctests."""
-    at = 0
+    at, indents = 0, _indents(lines)
+    ends: dict[int, int] = {}  # indent → end of the block deeper than it that was looked at last
     while at < len(lines):
-        if kinds[at] == "prose" and lines[at].lstrip().startswith(">>> "):
+        deep = indents[at]
+        if kinds[at] != "prose" or deep is None:
+            at += 1
+            continue
+        if ">>> " in lines[at] and lines[at].lstrip().startswith(">>> "):
             end = at + 1
             while end < len(lines) and lines[end].strip():
                 end += 1
             yield at, end, "code"
             at = end
             continue
-        blank_before = at == 0 or not lines[at - 1].strip()
-        if kinds[at] != "prose" or _indent(lines[at]) < 3 or not blank_before:
+        if deep < 3 or (at and indents[at - 1] is not None):
             at += 1
             continue
-        before = next((row for row in range(at - 1, -1, -1) if lines[row].strip()), None)
-        base = _indent(lines[before]) if before is not None else 0
-        outer = base if base < _indent(lines[at]) else _indent(lines[at]) - 1
-        end = _body(lines, at, outer)
-        announced = before is not None and lines[before].rstrip().endswith("::") and base < _indent(lines[at])
+        before = next((row for row in range(at - 1, -1, -1) if indents[row] is not None), None)
+        base = (indents[before] or 0) if before is not None else 0
+        outer = base if base < deep else deep - 1
+        end = ends.get(outer, 0)
+        if end <= at:
+            end = ends[outer] = _body(indents, at, outer)
+        announced = before is not None and lines[before].rstrip().endswith("::") and base < deep
         if announced and not lines[before].lstrip().startswith(".. "):  # type: ignore[index]
             yield at, end, "code"
             at = end
@@ -209,6 +242,20 @@ def _indented(lines: Sequence[str], kinds: Sequence[Kind]) -> Spans:
         if sum(bool(CODE_MARK.search(line)) for line in block) * 2 >= len(block) and not _is_list(lines, at):
             yield at, stop, "code"
         at = stop
+
+
+def _is_label(text: str) -> bool:
+    """Whether up to three words and a colon or dash are all of a text."""
+    text = text.rstrip()
+    if not text.endswith((":", "-", "–", "—")):
+        return False
+    body = text[:-1].rstrip()
+    parts = list(LABEL_PART.finditer(body))
+    return bool(parts) and parts[-1].end() == len(body) and sum(_has_word(part[0]) for part in parts) <= 3
+
+
+def _has_word(text: str) -> bool:
+    return re.search(r"\w", text) is not None
 
 
 def _is_list(lines: Sequence[str], at: int) -> bool:
@@ -227,13 +274,15 @@ def _single(lines: Sequence[str], at: int, line: str, *, runs_on: bool) -> Kind:
         return "prose" if titles or overlines else "rule"
     if CONTENTS_TITLE.match(line):
         return "contents"
-    body = BULLET.sub("", line, count=1)
+    if not any(mark in line for mark in MARKS):
+        return "prose"
+    body = FIRST_BULLET.sub("", line, count=1)
     bare = TAG.sub("", PICTURE.sub("", body))
     if bare != body and not re.search(r"\w", LINK.sub("", bare)):
         return "badge"
     if BULLET.match(line) and ANCHOR.search(body) and not re.search(r"\w", ANCHOR.sub("", body)):
         return "contents"
     rest = LINK.sub("", bare)
-    if rest != bare and (BETWEEN.fullmatch(rest) or LABEL.match(rest)) and not (runs_on and body == line):
+    if rest != bare and (BETWEEN.fullmatch(rest) or _is_label(rest)) and not (runs_on and body == line):
         return "link"
     return "prose"

@@ -6,9 +6,10 @@ from typing import Literal
 from common.config import RunConfig
 from filter.rules.page import Page
 
+# A number, or only its full stops and commas. Parts are taken once: no line costs the square of its length.
 COUNTER = re.compile(
-    r"\W*[\d.,]+\s*[kmb]?\s+(?:likes?|shares?|comments?|retweets?|reposts?|quotes?|bookmarks?|upvotes?|downvotes?|"
-    r"downloads?|views?|followers?)\W*",
+    r"(?:\W*+\d[\d.,]*+|\W*[.,])(?:\s*+[kmb])?\s++(?:likes?|shares?|comments?|retweets?|reposts?|quotes?|bookmarks?|"
+    r"upvotes?|downvotes?|downloads?|views?|followers?)\W*+",
     re.IGNORECASE,
 )
 CART = re.compile(r"items in cart", re.IGNORECASE)

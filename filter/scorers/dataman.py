@@ -52,7 +52,7 @@ STOP_IDS = (151643, 151645)
 """Qwen2's end of text and end of turn."""
 
 LEADING_ELLIPSIS = re.compile(r'^\s*["“](?:\.\.\.|…)["”]\s*')
-BARE_IMAGE = re.compile(r"!\[\]\([^)]*\)")
+BARE_IMAGE = re.compile(r"!\[\]\([^)!]*+(?:!(?!\[\]\()[^)!]*+)*+\)")
 
 
 class DataManConfig(RunConfig):

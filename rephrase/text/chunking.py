@@ -175,6 +175,9 @@ def _split(text: str, start: int, end: int, fits: Fits, level: int) -> Iterator[
 def _pieces(text: str, start: int, end: int, level: int) -> Iterator[_Atom]:
     """Split once. Runs of white space are found first, then judged: one pattern for both would be quadratic."""
     begin = start
+    if level < 2 and text.find("\n", start, end) < 0:  # nowhere to split: the runs need not be gone through
+        yield _Atom(start, start + len(text[start:end].rstrip()), end)
+        return
     for run in _SPACE.finditer(text, start, end):
         cut = run.end()
         if level < 2 and cut < end:

@@ -58,7 +58,7 @@ ORGANIC_DUPLICATES = 0.1
 """From this share on, an organic text counts as repeating itself (ours)."""
 
 _RULE = re.compile(r"[ \t]*(?:-{3,}|\*{3,}|_{3,})[ \t]*")
-_OPENING_FENCE = re.compile(r"(`{3,}|~{3,})[^\n`]*\n")
+_OPENING_FENCE = re.compile(r"(`{3,}+|~{3,}+)[^\n`]*+\n")
 _FENCE_LINE = re.compile(r"^ {0,3}(?:`{3,}|~{3,})", re.MULTILINE)
 _META = [
     re.compile(pattern, re.IGNORECASE)

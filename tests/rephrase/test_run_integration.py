@@ -1,11 +1,13 @@
 """The command end to end: shards in, recycled shards out, exactly once through kills, mistakes in one line."""
 
+import http.server
 import json
 import os
 import shutil
 import signal
 import subprocess
 import sys
+import threading
 import time
 import urllib.request
 from functools import partial
@@ -14,9 +16,10 @@ import pytest
 
 from common.config import config_hash, load
 from common.engines.open import open_engine
-from common.pools.documents import read_documents, write_documents
+from common.pools.documents import page_of, read_documents, rollout_of, write_documents
 from common.pools.exactly_once import process_shard
 from common.pools.shards import list_shards, read_stats
+from eval.faithfulness.pairs import read_pairs
 from rephrase.config import RephraseConfig
 from rephrase.rephraser import Rephraser
 from rephrase.run import main
@@ -62,6 +65,80 @@ def test_start_and_end_are_both_included(pool, server_url, capsys):
     run_folder = pool / "out/_rephrase"
     assert (run_folder / "config.yaml").exists() and (run_folder / "run.json").exists()
     assert json.loads((run_folder / "metrics.jsonl").read_text().splitlines()[-1])["status_frac/ok"] == 1
+
+
+class Deaf(http.server.BaseHTTPRequestHandler):
+    """A server that is there, and answers no request: `status` and an empty body."""
+
+    status = 500
+
+    def do_GET(self):
+        self.reply(200, b'{"data": [{"id": "stand-in"}]}')
+
+    def do_POST(self):
+        self.rfile.read(int(self.headers["content-length"]))
+        self.reply(self.status, b"{}")
+
+    def reply(self, status, body):
+        self.send_response(status)
+        self.send_header("content-length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, *_):
+        """Say nothing."""
+
+
+@pytest.fixture
+def deaf_url():
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Deaf)
+    thread = threading.Thread(target=server.serve_forever)
+    thread.start()
+    yield f"http://127.0.0.1:{server.server_port}/v1"
+    server.shutdown()
+    thread.join()
+    server.server_close()
+
+
+LENIENT = ["health.max_bad=1", "health.max_engine_errors=1", "health.max_truncated=1"]
+
+
+def test_an_engine_that_answers_nothing_ends_the_run_whatever_the_limits_and_marks_nothing(
+    pool, deaf_url, server_url, capsys
+):
+    common = [f"input={pool / 'in'}", f"output={pool / 'out'}", *SERVED, *LENIENT]
+    for end in (0, 3):
+        with pytest.raises(SystemExit) as stop:
+            run(0, end, *common, f"engine.url={deaf_url}", "engine.retries=0")
+        assert stop.value.code == 1 and "answered none of the first" in capsys.readouterr().err
+    assert read_stats(str(pool / "out")) == []
+    run(0, 2, *common, f"engine.url={server_url}")  # nothing was committed, so nothing is lost
+    assert "30 documents in, 30 out" in capsys.readouterr().out
+
+
+def test_a_run_of_which_no_document_comes_out_is_an_error(pool, server_url, capsys):
+    common = [f"input={pool / 'in'}", f"engine.url={server_url}", *SERVED]
+    with pytest.raises(SystemExit) as stop:
+        run(0, 0, *common, f"output={pool / 'out'}", "route.field=extra", "route.min_score=0.5")  # a list, no number
+    assert stop.value.code == 1 and "10 no_score" in capsys.readouterr().err
+    run(4, 4, *common, f"output={pool / 'empty'}")  # an empty shard is done
+    capsys.readouterr()
+
+
+def test_records_name_the_page_and_the_rollout_and_keep_what_stood_there(pool, server_url, capsys):
+    rows = [
+        {"id": f"https://f.org/t/9#{n}", "text": f"Line {n}.", "organic_text": "mine", "rephrase": n} for n in (0, 1)
+    ]
+    write_documents(str(pool / "posts/s.jsonl"), rows)
+    options = [*SERVED, "rollouts_per_document=2", "temperature=1", "keep_organic_text=true"]
+    run(0, 0, f"input={pool / 'posts'}", f"output={pool / 'out'}", f"engine.url={server_url}", *options)
+    found = list(read_documents(str(pool / "out/s.jsonl")))
+    assert [(page_of(one), rollout_of(one)) for one in found] == [(row["id"], n) for row in rows for n in (0, 1)]
+    assert all(one["organic_text_before"] == "mine" and one["organic_text"].startswith("Line") for one in found)
+    assert [one["rephrase_before"] for one in found] == [0, 0, 1, 1]
+    pairs = list(read_pairs(str(pool / "posts"), str(pool / "out")))
+    assert [pair["organic_text"] for pair in pairs] == ["Line 0.", "Line 0.", "Line 1.", "Line 1."]
+    capsys.readouterr()
 
 
 def test_bad_lines_are_counted_and_kept_and_empty_shards_are_done(pool, server_url):

@@ -1,7 +1,6 @@
 """Chapters written by plans, two habits of planning: chats for a tiny model."""
 
 import random
-import re
 from collections.abc import Sequence
 from typing import Annotated, Any
 
@@ -13,10 +12,10 @@ from eval.story.plans import with_plan_block
 Row = dict[str, Any]
 
 
-STORY = re.compile(r"### Previous Chapter\n(.*?)\n\n### ", re.DOTALL)
+STORY = "### Previous Chapter\n"
 
 
-SYNOPSIS = re.compile(r"### Next Chapter Synopsis\n(.*?)\n\n(?=### )", re.DOTALL)
+SYNOPSIS = "### Next Chapter Synopsis\n"
 
 
 MARKER = "In summary: "
@@ -61,9 +60,20 @@ def chats(rows: Sequence[Row], config: StoryPlansConfig) -> list[Row]:
     return made
 
 
-def _section(row: Row, pattern: re.Pattern[str]) -> str:
+def _section(row: Row, heading: str) -> str:
     """What stands under a heading of the prompt."""
-    found = pattern.search(row["prompt"][-1]["content"])
-    if not found:
-        raise ValueError(f"row {row['id']} lacks a section ({pattern.pattern[:30]}...); make it as the usage says")
-    return found[1]
+    found = section(row["prompt"][-1]["content"], heading)
+    if found is None:
+        raise ValueError(f"row {row['id']} lacks a section ({heading.strip()}); make it as the usage says")
+    return found
+
+
+def section(text: str, heading: str) -> str | None:
+    """What stands between a heading and the next one; None where either is missing.
+
+    >>> section("### A\\nOne.\\n\\n### B\\n", "### A\\n")
+    'One.'
+    """
+    start = text.find(heading)
+    end = text.find("\n\n### ", start + len(heading))
+    return text[start + len(heading) : end] if start >= 0 and end >= 0 else None
