@@ -22,9 +22,9 @@ from eval.faithfulness.noise import noise_removed
 from eval.faithfulness.structure import block_shares
 from eval.faithfulness.words import long_words
 from eval.judges.equivalence import injections, neutralised, read_decision
+from eval.judges.reading import read_choice
 from eval.judges.structure import read_verdict
 from eval.judges.upgrades import read_letter
-from eval.story.judge import letter
 from eval.story.plans import extract_plan
 from eval.verifiers.literals import balanced, literal
 from eval.verifiers.numbers import number
@@ -190,8 +190,9 @@ READERS = {
         ("final ", "final decision ", "Final Decision: ", "*"),
     ),
     "decision by letter": (lambda text: read_decision(text, "compass"), ("A ", "A", "<think>")),
+    "decision by word": (lambda text: read_decision(f"a{text}b", "x"), ("\n", "correct ", "not ", "answer is ", "IN")),
     "upgrade letter": (caught(read_letter), (*ANSWERS, "A ")),
-    "story letter": (letter, ("A ", "A", "B")),
+    "choice": (lambda text: read_choice(text, ("A", "B", "C")), (*ANSWERS, "A ", "A", "B, ", "(A", "verdict ", "**")),
     "story plan": (extract_plan, ("In summary: ", "</think>", "<think>", "\n")),
     "answer": (answer_part, ANSWERS),
     "boxes": (boxes, ANSWERS),

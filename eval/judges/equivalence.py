@@ -124,7 +124,7 @@ def read_decision(reply: str, wording: Wording) -> bool | None:
     if wording == "compass":
         letter = read_choice(text, "ABC").value
         return None if letter is None else letter == "A"
-    last = _LAST_WORD.search(text)
+    last = _LAST_WORD.search(text[-1_000:])  # it ends the reply
     if last:
         return not last[1]
     words = {bool(denied) == bool(wrong) for denied, wrong in _CORRECTNESS.findall(text)}

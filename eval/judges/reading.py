@@ -47,6 +47,10 @@ _WEIGHED = re.compile(
 """What stands before a verdict that is only considered."""
 
 
+BEGINNING, END = 1_000, 3_000
+"""Characters of a long reply in which a verdict is looked for: the patterns would take the square of its length."""
+
+
 @dataclass(frozen=True)
 class StatedChoice:
     """A verdict, or why there is none."""
@@ -72,7 +76,8 @@ def read_choice(reply: str | None, choices: Sequence[str]) -> StatedChoice:
 
     The first of these that a reply has decides: it is the answer and nothing else (in either case); it states a verdict
     ("Final answer: B", `\\boxed{B}`; the last one counts); a line is the answer alone, or the reply begins with it
-    ("A: it is shorter"); a sentence prefers one ("B is better than A"). Sentences that deny or weigh state nothing.
+    ("A: it is shorter"); a sentence prefers one ("B is better than A"). Sentences that deny or weigh state nothing. Of
+    a reply of more than 4,000 characters only the beginning and the end are read.
 
     Args:
         reply: the judge's text, thinking and all.
@@ -84,6 +89,8 @@ def read_choice(reply: str | None, choices: Sequence[str]) -> StatedChoice:
     text = answer_of(reply)
     if text is None:
         return StatedChoice(None, NO_ANSWER)
+    if len(text) > BEGINNING + END:
+        text = f"{text[:BEGINNING]}\n…\n{text[-END:]}"
     alone = _alone(text, choices)
     if alone:
         return StatedChoice(alone)
