@@ -38,7 +38,7 @@ from filter.rules.files import phrase_pattern
 from filter.rules.page import Page
 from filter.scorers.dataman import BARE_IMAGE, LEADING_ELLIPSIS, parse_rating
 from filter.scorers.fast_text import escape_markup, normalize
-from filter.scorers.simple import stop_word_share
+from  import stop_word_share
 from rephrase.text.chunking import chunk
 from rephrase.text.lines import apply_edits, number_lines, show
 from rephrase.text.postprocess import format_ok, read_completion
