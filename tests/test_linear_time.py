@@ -20,7 +20,7 @@ from eval.faithfulness.line_kinds import line_kinds
 from eval.faithfulness.measures import duplicate_ngrams, lexical_f1, novel_ngrams
 from eval.faithfulness.noise import noise_removed
 from eval.faithfulness.structure import block_shares
-from eval.faithfulness.words import long_words
+from eval.faithfulness.words import long_words, stop_word_share
 from eval.judges.equivalence import injections, neutralised, read_decision
 from eval.judges.reading import read_choice
 from eval.judges.structure import read_verdict
@@ -38,7 +38,6 @@ from filter.rules.files import phrase_pattern
 from filter.rules.page import Page
 from filter.scorers.dataman import BARE_IMAGE, LEADING_ELLIPSIS, parse_rating
 from filter.scorers.fast_text import escape_markup, normalize
-from  import stop_word_share
 from rephrase.text.chunking import chunk
 from rephrase.text.lines import apply_edits, number_lines, show
 from rephrase.text.postprocess import format_ok, read_completion
