@@ -82,11 +82,12 @@ def test_plans_repeat_the_synopsis_or_the_story_and_chapters_follow_either_or_no
 
 def test_books_become_chats_by_two_commands(tmp_path, capsys):
     for name in ("a", "b", "c"):
-        (tmp_path / f"{name}.txt").write_text(BOOK, encoding="utf-8")
+        (tmp_path / "books").mkdir(exist_ok=True)
+        (tmp_path / "books" / f"{name}.txt").write_text(BOOK, encoding="utf-8")
     words = ["excerpt_words=20", "excerpts=4", "include_synopsis=true", "synopsis_words=5"]
     words += ["writer_knows_synopsis=false", "system_role=false"]
-    prepare(["story", f"source={tmp_path}", f"out={tmp_path}", *words, "first_chapter=1"])
-    main([f"source={tmp_path}/train.jsonl", f"out={tmp_path}/sft.jsonl", "limit=6"])
+    prepare(["story", f"source={tmp_path}/books", f"out={tmp_path}/rows", *words, "first_chapter=1"])
+    main([f"source={tmp_path}/rows/train.jsonl", f"out={tmp_path}/sft.jsonl", "limit=6"])
     assert "12 chats in" in capsys.readouterr().out
     assert len((tmp_path / "sft.jsonl").read_text().splitlines()) == 12
 
