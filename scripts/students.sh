@@ -13,7 +13,7 @@
 #   DOCUMENTS=400 TOKENS=400000 SEEDS="1 2" scripts/students.sh POOL cleaning.jsonl runs/students_small
 #
 # DOCUMENTS  pages taken from the pool (default 3000)
-# TOKENS     training tokens of each student (default 3000000: about two and a half passes over `best`)
+# TOKENS     training tokens of each student (default 3000000; the warm-up takes 82,000, so give more)
 # SEEDS      default "1 2 3"
 set -euo pipefail
 
