@@ -169,7 +169,7 @@ class usage_errors:
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: object) -> None:
         """End the program if the block raised someone's mistake."""
         if isinstance(error, ValueError | FileNotFoundError | NotADirectoryError | IsADirectoryError | PermissionError):
-            fail(describe(error))
+            fail(describe(error), getattr(error, "exit_code", 2))  # an error of the data says 1 itself
 
 
 def fail(message: str, code: int = 2) -> NoReturn:

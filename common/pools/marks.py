@@ -24,6 +24,9 @@ MARK = ".stats.json"
 class Unreadable(ValueError):
     """A shard gave not one document, so that it is not done; the other shards are worked on all the same."""
 
+    exit_code = 1
+    """The data's fault, not the command line's."""
+
 
 def read_done(
     output: str,

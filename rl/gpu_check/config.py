@@ -4,7 +4,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from common.config import HOW, CommaList, Out, RunConfig
+from common.config import ADDED, HOW, CommaList, Out, RunConfig
 
 PARTS = ("pretraining", "scoring", "rollouts", "infer", "step")
 """In the order in which they run: the first three need torch, transformers and accelerate only."""
@@ -22,7 +22,7 @@ class GpuCheckConfig(RunConfig):
     minutes: Annotated[float, HOW] = Field(9.0, gt=0)
     """No part begins after so many minutes; the same command then goes on with those that are left."""
 
-    device: Literal["cuda", "cpu"] = "cuda"
+    device: Annotated[Literal["cuda", "cpu"], ADDED] = "cuda"
     """`cpu` measures tiny models; it shows that the check runs, and nothing about a GPU."""
 
     scales: CommaList = ["411m_1x", "1b_1x"]
@@ -40,20 +40,20 @@ class GpuCheckConfig(RunConfig):
     curve_tolerance: float = Field(0.05, gt=0)
     """Largest relative difference between the two curves, as means of 10 steps."""
 
-    logp_tolerance: float = Field(0.05, gt=0)
+    logp_tolerance: Annotated[float, ADDED] = Field(0.05, gt=0)
     """Largest mean difference of log-probabilities in bf16 from those in fp32, in nats per token."""
 
-    same_tolerance: float = Field(2e-3, gt=0)
+    same_tolerance: Annotated[float, ADDED] = Field(2e-3, gt=0)
     """Largest difference between packed and per-sequence log-probabilities in fp32, in nats."""
 
     data_config: str = ""
     """A tokenised set to pretrain on; empty: a made-up one."""
 
-    model: str = ""
+    model: Annotated[str, ADDED] = ""
     """Model folder for scoring, rollouts and infer; empty: random weights in the shape of a 0.6B Qwen3."""
 
-    rollouts: int = Field(64, ge=1)
+    rollouts: Annotated[int, ADDED] = Field(64, ge=1)
     """Completions of a batch, eight of each prompt."""
 
-    tokens: int = Field(256, ge=1)
+    tokens: Annotated[int, ADDED] = Field(256, ge=1)
     """Tokens of each completion."""

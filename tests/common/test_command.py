@@ -16,7 +16,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from common import command as command_line
-from common.command import Command, entry_point, help_text, parse, parse_command
+from common.command import Command, entry_point, help_text, parse, parse_command, usage_errors
 from common.config import HOW, Out, RunConfig, config_hash, load
 
 
@@ -279,3 +279,13 @@ def test_no_permission_is_one_line(tmp_path, capsys):
     tmp_path.chmod(0o500)
     assert code_of(read, f"scores={tmp_path}/x.jsonl") == 2
     assert "no permission" in capsys.readouterr().err
+
+
+def test_an_error_of_the_data_says_its_own_exit_code(capsys):
+    from common.pools.marks import Unreadable
+
+    for error, code in ((Unreadable("shard_3 is damaged"), 1), (ValueError("no such key"), 2)):
+        with pytest.raises(SystemExit) as ended, usage_errors():
+            raise error
+        assert ended.value.code == code
+    assert "shard_3 is damaged" in capsys.readouterr().err
