@@ -30,7 +30,7 @@ import fasttext, orjson
 from common.pools.lines import read_lines
 from common.pools.documents import write_documents
 from common.pools.shards import list_shards
-from filter.quality import normalize
+from filter.scorers.fast_text import normalize
 model_path, warm, pool = sys.argv[1:]
 model = fasttext.load_model(model_path)
 def run(pool):
