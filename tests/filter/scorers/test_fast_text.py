@@ -1,4 +1,5 @@
 import json
+import os
 
 import numpy as np
 import pytest
@@ -201,6 +202,21 @@ def test_training_twice_in_one_process_works_and_repeats(tmp_path):  # in one pr
         open_quality_scorer(FastTextConfig(model=str(tmp_path / name))).score(texts) for name in ("a.bin", "b.bin")
     )
     assert first == second
+
+
+@pytest.mark.parametrize(("dim", "ngrams"), [(10, 1), (16, 2)])
+def test_training_does_not_depend_on_what_the_allocator_is_told(tmp_path, monkeypatch, dim, ngrams):
+    """With memory that comes back uncleared, as under `scripts/rl.sh`, fastText met NaN."""
+    rows = [{"text": f"{GOOD} {number}", "label": 1} for number in range(40)]
+    rows += [{"text": f"{POOR} {number}", "label": 0} for number in range(40)]
+    options = FastTextTraining(epoch=3, dim=dim, wordNgrams=ngrams)
+    train_fasttext(rows, tmp_path / "plain.bin", options)
+    for name in ("MALLOC_MMAP_THRESHOLD_", "MALLOC_TRIM_THRESHOLD_"):
+        monkeypatch.setenv(name, "8589934592")
+    monkeypatch.setenv("MALLOC_PERTURB_", "7")
+    train_fasttext(rows, tmp_path / "told.bin", options)
+    assert (tmp_path / "plain.bin").read_bytes() == (tmp_path / "told.bin").read_bytes()
+    assert os.environ["MALLOC_PERTURB_"] == "7"
 
 
 def test_one_label_trains_nothing(tmp_path):
