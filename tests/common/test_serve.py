@@ -224,9 +224,11 @@ def test_a_server_that_is_killed_is_one_line(fake, root):
         command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment
     ) as process:
         assert process.stdout.readline().strip() == f"http://127.0.0.1:{port}/v1"
-        listing = subprocess.run(["ps", "-eo", "pid,args"], capture_output=True, text=True, check=True).stdout
+        listing = subprocess.run(["ps", "-eww", "-o", "pid,args"], capture_output=True, text=True, check=True).stdout
         [server] = [
-            line.split()[0] for line in listing.splitlines() if f"{path.parent}/fake.py" in line and "serve" not in line
+            line.split()[0]
+            for line in listing.splitlines()
+            if f"{path.parent}/fake.py" in line and "common.serve" not in line and "serve.sh" not in line
         ]
         os.kill(int(server), signal.SIGKILL)
         _, errors = process.communicate(timeout=60)

@@ -113,7 +113,7 @@ def test_windows_use_every_token_once(encoder):
 def test_limits_are_checked_at_the_start(encoder):
     from eval.faithfulness.bert_scorer import BertScorer
 
-    with pytest.raises(ValueError, match="3 layers, not 4"):
+    with pytest.raises(ValueError, match="has 3 layers, so no layer 4"):
         BertScorer(encoder, layer=4, max_tokens=64)
     with pytest.raises(ValueError, match="64 positions"):
         BertScorer(encoder, layer=2, max_tokens=2048)

@@ -262,8 +262,9 @@ def test_chats_whose_last_turn_is_the_chapter_are_datapoints_too(tmp_path, capsy
     chats = [{"messages": [*turns, {"role": "assistant", "content": f"Chapter {at}."}]} for at in range(3)]
     chats.append({"messages": turns})
     lines = "".join(json.dumps(chat) + "\n" for chat in chats)
-    (tmp_path / "story_dataset_train.jsonl").write_text(lines)
-    main(["story", f"source={tmp_path}", f"out={tmp_path / 'out'}"])
+    (tmp_path / "points").mkdir()
+    (tmp_path / "points" / "story_dataset_train.jsonl").write_text(lines)
+    main(["story", f"source={tmp_path / 'points'}", f"out={tmp_path / 'out'}"])
     figures = json.loads(capsys.readouterr().out)
     assert (figures["train"], figures["drops"]) == (3, {"no_prompt": 1})
     row = json.loads((tmp_path / "out" / "train.jsonl").read_text().splitlines()[0])
@@ -274,9 +275,10 @@ def test_chats_whose_last_turn_is_the_chapter_are_datapoints_too(tmp_path, capsy
 
 
 def test_nothing_kept_and_no_utf8_are_one_line(tmp_path, capsys):
-    (tmp_path / "story_dataset_train.jsonl").write_text('{"story_text": "x"}\n')
+    (tmp_path / "points").mkdir()
+    (tmp_path / "points" / "story_dataset_train.jsonl").write_text('{"story_text": "x"}\n')
     with pytest.raises(SystemExit) as ended:
-        main(["story", f"source={tmp_path}", f"out={tmp_path / 'out'}"])
+        main(["story", f"source={tmp_path / 'points'}", f"out={tmp_path / 'out'}"])
     assert ended.value.code == 1
     assert "no row is kept" in capsys.readouterr().err
     (tmp_path / "books").mkdir()

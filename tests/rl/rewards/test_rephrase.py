@@ -125,8 +125,8 @@ def test_structure_by_blocks():
     assert rule.last.parts["sim"] == [0, 1]
 
 
-def test_structure_by_a_judge_reads_the_last_character_and_asks_twice(server):
-    answers = iter(["1", "Answer: 0", "1.", "yes", "1.", "1"])
+def test_structure_by_a_judge_reads_its_verdict_and_asks_twice(server):
+    answers = iter(["1", "Answer: 0", "perhaps", "maybe", "hm", "1."])
     server["answer"] = lambda body: (200, next(answers))
     rule = reward(kind="structure", measure="judge", judge={"url": server["url"], "model": "m", "concurrency": 1})
     assert judge(rule, [f"{S} a", f"{S} b", f"{S} c", f"{S} d"], ["x"] * 4) == [1, 0, None, 1]
