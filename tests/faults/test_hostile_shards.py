@@ -77,7 +77,6 @@ def check_scored(room, form, least):
     """Score a pool of one shard: the exit code fits, and what came in went out or was counted. Its stats, or None."""
     out = room / "out"
     code = ended(score, "score", room / "pool", out, "kind=simple", "name=character_length", "field=size")
-    assert code in (0, 1, 2)
     mark = out / "a.stats.json"
     if not mark.exists():
         assert code == 1  # not one document could be read of a damaged shard
