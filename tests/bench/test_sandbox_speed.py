@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from eval.sandbox.probe import proved
-from eval.sandbox.programs import functional
+from eval.sandbox.programs import Sandbox, functional
 from eval.sandbox.run import run
 from eval.sandbox.servers import Warm, warm
 
@@ -42,7 +42,8 @@ def test_programs_per_processor_second(backend, least, kind):
     def one():
         if kind == "script":
             return run(program, backend=backend).stdout == "499500\n"
-        return functional(program, ["assert f(1) == 2", "assert f(2) == 3"], ["f"]).passed
+        tests = ["assert f(1) == 2", "assert f(2) == 3"]
+        return functional(program, tests, ["f"], sandbox=Sandbox(backend=backend)).passed
 
     assert one()
     where: Warm = warm(backend)
