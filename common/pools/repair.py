@@ -7,7 +7,7 @@ does not hold keeps its own digits (`LongNumber`). Several values on one line ar
 import json
 import math
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any, NamedTuple
 
 import orjson
@@ -18,6 +18,8 @@ MAX_DEPTH = 200
 _NUMBER = re.compile(rb'"[^"\\]*(?:\\.[^"\\]*)*"|(-?\d[-+.\deE]*)', re.DOTALL)
 _SURROGATE = re.compile("[\ud800-\udfff]")
 _BOM = b"\xef\xbb\xbf"
+_FLAT = frozenset((str, int, bool, type(None)))
+"""Types that neither nest nor lose a digit: integers beyond 64 bits come as floats."""
 
 
 class LongNumber(float):
@@ -47,7 +49,7 @@ class Found(NamedTuple):
     """Of what could not be read."""
 
 
-def parse_line(line: bytes, first: bool = False) -> Iterator[Found]:
+def parse_line(line: bytes, first: bool = False) -> Iterable[Found]:
     """The JSON values of a line; nothing for one that is blank.
 
     Args:
@@ -60,15 +62,14 @@ def parse_line(line: bytes, first: bool = False) -> Iterator[Found]:
     try:
         value = orjson.loads(line)
     except orjson.JSONDecodeError:
-        if line.strip():
-            yield from _slowly(line, repairs)
-        return
+        return _slowly(line, repairs) if line.strip() else ()
+    if type(value) is dict and _FLAT.issuperset(map(type, value.values())):  # as most documents are
+        return (Found(value, repairs=repairs),)
     if _depth_possible(line) and too_deep(value):
-        yield Found(None, "too_deep", raw=line)
-    elif _may_lose(value, line) and _has_long_number(line):
-        yield from _slowly(line, repairs)
-    else:
-        yield Found(value, repairs=repairs)
+        return (Found(None, "too_deep", raw=line),)
+    if _may_lose(value, line) and _has_long_number(line):
+        return _slowly(line, repairs)
+    return (Found(value, repairs=repairs),)
 
 
 def encode(document: Any, *, exact: bool = False) -> bytes:
