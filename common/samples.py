@@ -299,8 +299,8 @@ def sample_of(
 
 
 def _of_evaluation(line: Mapping[str, Any], example: Mapping[str, Any]) -> Sample:
-    known = ("kind", "id", "sample", "completion", "finish_reason", "error", "tokens_in", "tokens_out", "seconds")
-    known += ("task", "config", "versions")
+    known = {"kind", "id", "sample", "completion", "finish_reason", "error", "tokens_in", "tokens_out", "seconds"}
+    known |= {"task", "config", "versions"}
     return Sample(
         id=str(line["id"]),
         number=int(line["sample"]),

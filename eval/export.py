@@ -14,7 +14,7 @@ import json
 import re
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 from common.command import Command, entry_point, fail, parse_command, usage_errors
 from common.config import HOW, Out, RunConfig
@@ -86,7 +86,7 @@ POSITIONAL = ("samples", "out")
 @entry_point
 def main(argv: list[str] | None = None) -> None:
     """Read the command line, export, say how many samples went in."""
-    commands = {
+    commands: dict[str, Command[Any]] = {
         "inspect": Command(ExportFolderConfig, positional=POSITIONAL),
         "messages": Command(ExportLinesConfig, positional=POSITIONAL),
         "gym": Command(ExportLinesConfig, positional=POSITIONAL),

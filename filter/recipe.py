@@ -4,7 +4,7 @@ import logging
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from common.config import RunConfig, config_hash
 from common.hashing import step_hash
@@ -19,7 +19,7 @@ from common.scales import scale_tokens
 from common.tokens.counting import open_counter
 from filter.contamination.items import WORDS, open_index
 from filter.contamination.step import decide_contamination, scan_shard, treat_shard
-from filter.content import by_content, keep_names
+from filter.content import Names, by_content, keep_names
 from filter.duplicates.step import decide_duplicates, drop_shard, ngram_shards, sign_shard
 from filter.mixing.megadocuments import join_shard
 from filter.mixing.planning import plan_shards
@@ -55,6 +55,9 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("repro.filter")
 
+Made = TypeVar("Made")
+"""What a step makes of a shard."""
+
 
 class Recipe:
     """A filter run: `check` what it needs, then `run` it."""
@@ -63,7 +66,8 @@ class Recipe:
         self.config = config
         self.work = config.work_folder()
         self.hash = ""
-        self.named, self.names = config, {}
+        self.named = config
+        self.names: Names = {}
         self.inputs: dict[str, list[Shard]] = {}
         self.steps: list[Stats] = []
         self.reports: list[dict[str, Any]] = []
@@ -382,7 +386,7 @@ class Recipe:
             self.logger.log({"step_name": step, "source": source, **counts, "seconds": round(seconds, 3)})
         return counts
 
-    def _run_shards(self, work: Callable[[Shard], Stats], shards: Sequence[Shard], label: str) -> list[Stats]:
+    def _run_shards(self, work: Callable[[Shard], Made], shards: Sequence[Shard], label: str) -> list[Made]:
         return run_shards(work, shards, workers=self.config.workers, cluster=self.config.cluster, label=label)
 
     def _folder(self, step: str, hash_: str, source: str) -> str:

@@ -54,7 +54,7 @@ def peft_config(adapter: AdapterConfig | None) -> "LoraConfig | None":
     return LoraConfig(
         task_type="CAUSAL_LM",
         r=adapter.rank,
-        lora_alpha=adapter.alpha,
+        lora_alpha=adapter.alpha,  # type: ignore[arg-type]  # peft only divides it by the rank
         lora_dropout=adapter.dropout,
         target_modules=adapter.targets or "all-linear",
         bias="none",

@@ -60,7 +60,7 @@ def seeded_figures(row: Mapping[str, Any]) -> dict[str, float | None]:
     """What a sampled text kept of its row's clean passage, and removed of the noise; {} for other rows."""
     if "clean_text" not in row:
         return {}
-    form = row.get("answer_form") or "text"
+    form: Any = row.get("answer_form") or "text"
     text = read_completion(row["completion"], row["text"], row["finish_reason"], form).text
     return {
         "content kept": content_kept(row["clean_text"], text),

@@ -116,7 +116,8 @@ def repeated(config: LearningCheckConfig, out: str, other: Mapping[str, Any]) ->
     """Train with every seed in a folder below `out`; the measure by passage before and after, for each seed."""
     from rl.grpo.course import train
 
-    before, after = [], []
+    before: list[Totals] = []
+    after: list[Totals] = []
     own = config.model_dump(mode="json", exclude={"seeds", "measure", "controls"})
     for seed in config.seeds:
         folder = f"{out}/seed{seed}"

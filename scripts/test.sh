@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Usage: scripts/test.sh [vllm=true] [pytest arguments]
 #
-# Set up .venv if needed, then run the checks (ruff, shellcheck) and the tests.
+# Set up .venv if needed, then run the checks (ruff, shellcheck, mypy) and the tests.
 #
 #   scripts/test.sh                      everything that runs without a GPU and without a network
 #   scripts/test.sh tests/common -x      only these tests
@@ -27,6 +27,7 @@ unset VIRTUAL_ENV
 ruff check .
 ruff format --check --quiet .
 mapfile -t scripts < <(find scripts .ci -type f \( -name '*.sh' -o -name '*.sbatch' -o -name run \) | sort)
+mypy common rephrase filter pretrain eval rl
 if command -v shellcheck >/dev/null 2>&1; then shellcheck --severity=warning "${scripts[@]}"; fi
 # one thread per process: two OpenMP threads in each of two processes stall each other
 OMP_NUM_THREADS=1 python -m pytest -n "${TEST_WORKERS:-2}" --dist loadfile "$@"

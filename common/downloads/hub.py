@@ -41,7 +41,9 @@ def look(entry: Offered, revision: str) -> tuple[str, list[Wanted]]:
     from huggingface_hub.errors import HfHubHTTPError
 
     try:
-        about = HfApi().repo_info(entry.hub, repo_type=entry.kind, revision=revision, files_metadata=True)
+        api = HfApi()
+        ask = api.dataset_info if entry.kind == "dataset" else api.model_info
+        about = ask(entry.hub, revision=revision, files_metadata=True)
     except (HfHubHTTPError, OSError) as error:
         reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
         raise OSError(f"{entry.hub} at {revision}: {reason}") from None

@@ -16,6 +16,9 @@ LEAST = 64
 class GrowingLayer(DynamicLayer):
     """One layer's keys and values, [B, H, T, head] each: the first T places of buffers that are larger."""
 
+    keys: Tensor
+    values: Tensor
+
     def __init__(self, **options: Any) -> None:
         super().__init__(**options)
         self.buffers: tuple[Tensor, Tensor] | None = None

@@ -14,7 +14,7 @@ completions from `transformers`.
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from types import TracebackType
 from typing import Any, Literal
@@ -33,7 +33,7 @@ class Request:
     """One text to generate, from chat messages or a raw prompt."""
 
     id: str
-    messages: list[Message] | None = None
+    messages: Sequence[Message] | None = None
     prompt: str | None = None
     max_tokens: int = 2048
     temperature: float = 1.0

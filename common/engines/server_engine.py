@@ -42,7 +42,7 @@ class ServerEngine(Engine):
         self.config = config
         self.limit = config.in_flight
         self.url = config.url.rstrip("/")
-        key = api_key(config.api_key_env)
+        key = api_key(config.api_key_env or "")
         self.headers = {"Authorization": f"Bearer {key}"} if key else {}
         self.max_model_len = config.max_model_len or self._ask_for_model()
         self.tokenizer = load_tokenizer(config.tokenizer) if config.tokenizer else None
@@ -66,7 +66,7 @@ class ServerEngine(Engine):
     def _ask_for_model(self) -> int | None:
         """Wait for the server and return the length it gives for the model, if it does."""
         deadline = time.monotonic() + self.config.start_timeout_s
-        with ModelServer(self.url, api_key_env=self.config.api_key_env, timeout_s=10) as server:
+        with ModelServer(self.url, api_key_env=self.config.api_key_env or "", timeout_s=10) as server:
             while True:
                 try:
                     served = {entry.get("id"): entry for entry in server.models()}

@@ -36,7 +36,7 @@ class VLLMEngine(Engine):
         self.model = model
         self.devices = config.tensor_parallel_size
         self.limit = config.in_flight
-        self.max_model_len = self.engine.model_config.max_model_len
+        self.max_model_len: int = self.engine.model_config.max_model_len
         self.dtype = str(self.engine.model_config.dtype).removeprefix("torch.")
         self.tokenizer = load_tokenizer(model)
         self.chat_template_kwargs = config.chat_template_kwargs

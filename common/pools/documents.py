@@ -179,7 +179,7 @@ def read_rows(path: str, on_reject: Reject | None = None, start: int = 0) -> Ite
     return iter(ShardReader(path, 0, on_reject, None, start, any_row=True))
 
 
-def write_documents(path: str, documents: Iterable[Document], known: Sequence[Any] = ()) -> int:
+def write_documents(path: str, documents: Iterable[Mapping[str, Any]], known: Sequence[Any] = ()) -> int:
     """Write a whole shard; it appears under its name only when complete.
 
     Args:

@@ -59,7 +59,7 @@ def _pair(first: Loaded, other: Loaded, shared: Sequence[str], config: CompareCo
 
 
 def _beside(run: Loaded, model: PublishedModel) -> str:
-    rows = [("task", run.name, model.name, "difference", "95 % interval", "settings")]
+    rows: list[tuple[str, ...]] = [("task", run.name, model.name, "difference", "95 % interval", "settings")]
     notes = []
     for task, published in model.cells.items():
         cell = cells_of(run).get(task)
@@ -87,11 +87,11 @@ def _beside(run: Loaded, model: PublishedModel) -> str:
 
 def render_curves(curves: Sequence[TrainingCurve]) -> str:
     """Best checkpoints, trends, and with several runs the transfer matrix."""
-    rows = [("run", "best step", "average there", "first average", "sets")]
+    rows: list[tuple[str, ...]] = [("run", "best step", "average there", "first average", "sets")]
     for curve in curves:
         best, points = best_checkpoint(curve), average_curve(curve)
-        shown = (str(best[0]), f"{best[1]:.4f}", f"{points[min(points)]:.4f}") if best else ("none", "", "")
-        rows.append((curve.name, *shown, str(len(curve.validation))))
+        place = (str(best[0]), f"{best[1]:.4f}", f"{points[min(points)]:.4f}") if best else ("none", "", "")
+        rows.append((curve.name, *place, str(len(curve.validation))))
     lines = columns(rows)
     rows = [("run", "series", "first", "last", "per 100 steps", "")]
     for curve in curves:

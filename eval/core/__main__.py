@@ -19,10 +19,12 @@ Differs from DCLM's evaluation:
     2. Missing tasks never shrink a mean; rows of every entry are kept, with 95 % intervals from resampling them.
 """
 
+from typing import Any
+
 from common.command import Command, entry_point, parse_command
 from eval.core.commands import ItemsConfig, RecordsConfig, print_records, write_items
 
-COMMANDS = {
+COMMANDS: dict[str, Command[Any]] = {
     "items": Command(ItemsConfig, positional=("model", "task")),
     "records": Command(RecordsConfig, positional=("files",)),
 }

@@ -143,8 +143,9 @@ class CoreRun:
             file, rows = files[entry.file], keep[entry.file]
             key = _key(entry, file, rows, identity)
             done = self.store.figures(entry.name) if self.store else None
-            if self.store and done and done["key"] == key:
-                figures[entry.name], outcomes[entry.name] = done, self.store.outcomes(entry.name)
+            known = self.store.outcomes(entry.name) if self.store and done and done["key"] == key else None
+            if done and known is not None:
+                figures[entry.name], outcomes[entry.name] = done, known
                 continue
             scorer = scorer or opened()
             scored, facts = score_entry(entry, file, tokenizer, scorer, self.seq_len, rows)
@@ -200,7 +201,7 @@ def score_entry(
     outcomes = outcomes_of(entry, scored)
     pairs = [pair for item in asked for pair in zip(item.contexts, item.answers, strict=True)]
     groups = sorted({category for category in outcomes.category if category is not None})
-    figures = {
+    figures: dict[str, Any] = {
         "accuracy": outcomes.accuracy(),
         "file": entry.file,
         "rows": len(asked),

@@ -1,7 +1,7 @@
 """BERTScore F1 with any encoder, equal to the bert-score package."""
 
 from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING, Literal, NamedTuple
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 from common.weights import find_model
 
@@ -53,7 +53,7 @@ class BertScorer:
         layers = self.model.config.num_hidden_layers
         if layer > layers:
             raise ValueError(f"{model} has {layers} layers, so no layer {layer}; give layer={layers} or less")
-        blocks = getattr(getattr(self.model, "encoder", None), "layer", None)
+        blocks: Any = getattr(getattr(self.model, "encoder", None), "layer", None)
         self.cut = blocks is not None
         if self.cut:
             self.model.encoder.layer = blocks[:layer]

@@ -111,7 +111,7 @@ class Judge:
         """
         if not conversations:
             return []
-        each = schemas or [None] * len(conversations)
+        each: Sequence[Mapping[str, Any] | None] = schemas or [None] * len(conversations)
         bodies = [self._body(*row, choices, seed) for row in zip(conversations, each, strict=True)]
         with ThreadPoolExecutor(min(self.config.concurrency, len(bodies))) as pool:
             return list(pool.map(self._ask, bodies))

@@ -22,7 +22,7 @@ def load_model(model: str | Path, dtype: str = "auto", device: str = "auto") -> 
     if device == "auto":
         device = "cuda" if torch.cuda.is_available() else "cpu"
     loaded = AutoModelForCausalLM.from_pretrained(
-        find_model(model), dtype=dtype if dtype == "auto" else getattr(torch, dtype)
+        find_model(str(model)), dtype=dtype if dtype == "auto" else getattr(torch, dtype)
     )
     return loaded.to(device).eval()
 
@@ -36,8 +36,8 @@ class CausalModel:
     def __init__(self, module: nn.Module) -> None:
         self.module = module
         self.inner = _unwrapped(module)
-        config = getattr(self.inner, "config", None)
-        self.config = config.get_text_config() if hasattr(config, "get_text_config") else config
+        config: Any = getattr(self.inner, "config", None)
+        self.config: Any = config.get_text_config() if hasattr(config, "get_text_config") else config
         arguments = inspect.signature(self.inner.forward).parameters
         self._any = any(argument.kind is argument.VAR_KEYWORD for argument in arguments.values())
         self._arguments = set(arguments)
@@ -95,14 +95,15 @@ class CausalModel:
     def maskable_attention(self) -> Iterator[None]:
         """Switch flash and other kernels that take no mask to sdpa, which runs flash wherever no mask is given."""
         before = self.attention
-        if before in MASKED or not hasattr(self.inner, "set_attn_implementation"):
+        switch: Any = getattr(self.inner, "set_attn_implementation", None)
+        if before in MASKED or switch is None:
             yield
             return
-        self.inner.set_attn_implementation("sdpa")
+        switch("sdpa")
         try:
             yield
         finally:
-            self.inner.set_attn_implementation(before)
+            switch(before)
 
     @property
     def width(self) -> int:
@@ -145,9 +146,10 @@ class CausalModel:
 def _unwrapped(module: nn.Module) -> nn.Module:
     while True:
         inner = getattr(module, "module", None) or getattr(module, "_orig_mod", None)
+        base: Any = getattr(module, "get_base_model", None)
         if isinstance(inner, nn.Module):
             module = inner
-        elif hasattr(module, "get_base_model"):
-            module = module.get_base_model()
+        elif base is not None:
+            module = base()
         else:
             return module

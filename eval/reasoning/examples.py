@@ -201,7 +201,8 @@ def _prepared(record: Record, task: TaskConfig) -> Example:
         info = record.get("info") or {}
         info = json.loads(info) if isinstance(info, str) else dict(info)
     verifier = str(record.get("verifier") or task.verifier)
-    gold = gold.tolist() if hasattr(gold, "tolist") else gold
+    as_list: Any = getattr(gold, "tolist", None)  # of an array
+    gold = gold if as_list is None else as_list()
     identity = str(record.get("id") or _digest(messages))
     return Example(identity, messages, verifier, gold, info, source, identity, task.think_open)
 

@@ -27,7 +27,8 @@ class Judging:
 
     def fingerprint(self) -> str:
         """Changes where a verdict given before would no longer be this one's."""
-        judge = [self.wording, self.judge.config.name, self.judge.config.judge_all] if self._asks() else []
+        asked = self.judge.config if self.judge is not None and self.wording is not None else None
+        judge = [self.wording, asked.name, asked.judge_all] if asked else []
         return step_hash(dict(self.options), judge)
 
     def _asks(self) -> bool:
@@ -42,7 +43,7 @@ class Judging:
             completion: what the model wrote.
             finish_reason: `stop` or `length`.
         """
-        found = {}
+        found: dict[str, Record] = {}
         for position, mode in enumerate(self.modes):
             record = score(row, completion, mode, finish_reason or None, self.options).record()
             if position == 0 and self._asks():

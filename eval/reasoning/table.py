@@ -23,7 +23,7 @@ KINDS = ("never_drawn", "failed", "stuck", "no_room", "no_verdict")
 def reasoning_table(record: Mapping[str, Any]) -> str:
     """Tasks in percent, grouped as they were asked for, then the averages."""
     found = record["reasoning"]
-    rows = [HEAD]
+    rows: list[tuple[str, ...]] = [HEAD]
     for cell in found["cells"].values():
         rows.append(_row(cell))
     for label, average in found["averages"].items():

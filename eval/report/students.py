@@ -10,9 +10,10 @@ BITS = "bits per byte"
 
 def student_sentences(stages: Sequence[Stage]) -> list[str]:
     """Bits per byte of every further model beside the first one's, on the documents that both scored."""
-    first, *others = [read(str(stage.path)) for stage in stages if "bpb" in stage.record] or [None]
-    if first is None:
+    runs = [read(str(stage.path)) for stage in stages if "bpb" in stage.record]
+    if not runs:
         return []
+    first, *others = runs
     return [sentence(first.name, other.name, compare(first, other)[BITS]) for other in others]
 
 

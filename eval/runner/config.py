@@ -151,10 +151,10 @@ def plan(config: EvalConfig) -> Mapping[str, Any]:
     if "bpb" in config.tasks:
         shown["held-out text"] = held_out_text(config)
     if reasoning_tasks(config):
-        jobs, missing = found_tasks(reasoning_tasks(config), config.reasoning, data_folders(config), fetching=False)
+        jobs, absent = found_tasks(reasoning_tasks(config), config.reasoning, data_folders(config), fetching=False)
         for job in jobs:
             shown[job.name] = f"{config.reasoning.count(job.task)} samples of each example of {job.found}"
-        shown |= {f"to be fetched, {name}": line for name, line in missing.items()}
+        shown |= {f"to be fetched, {name}": line for name, line in absent.items()}
     return shown
 
 

@@ -25,8 +25,8 @@ def _likelihood_table(record: Mapping[str, Any]) -> str:
         facts = record["bpb_details"]
         if facts["bits_per_byte"] is not None:
             low, high = facts["interval_95"]
-            shown = (f"{facts['bits_per_byte']:.4f}", f"{low:.4f} to {high:.4f}", "", f"{facts['documents']:,}")
-            rows.append(("bits per byte", *shown))
+            cells = (f"{facts['bits_per_byte']:.4f}", f"{low:.4f} to {high:.4f}", "", f"{facts['documents']:,}")
+            rows.append(("bits per byte", *cells))
         rows.append(("nats per token", f"{facts['nats_per_token']:.4f}", "", "", f"{facts['documents']:,}"))
     for name, metrics in record["eval_metrics"].get("lm_eval", {}).items():
         rows += [(f"{name} {metric}", f"{value:.4f}", "", "", "") for metric, value in metrics.items()]

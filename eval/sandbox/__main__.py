@@ -13,7 +13,7 @@ where the sandbox itself failed or may not run it.
 
 import json
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from pydantic import Field
 
@@ -50,7 +50,10 @@ class Probe(RunConfig):
     """Nothing to say."""
 
 
-COMMANDS = {"run": Command(RunProgram, positional=("program",)), "probe": Command(Probe)}
+COMMANDS: dict[str, Command[Any]] = {
+    "run": Command(RunProgram, positional=("program",)),
+    "probe": Command(Probe),
+}
 
 
 @entry_point

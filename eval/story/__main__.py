@@ -15,7 +15,7 @@ turns pairwise annotations (people's, or those of `judge`) into win percent and 
 """
 
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from statistics import fmean
 from typing import Annotated, Any, Literal
 
@@ -113,7 +113,7 @@ def _print_winrate(found: dict[str, Any]) -> None:
         print(f"{row['aspect']}: {row['second']} over {row['first']}: BT {share} %, wins {win} % ({counts})")  # noqa: T201
 
 
-COMMANDS = {
+COMMANDS: dict[str, tuple[Command[Any], Callable[[Any], Any]]] = {
     "reason": (Command(ReasonConfig, positional=("model",)), reason),
     "continue": (Command(ContinueConfig, positional=("model",)), continue_story),
     "improvement": (Command(ImprovementConfig, positional=("model",)), improvement),

@@ -69,7 +69,9 @@ def select_shard(shard: Shard, job: SelectJob) -> Stats:
     def work(documents: Iterator[Document]) -> Iterator[Result]:
         columns = load_columns(path, job.field, job.ties)
         kept = keep(job.cut, columns, shard.index)
-        for number, (document, record) in enumerate(itertools.zip_longest(documents, read_records(path), fillvalue={})):
+        nothing: dict[str, Any] = {}
+        rows = itertools.zip_longest(documents, read_records(path), fillvalue=nothing)
+        for number, (document, record) in enumerate(rows):
             if id_text(document.get("id")) != id_text(record.get("id")):
                 raise RuntimeError(f"{shard.path} changed since it was scored: delete {job.records}")
             yield _chosen(document, record, float(columns.scores[number]), bool(kept[number]), job)

@@ -33,7 +33,7 @@ TOKENIZER_FILES = ("tokenizer.json", "tokenizer_config.json", "special_tokens_ma
 
 def load_checkpoint(
     path: str | Path, *, step: int | None = None, averaged: bool = False
-) -> tuple[nn.Module, dict[str, Any]]:
+) -> tuple[Decoder | HFModel, dict[str, Any]]:
     """A checkpoint's model on the CPU in fp32, ready to score, and its `model.json`.
 
     Args:
@@ -107,7 +107,7 @@ def to_hf(
         model.inner.float()
     _copy_tokenizer(description.get("tokenizer"), draft)
     (draft / "README.md").write_text(_card(description, Path(checkpoint)), encoding="utf-8")
-    if verify and not (exact_rope and description["kind"] == "open_lm" and model.config.rope_freqs != "exact"):
+    if verify and not (exact_rope and isinstance(model, Decoder) and model.config.rope_freqs != "exact"):
         note += f", {_compare(model, draft, number)}"
     shutil.rmtree(target, ignore_errors=True)
     draft.rename(target)

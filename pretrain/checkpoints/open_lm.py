@@ -3,9 +3,11 @@
 import logging
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
+from numpy._core.multiarray import scalar
 from safetensors.torch import load_file
 from torch import Tensor
 
@@ -82,7 +84,7 @@ def _read_open_lm(path: Path, unsafe: bool) -> Weights:
         return weights
     if not path.is_file():
         raise ValueError(f"there is no file {path}")
-    scalars = [np.dtype, type(np.dtype(np.float64)), type(np.dtype(np.int64)), np._core.multiarray.scalar]
+    scalars: list[Any] = [np.dtype, type(np.dtype(np.float64)), type(np.dtype(np.int64)), scalar]
     try:
         with torch.serialization.safe_globals(scalars):
             loaded = torch.load(path, map_location="cpu", weights_only=not unsafe)

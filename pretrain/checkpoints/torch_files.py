@@ -66,7 +66,8 @@ class Checkpoints:
             write_json(draft / "model.json", model_description)
         writer = dcp.FileSystemWriter(draft)
         if self.background:
-            self._pending = (dcp.async_save(values, storage_writer=writer, process_group=self._group), final)
+            begun = dcp.async_save(values, storage_writer=writer, process_group=self._group)
+            self._pending = (begun if isinstance(begun, Future) else begun.upload_completion, final)
             return
         dcp.save(values, storage_writer=writer)
         self._finish(final)

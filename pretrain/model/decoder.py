@@ -7,6 +7,7 @@ Parameter names are open_lm's, so its checkpoints load as they are. Source: open
 
 import zlib
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -151,7 +152,8 @@ class Decoder(nn.Module):
         """States after the final norm, [B, T, d]; arguments as in `forward`."""
         x = self.tok_embeddings(input_ids)
         positions = torch.arange(x.shape[1], device=x.device) if position_ids is None else position_ids.unsqueeze(1)
-        cos, sin = self.layers[0].attention.pos_embed.tables(positions, x.dtype)
+        first: Any = self.layers[0]  # a Block, which a wrapper may stand around
+        cos, sin = first.attention.pos_embed.tables(positions, x.dtype)
         for block in self.layers:
             x = block(x, cos, sin, attention_mask)
         return self.norm(x)

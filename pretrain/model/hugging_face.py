@@ -11,7 +11,7 @@ from pretrain.model.decoder import Decoder, Output
 from pretrain.model.loss import IGNORED, LossSums, linear_cross_entropy
 
 
-def rebuild(description: dict[str, Any]) -> nn.Module:
+def rebuild(description: dict[str, Any]) -> "Decoder | HFModel":
     """A model without values, from a checkpoint's `model.json`."""
     if description["kind"] == "open_lm":
         with torch.device("meta"):

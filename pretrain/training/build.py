@@ -4,17 +4,16 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from torch import nn
 
 from common.config import read_mapping
 from pretrain.checkpoints.torch_files import load_weights
-from pretrain.model.decoder import build
+from pretrain.model.decoder import Decoder, build
 from pretrain.model.hugging_face import HFModel
 from pretrain.training.config import PretrainConfig
 from pretrain.training.job import Job
 
 
-def build_model(config: PretrainConfig, job: Job, device: torch.device) -> tuple[nn.Module, dict[str, Any]]:
+def build_model(config: PretrainConfig, job: Job, device: torch.device) -> tuple[Decoder | HFModel, dict[str, Any]]:
     """The run's initialised model in fp32 on a device, and the description that rebuilds it.
 
     Raises:
@@ -27,10 +26,10 @@ def build_model(config: PretrainConfig, job: Job, device: torch.device) -> tuple
         **{key: said.get(key) for key in ("eot_id", "bos_id", "pad_id")},
     }
     if job.model is not None:
-        model = build(job.model, config.seed, str(device))
+        ours = build(job.model, config.seed, str(device))
         if config.pretrained:
-            load_weights(Path(config.pretrained), model)
-        return model, {"kind": "open_lm", "config": job.model.model_dump(), **shared}
+            load_weights(Path(config.pretrained), ours)
+        return ours, {"kind": "open_lm", "config": job.model.model_dump(), **shared}
     path = Path(config.model.removeprefix("hf:"))
     torch.manual_seed(config.seed)
     model = HFModel.create(path, config.pretrained or None, config.vocab_size).to(device)

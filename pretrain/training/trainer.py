@@ -19,7 +19,8 @@ from pretrain.checkpoints.folder import latest
 from pretrain.checkpoints.torch_files import Checkpoints, restore
 from pretrain.data.batches import MicroBatches, contexts
 from pretrain.data.tokenised_set import TokenisedSet
-from pretrain.model.decoder import document_layout
+from pretrain.model.decoder import Decoder, document_layout
+from pretrain.model.hugging_face import HFModel
 from pretrain.model.loss import LossSums
 from pretrain.model.sizes import active_parameters, flops_per_token
 from pretrain.training.config import PretrainConfig
@@ -46,7 +47,12 @@ class Trainer:
     """A model, its optimizer and its place in the data."""
 
     def __init__(
-        self, config: PretrainConfig, job: Job, model: nn.Module, description: dict[str, Any], devices: Devices
+        self,
+        config: PretrainConfig,
+        job: Job,
+        model: Decoder | HFModel,
+        description: dict[str, Any],
+        devices: Devices,
     ) -> None:
         """
         Args:
@@ -193,14 +199,14 @@ class Trainer:
         device = self.devices.device
         inputs, targets = inputs.to(device, non_blocking=True), targets.to(device, non_blocking=True)
         positions = mask = None
-        if self.config.document_mask:
+        if self.config.document_mask and self.job.eot_id is not None:
             positions, mask = document_layout(inputs, self.job.eot_id)
         return self.model(inputs, positions, mask, targets=targets, z_loss=self.config.z_loss)
 
     def validate(self, log_line: LogLine | None) -> dict[str, float]:
         """Nats per token and bits per byte on each validation set."""
         self.model.eval()
-        values = {}
+        values: dict[str, float] = {}
         batch = max(1, self.config.global_bs // (self.devices.world * self.acc))
         for path in self.config.val:
             values |= validate(self.loss, self.devices, TokenisedSet(path), self.config.val_sequences, batch)
@@ -306,7 +312,8 @@ class Trainer:
 
 def _groups(model: nn.Module, config: PretrainConfig) -> list[dict[str, Any]]:
     """Parameters with and without weight decay."""
-    free, decayed = [], []
+    free: list[nn.Parameter] = []
+    decayed: list[nn.Parameter] = []
     for name, parameter in model.named_parameters():
         is_norm, is_embedding = "norm" in name, "embed" in name
         spared = ("norms" in config.no_decay and is_norm) or ("embeddings" in config.no_decay and is_embedding)

@@ -15,6 +15,7 @@ A build that was killed goes on where it was. `python -m rl.data.prepare NAME --
 
 import json
 from collections.abc import Mapping, Sequence
+from functools import partial
 from typing import Any
 
 from common.command import Command, entry_point, fail, parse_command, usage_errors
@@ -37,23 +38,20 @@ def data_sets() -> dict[str, DataSet]:
 def commands() -> dict[str, Command[Any]]:
     """What may stand behind the door's name."""
 
-    def plan(config: Any) -> Mapping[str, Any]:
-        return {"reads": config.source, "writes": config.out}
-
     found: dict[str, Command[Any]] = {
-        "story": Command(story.StoryConfig, doc=story.__doc__, plan=plan),
-        "rlpr": Command(rlpr.RLPRConfig, doc=rlpr.__doc__, plan=plan),
-        "guru": Command(released.ReleasedConfig, doc=released.__doc__, plan=plan),
+        "story": Command(story.StoryConfig, doc=story.__doc__, plan=_plan),
+        "rlpr": Command(rlpr.RLPRConfig, doc=rlpr.__doc__, plan=_plan),
+        "guru": Command(released.ReleasedConfig, doc=released.__doc__, plan=_plan),
         "list": Command(ListConfig),
     }
     for name, data_set in data_sets().items():
         about = f"{__doc__}\n{data_set.source}: {data_set.expects}. From {data_set.hub} ({data_set.licence})."
-        found[name] = Command(
-            data_set.config,
-            doc=about,
-            plan=lambda config, hub=data_set.hub: {"reads": config.source or hub, "writes": config.out},
-        )
+        found[name] = Command(data_set.config, doc=about, plan=partial(_plan, hub=data_set.hub))
     return found
+
+
+def _plan(config: Any, hub: str = "") -> Mapping[str, Any]:
+    return {"reads": config.source or hub, "writes": config.out}
 
 
 @entry_point
@@ -84,8 +82,9 @@ def prepare(name: str, config: Any) -> dict[str, Any]:
     if name in ("story", "rlpr"):
         from common.tokens.counting import token_counter
 
-        count = token_counter(config.tokenizer) if name == "story" or config.tokenizer else None
-        return story.build(config, count) if name == "story" else rlpr.convert(config, count)
+        if name == "story":
+            return story.build(config, token_counter(config.tokenizer))
+        return rlpr.convert(config, token_counter(config.tokenizer) if config.tokenizer else None)
     from rl.data.sources.build import build
 
     return build(data_sets()[name], config)

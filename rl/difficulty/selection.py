@@ -94,13 +94,14 @@ class Selection:
 def with_rates(rows: Sequence[Row], config: DifficultyConfig) -> list[tuple[Row, dict[str, Rate]]]:
     """Rows with the rates that are stored in them and those measured now, which are stored too; joined by id."""
     measured = {model.name: measure(rows, model, Path(config.out)) for model in config.models}
-    found = []
+    found: list[tuple[Row, dict[str, Rate]]] = []
     for row in rows:
         stored = json.loads(row["pass_rates"])
         rates = {name: Rate(one["n"], one["correct"]) for name, one in stored.items()}
         rates |= {name: of_model[row["id"]] for name, of_model in measured.items()}
         texts = {name: {"n": rate.n, "correct": rate.correct} for name, rate in rates.items()}
-        found.append(({**row, "pass_rates": canonical(texts)}, rates))
+        rated: Row = {**row, "pass_rates": canonical(texts)}
+        found.append((rated, rates))
     return found
 
 

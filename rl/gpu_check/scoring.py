@@ -1,5 +1,6 @@
 """Packed and cached likelihoods against one sequence at a time, and bf16 against fp32."""
 
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -42,12 +43,13 @@ def scoring(config: GpuCheckConfig, folder: Path) -> dict[str, Any]:
             mode: open_scorer(place, ScorerConfig(mode=mode, dtype=dtype, device=config.device))  # type: ignore[arg-type]
             for mode in ("auto", "duplicate")
         }
-        vocabulary = min(8192, scorers["auto"].model.config.vocab_size)
+        opened: Any = scorers["auto"]  # of a folder, so its model is in this process
+        vocabulary = min(8192, opened.model.config.vocab_size)
         for name, trunks in workloads(vocabulary, config.device == "cpu").items():
             tokens = sum(one.cut + len(one.token_ids) for trunk in trunks for one in trunk.branches)
             for mode, scorer in scorers.items():
                 numbers[dtype, name, mode] = _logprobs(scorer, trunks)
-                taken = seconds(lambda scorer=scorer, trunks=trunks: scorer.score(trunks), config.device)
+                taken = seconds(partial(scorer.score, trunks), config.device)
                 figures[f"{name}, {dtype}, {mode}: tokens of texts per s"] = tokens / taken
             figures[f"{name}, {dtype}: shared beside one sequence each"] = (
                 figures[f"{name}, {dtype}, auto: tokens of texts per s"]

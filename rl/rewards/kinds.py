@@ -1,7 +1,7 @@
 """All kinds of rewards there are: the union that a run's config lists, and how each is opened."""
 
-from collections.abc import Sequence
-from typing import Annotated
+from collections.abc import Callable, Sequence
+from typing import Annotated, Any
 
 from pydantic import Field
 
@@ -30,7 +30,7 @@ AnyRewardConfig = Annotated[
 
 FAMILIES = (rephrase, kept, general, verifiable, reference, completion, process)
 
-_KINDS: dict[str, type[Reward]] = {reward.kind: reward for family in FAMILIES for reward in family.REWARDS}
+_KINDS: dict[str, Callable[[Any], Reward]] = {reward.kind: reward for family in FAMILIES for reward in family.REWARDS}
 
 
 def reward_name(config: RewardConfig) -> str:

@@ -194,7 +194,7 @@ class SemanticReward(PairReward):
 
     def judge(self, pairs: Sequence[Pair]) -> Scores:
         """1 where F1 >= threshold - 1e-6: in float32 a score of 0.65 is below 0.65."""
-        parts: dict[str, list[Any]] = {}
+        parts: dict[str, Any] = {}
         if self.encoder is None:
             f1 = [lexical_f1(pair.organic, pair.rephrased) for pair in pairs]
         else:

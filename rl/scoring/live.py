@@ -10,14 +10,12 @@ from rl.scoring.models import Scoring, check_vocabulary, identity
 if TYPE_CHECKING:
     from torch import nn
 
-    from rl.scoring.config import RewardsConfig
-
 
 class ModelHolder(Protocol):
     """What is asked of a trainer: its models, and how it spreads them over devices."""
 
-    config: "RewardsConfig"
-    """With `precision` beside the rewards."""
+    config: Any
+    """A `RewardsConfig` with `precision` beside the rewards."""
 
     model: Any
     ref_model: Any

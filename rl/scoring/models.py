@@ -100,7 +100,8 @@ class SavedModels:
 
 def identity(name: str, config: ScorerConfig) -> dict[str, Any]:
     """What a model's numbers depend on: its weights (name and revision of one from a hub), dtype, temperature, mode."""
-    dtype, revision = config.dtype, None
+    dtype: str = config.dtype
+    revision = None
     if not name.startswith(("http://", "https://")):
         from transformers import AutoConfig
 

@@ -217,7 +217,8 @@ class Codec:
             return value
         kind = value["kind"]
         if kind in _FROM_ITEMS:
-            return _FROM_ITEMS[kind]([self._back(item) for item in value.get("items", value.get("pairs", []))])
+            held = value["items"] if "items" in value else value.get("pairs", [])
+            return _FROM_ITEMS[kind]([self._back(item) for item in held])
         if kind == "int":
             return int(value["hex"], 16)
         if kind in _FROM_TEXT:

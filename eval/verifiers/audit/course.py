@@ -5,7 +5,7 @@ import sys
 import tempfile
 import time
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -173,7 +173,7 @@ def beside(count: int) -> Iterator[None]:
             process.wait()
 
 
-def table(found: dict[str, Sequence[Case]]) -> str:
+def table(found: Mapping[str, Sequence[Case]]) -> str:
     """One line a target: how many right and wrong answers there were, and the counts of what is wrong with it."""
     kinds = [kind for kind in KINDS if kind != "fine"]
     names = [*found, "target"]

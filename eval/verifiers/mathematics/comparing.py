@@ -94,7 +94,8 @@ def unwrapped(node: Node) -> Item | None:
     sides, signs = list(node[1::2]), list(node[2::2])
     if not set(signs) <= {"=", "~", "in"}:
         return None
-    name, arguments = "", ()
+    name = ""
+    arguments: tuple[str, ...] = ()
     if signs == ["="] and sides[1][0] == "var" and not variables(sides[0]):
         sides = sides[::-1]  # `7 = n`
     if _names(sides[0]) and (sides[0][0] not in ("add", "mul", "neg", "fn") or not variables(sides[-1])):

@@ -142,7 +142,7 @@ class Reader(Primaries):
         remark = self.peek().text == "(" and self.peek(1).kind == "word"
         if self.peek().kind != "word" and not remark:
             return node
-        unit = []
+        unit: list[str] = []
         depth = 0
         while self.peek() is not END and (depth or not self.ends()):
             if unit and self.peek().kind == "num" and "^" not in unit:

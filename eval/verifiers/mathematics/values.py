@@ -184,14 +184,15 @@ def _evaluate(node: Node, point: Point, functions: Mapping[str, Any]) -> Any:
         return functions[node[1]](*parts)
     if kind == "pow":
         return _bounded_power(parts[0], parts[1], functions)
-    return {
+    operations: dict[str, Callable[..., Any]] = {
         "add": lambda a, b: a + b,
         "mul": lambda a, b: a * b,
         "div": lambda a, b: a / b,
         "neg": lambda a: -a,
         "percent": lambda a: a / 100,
         "deg": lambda a: a * functions["pi"] / 180,
-    }[kind](*parts)
+    }
+    return operations[kind](*parts)
 
 
 def _bounded_power(base: Any, exponent: Any, functions: Mapping[str, Any]) -> Any:

@@ -44,7 +44,8 @@ def judge(answer: str, gold: Any, info: Mapping[str, Any], options: Mapping[str,
 def ask(panel: Panel, exchange: Exchange) -> Result:
     """The panel's verdict as a result; none is `infra_error`, never wrong."""
     verdict = panel.decide(exchange)
-    detail = {"asked": True, "cached": verdict.cached, "reply": verdict.reply, "judge": panel.config.model}
+    detail: dict[str, Any] = {"asked": True, "cached": verdict.cached, "reply": verdict.reply}
+    detail["judge"] = panel.config.model
     version = f"{panel.config.model}, {panel.config.wording}"
     if verdict.equal is None:
         return infra_error(f"judge_{verdict.reason}", **detail).with_(version=version)

@@ -103,7 +103,7 @@ def _same_words(gold: str, answer: str) -> bool:
     """Whether a reference of yes or no opens the answer, or both name the same options: `A, C` and `AC`."""
     if gold in _OPPOSITES:
         opening = re.match(r"[a-z]+(?=[,.;:!])", answer)
-        return bool(opening) and opening[0] == gold and not re.search(rf"\b{_OPPOSITES[gold]}\b", answer)
+        return opening is not None and opening[0] == gold and not re.search(rf"\b{_OPPOSITES[gold]}\b", answer)
     if re.fullmatch(r"[a-j]", gold) and (named := _OPTION_NAMED.fullmatch(answer)):
         return named[1].lower() == gold
     if not (_OPTIONS.fullmatch(gold) and _OPTIONS.fullmatch(answer)):

@@ -29,7 +29,7 @@ def judge(benchmark: str, answer: str, gold: Any, info: Mapping[str, Any]) -> Re
     if isinstance(gold, list) and len(gold) == 1 and isinstance(gold[0], Mapping) and "instruction_id" in gold[0]:
         gold = gold[0]
     fields = gold if isinstance(gold, Mapping) else {"kwargs": gold}
-    ids = fields.get("instruction_id") or fields.get("instruction_id_list") or info.get("instruction_id_list")
+    ids: Any = fields.get("instruction_id") or fields.get("instruction_id_list") or info.get("instruction_id_list")
     kwargs = fields.get("kwargs")
     if not _fits(ids, kwargs):
         return skipped("bad_gold", message="the row needs instruction ids and as many keyword arguments")

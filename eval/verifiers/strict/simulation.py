@@ -149,7 +149,7 @@ def _tried(predicted: Any, value: Any, given: Any, program: str, shown: str, opt
         return infra_error("sandbox_down", message=str(refused))
     except (TypeError, ValueError):  # a literal that is no JSON, such as a key that is a tuple
         return wrong("type", shown)
-    detail = {"isolation": ran.isolation, "tried": True, "message": ran.reason}
+    detail: dict[str, Any] = {"isolation": ran.isolation, "tried": True, "message": ran.reason}
     stable = len(values) >= 2 and all(one.ok and same_value(one.value, given) for one in values[:2])
     if not stable:
         if ran.status == "infra_error":

@@ -136,7 +136,7 @@ class Puzzle:
                     things = clue[1]
                     if clue[0] == 3:
                         one, two, three = things
-                        key = (state[one], state[two], state[three])
+                        key: tuple[Any, ...] = (state[one], state[two], state[three])
                         found = clue[2].get(key) or _narrow(clue, state)
                     else:
                         key, found = (state[things[0]],), _narrow(clue, state)

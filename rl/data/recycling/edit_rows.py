@@ -131,7 +131,7 @@ def make_stock(config: EditRowsConfig) -> Stock:
     titles: list[str] = []
     said: list[str] = []
     scraps: list[str] = []
-    blocks: list[str] = []
+    blocks: list[list[str]] = []
     notes: list[str] = []
     pages = (page for page in _pages(config.pool) if part_of(page["id"], config.held_out_frac) == "train")
     for page in itertools.islice(pages, config.stock_pages):

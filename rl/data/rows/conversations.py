@@ -365,7 +365,8 @@ def _content(turn: Row) -> Any:
     parts = [
         part.get("text") if isinstance(part, dict) and part.get("type", "text") == "text" else part for part in found
     ]
-    return "".join(parts) if all(isinstance(part, str) for part in parts) else None
+    texts = [part for part in parts if isinstance(part, str)]
+    return "".join(texts) if len(texts) == len(parts) else None
 
 
 def _messages(value: Any) -> list[Message]:

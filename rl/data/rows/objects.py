@@ -109,7 +109,8 @@ def from_trl(record: Object, source: str) -> Row:
     """The row that an object of TRL's says: the row itself, or `prompt` with `solution`, `answer` or `ground_truth`."""
     if all(isinstance(record.get(name), str) for name in COLUMNS if name != "prompt"):
         row: Any = {name: record[name] for name in COLUMNS}
-        return {**row, "prompt": turns(record["prompt"])}
+        row["prompt"] = turns(record["prompt"])
+        return row
     names = [name for name in ("solution", "answer", "ground_truth", "reference") if record.get(name) is not None]
     name = source or record.get("source") or record.get("data_source") or record.get("dataset")
     return _row(record, name, turns(record.get("prompt")), record[names[0]] if names else None, "", None)

@@ -49,7 +49,8 @@ def build(data_set: DataSet, config: PrepareConfig) -> dict[str, Any]:
         ValueError: no raw record is found, or the split is not the data set's.
         NothingKept: every record was left out.
     """
-    split = config.split or next(iter(data_set.files))
+    first = next(iter(data_set.files))
+    split: str = config.split or first
     if split not in data_set.files:
         raise ValueError(f"{data_set.source} has no split {split!r}; it has: {', '.join(data_set.files)}")
     hub_id = config.source or data_set.hub

@@ -18,7 +18,8 @@ def build(record: Record, config: PrepareConfig) -> Built:
     if not answers:
         return "no_answer"
     gold: Any = answers[0] if len(answers) == 1 else {"any_of": answers}
-    info = {"original_question": problem, "reward_metric": str(_extra(record).get("reward_metric") or "default")}
+    metric = str(_extra(record).get("reward_metric") or "default")
+    info: dict[str, Any] = {"original_question": problem, "reward_metric": metric}
     if len(answers) > 1:
         info["multi_answer"] = True
     for name in ("subject", "level", "source", "url"):

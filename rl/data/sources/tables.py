@@ -56,7 +56,8 @@ def multihier(record: Record, config: PrepareConfig) -> Built:
 def finqa(record: Record, config: PrepareConfig) -> Built:
     """FinQA: text before and after one table, and a number to work out."""
     del config
-    qa = record.get("qa") if isinstance(record.get("qa"), dict) else record
+    inside = record.get("qa")
+    qa = inside if isinstance(inside, dict) else record
     question, answer = text_of(qa, "question"), text_of(qa, "answer", "exe_ans")
     table = record.get("table")
     if not question or not isinstance(table, list) or not table:
