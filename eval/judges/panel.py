@@ -3,12 +3,10 @@
 A verdict that nobody gave is None with a reason and is counted; it is never a no.
 """
 
-import json
 import os
 import threading
-from collections import Counter, OrderedDict
+from collections import Counter
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Annotated, Any
 
 from pydantic import Field
@@ -17,6 +15,7 @@ from common.config import HOW, RunConfig
 from common.model_server import Failure, ModelServer, healthy
 from common.tokens.defuse import defused_messages
 from eval.judges.equivalence import SELF_TEST, SELF_TEST_LEAST, Exchange, Wording, messages, read_decision
+from eval.judges.replies import VerdictMemory, reply_text
 
 URL_VARIABLE = "STEM_LLM_JUDGE_URL"
 """Environment variable with the judges' addresses, parted by commas, where the config names none."""
@@ -94,9 +93,6 @@ class Panel:
         ValueError: neither the config nor the environment names a server.
     """
 
-    REMEMBERED = 200_000
-    """Verdicts kept in memory."""
-
     def __init__(self, config: PanelConfig) -> None:
         urls = config.addresses()
         if not urls:
@@ -114,26 +110,25 @@ class Panel:
         self.counts: Counter[str] = Counter()
         self._lock = threading.Lock()
         self._flight = threading.BoundedSemaphore(config.concurrency)
-        self._known: OrderedDict[str, tuple[bool, str]] = OrderedDict()
-        if config.cache and Path(config.cache).is_file():
-            self._read_cache(Path(config.cache))
+        self._known = VerdictMemory(config.cache, "equal")
+        if self._known.unreadable:
+            self.counts["unreadable_cache_line"] += self._known.unreadable
 
     def decide(self, exchange: Exchange) -> Verdict:
         """One verdict: from the cache, or from the first server in turn that gives one."""
         key = exchange.key(self.config.model, self.config.wording)
         with self._lock:
             self.counts["asked"] += 1
-            if key in self._known:
+            known = self._known.get(key)
+            if known:
                 self.counts["cached"] += 1
-                self._known.move_to_end(key)
-                equal, reply = self._known[key]
-                return Verdict(equal, "", reply, cached=True)
+                return Verdict(known.yes, "", known.reply, cached=True)
         with self._flight:
             verdict = self._ask(exchange)
         with self._lock:
             self.counts[verdict.reason or ("yes" if verdict.equal else "no")] += 1
             if verdict.equal is not None:
-                self._remember(key, verdict.equal, verdict.reply)
+                self._known.add(key, verdict.equal, verdict.reply)
         return verdict
 
     def _ask(self, exchange: Exchange) -> Verdict:
@@ -144,7 +139,7 @@ class Panel:
             "max_tokens": self.config.max_tokens,
             "chat_template_kwargs": {"enable_thinking": False},
         }
-        found = self.server.post("chat/completions", body, _text)
+        found = self.server.post("chat/completions", body, reply_text)
         if isinstance(found, Failure):
             return Verdict(None, "down", f"{found.reason}: {found.detail}"[:300])
         equal = read_decision(found.value, self.config.wording)
@@ -170,28 +165,3 @@ class Panel:
                 f"right, {SELF_TEST_LEAST} are needed{': ' + ', '.join(reasons) if reasons else ''}"
             )
         return missed
-
-    def _remember(self, key: str, equal: bool, reply: str) -> None:
-        self._known[key] = (equal, reply)
-        if len(self._known) > self.REMEMBERED:
-            self._known.popitem(last=False)
-        if self.config.cache:
-            line = json.dumps({"key": key, "equal": equal, "reply": reply}) + "\n"
-            # One write of one line to a file opened for appending: lines of several processes do not mix.
-            with Path(self.config.cache).open("a", encoding="utf-8") as file:
-                file.write(line)
-
-    def _read_cache(self, path: Path) -> None:
-        for line in path.read_text(encoding="utf-8", errors="replace").splitlines():
-            try:
-                row = json.loads(line)
-                self._known[row["key"]] = (bool(row["equal"]), str(row["reply"]))
-            except (ValueError, KeyError, TypeError):
-                self.counts["unreadable_cache_line"] += 1  # a line that a crash cut off
-
-
-def _text(answer: Any) -> str:
-    text = answer["choices"][0]["message"]["content"]
-    if not isinstance(text, str):
-        raise ValueError("no text")
-    return text

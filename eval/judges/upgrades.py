@@ -7,13 +7,11 @@ where the config names none: `USED_MODEL` (`no_api` for rules alone), `CLIENT_IP
 `OPENAI_API_KEY` and `OPENAI_API_BASE` for a hosted one.
 """
 
-import json
 import os
 import re
 import threading
 from collections import Counter
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from pydantic import Field
@@ -24,6 +22,7 @@ from common.model_server import Failure, ModelServer
 from common.tokens.defuse import defused_messages
 from eval.judges.equivalence import neutralised
 from eval.judges.panel import base_address
+from eval.judges.replies import VerdictMemory, reply_text
 
 Wording = Literal["choices", "math"]
 
@@ -188,31 +187,31 @@ class UpgradeJudge:
         self.counts: Counter[str] = Counter()
         self._lock = threading.Lock()
         self._flight = threading.BoundedSemaphore(config.concurrency)
-        self._known: dict[str, tuple[bool, str]] = {}
-        if config.cache and Path(config.cache).is_file():
-            self._read(Path(config.cache))
+        self._known = VerdictMemory(config.cache, "right")
+        if self._known.unreadable:
+            self.counts["unreadable_cache_line"] += self._known.unreadable
 
     def decide(self, wording: Wording, question: str, answer: str, truth: str) -> Opinion:
         """Whether an answer is right, by the judge's reading of it."""
         messages = request(wording, question, answer, truth)
         key = step_hash(VERSION, self.config.name, wording, messages, truth)
         with self._lock:
-            if key in self._known:
+            known = self._known.get(key)
+            if known:
                 self.counts["cached"] += 1
-                return Opinion(*self._known[key][:1], "", self._known[key][1], cached=True)
+                return Opinion(known.yes, "", known.reply, cached=True)
         with self._flight:
             opinion = self._asked(wording, messages, truth)
         with self._lock:
             self.counts[opinion.reason or ("yes" if opinion.right else "no")] += 1
             if opinion.right is not None:
-                self._known[key] = (opinion.right, opinion.reply)
-                self._remember(key, opinion)
+                self._known.add(key, opinion.right, opinion.reply)
         return opinion
 
     def _asked(self, wording: Wording, messages: list[dict[str, str]], truth: str) -> Opinion:
         reply = ""
         for attempt in range(self.config.tries):
-            found = self.server.post("chat/completions", self._body(messages, attempt), _text)
+            found = self.server.post("chat/completions", self._body(messages, attempt), reply_text)
             if isinstance(found, Failure):
                 return Opinion(None, found.reason, found.detail[:300])
             reply = found.value
@@ -229,24 +228,3 @@ class UpgradeJudge:
         if self.config.hosted:
             return body | {"temperature": 0.1}
         return body | {"temperature": 0.0 if attempt == 0 else 0.3, "top_p": 0.9, "top_k": 50}
-
-    def _remember(self, key: str, opinion: Opinion) -> None:
-        if self.config.cache:
-            line = json.dumps({"key": key, "right": opinion.right, "reply": opinion.reply}) + "\n"
-            with Path(self.config.cache).open("a", encoding="utf-8") as file:
-                file.write(line)
-
-    def _read(self, path: Path) -> None:
-        for line in path.read_text(encoding="utf-8", errors="replace").splitlines():
-            try:
-                row = json.loads(line)
-                self._known[row["key"]] = (bool(row["right"]), str(row["reply"]))
-            except (ValueError, KeyError, TypeError):
-                self.counts["unreadable_cache_line"] += 1  # a line that a crash cut off
-
-
-def _text(answer: Any) -> str:
-    text = answer["choices"][0]["message"]["content"]
-    if not isinstance(text, str):
-        raise ValueError("no text")
-    return text
