@@ -13,14 +13,25 @@ OWN = ("common", "configs", "eval", "filter", "pretrain", "rephrase", "rl", "run
 """First parts of names that can only mean a folder of this toolkit, or of a run of it."""
 
 
-def find_model(name: str) -> str:
+def hub_is_off() -> bool:
+    """Whether no hub may be asked, in the words of `huggingface_hub`; what its cache holds still counts."""
+    said = os.environ.get("HF_HUB_OFFLINE") or os.environ.get("TRANSFORMERS_OFFLINE") or ""
+    return said.upper() in ("1", "ON", "YES", "TRUE")
+
+
+def find_model(name: str, fetch: bool = True) -> str:
     """A model's folder, or its name on a hub; a server's address stays as it is.
 
     `rephrase/tiny` is found from any folder. `owner/name` is a hub's name unless it can only be meant as a folder: it
     begins with `.`, `/` or `~`, has more than one slash, or its first part is a folder here or one of this toolkit's.
+    `owner/name@REVISION` pins a commit, tag or branch: it becomes the folder of that revision in the hub's cache.
+
+    Args:
+        name: what the user calls the model.
+        fetch: get a pinned revision from the hub; a look at a configuration does not.
 
     Raises:
-        ValueError: a folder is meant, and there is none; or no hub may be asked (HF_HUB_OFFLINE=1).
+        ValueError: a folder is meant, and there is none; or the hub has no such revision, or may not be asked.
     """
     if "://" in name:
         return name
@@ -33,9 +44,44 @@ def find_model(name: str) -> str:
     meant = name.startswith((".", "/", "~")) or name.count("/") > 1 or first in OWN or Path(first).is_dir()
     if meant or not name:
         raise ValueError(f"no model at {name}: name a Hugging Face folder (it holds config.json) or a hub's owner/name")
-    if os.environ.get("HF_HUB_OFFLINE") == "1":
-        raise ValueError(f"no model folder {name}, and HF_HUB_OFFLINE=1 keeps the hub out")
-    return name
+    repository, _, revision = name.partition("@")
+    if hub_is_off() and not _is_cached(repository, revision):
+        raise ValueError(f"no model folder {name}, none in the hub's cache, and HF_HUB_OFFLINE=1 keeps the hub out")
+    return fetch_model(name) if revision and fetch else name
+
+
+def fetch_model(name: str) -> str:
+    """A model's folder: one that is here, or that of `owner/name[@REVISION]` in the hub's cache, fetched if need be.
+
+    Raises:
+        ValueError: see `find_model`.
+    """
+    found = find_model(name, fetch=False)
+    if Path(found).exists():
+        return found
+    from huggingface_hub import snapshot_download
+    from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError
+
+    repository, _, revision = found.partition("@")
+    try:
+        return str(
+            snapshot_download(
+                repository, revision=revision or None, ignore_patterns=OTHER_FORMS, local_files_only=hub_is_off()
+            )
+        )
+    except (HfHubHTTPError, LocalEntryNotFoundError, OSError) as error:
+        reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
+        raise ValueError(f"no model {name}: {reason}") from None
+
+
+OTHER_FORMS = ["*.gguf", "*.onnx", "*.h5", "*.msgpack", "*.pth", "onnx/*", "original/*"]
+"""Files of a hub's model that hold its weights in forms that nobody here reads."""
+
+
+def _is_cached(repository: str, revision: str) -> bool:
+    from huggingface_hub import try_to_load_from_cache
+
+    return isinstance(try_to_load_from_cache(repository, "config.json", revision=revision or None), str)
 
 
 def own_folder(name: str, file: str) -> Path | None:

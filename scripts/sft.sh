@@ -7,6 +7,8 @@
 #   ACCELERATE=configs/accelerate/zero3.yaml scripts/sft.sh data=teacher.jsonl
 #
 # ACCELERATE  accelerate file for several GPUs or nodes (default: one process)
+# NPROC       processes on each node (default: as the accelerate file has it)
+# NNODES, NODE_RANK, MASTER_ADDR, MASTER_PORT  several nodes: the same command on each
 set -euo pipefail
 
 root=$(dirname "$0")/..
@@ -20,7 +22,14 @@ esac
 export PYTHONPATH OMP_WAIT_POLICY="${OMP_WAIT_POLICY:-PASSIVE}" # spinning threads stall each other on shared cores
 
 command=(python3 -m rl.sft "$@")
-[ -z "${ACCELERATE:-}" ] || command=(accelerate launch --config_file "$ACCELERATE" -m rl.sft "$@")
+nodes=()
+if [ "${NNODES:-1}" -gt 1 ]; then
+  nodes=(--num_machines "$NNODES" --machine_rank "${NODE_RANK:-0}" --main_process_port "${MASTER_PORT:-29500}")
+  nodes+=(${MASTER_ADDR:+--main_process_ip "$MASTER_ADDR"})
+  ACCELERATE=${ACCELERATE:-$root/configs/accelerate/zero3.yaml}
+fi
+[ -z "${NPROC:-}" ] || nodes+=(--num_processes $((NPROC * ${NNODES:-1})))
+[ -z "${ACCELERATE:-}" ] || command=(accelerate launch --config_file "$ACCELERATE" "${nodes[@]}" -m rl.sft "$@")
 case " $* " in
   *" --help "*) exec python3 -m rl.sft "$@" ;;
   *" --dry-run "*)

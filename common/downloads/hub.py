@@ -1,11 +1,11 @@
 """Files of a hub's repositories: pinned to a commit, resumed, and checked by the digests that the hub gives."""
 
-import os
 from dataclasses import dataclass
 from pathlib import Path
 
 from common.downloads.catalogue import Offered
 from common.downloads.records import file_sha256, git_sha1
+from common.weights import hub_is_off
 
 
 @dataclass(frozen=True)
@@ -35,7 +35,7 @@ def look(entry: Offered, revision: str) -> tuple[str, list[Wanted]]:
         OSError: the hub cannot be asked, or has no such repository or revision.
         ValueError: no file of it is wanted, or offline use is asked for (HF_HUB_OFFLINE=1).
     """
-    if os.environ.get("HF_HUB_OFFLINE") == "1":
+    if hub_is_off():
         raise ValueError(f"HF_HUB_OFFLINE=1 keeps the hub out, and {entry.name} is at {entry.hub}")
     from huggingface_hub import HfApi
     from huggingface_hub.errors import HfHubHTTPError

@@ -72,8 +72,10 @@ def open_tracker(config: RunConfig, folder: Path) -> Tracker | None:
 def _wandb(folder: Path, values: Any, key: str) -> Tracker:
     import wandb
 
-    project = os.environ.get("WANDB_PROJECT", PROJECT)
-    run = wandb.init(project=project, name=folder.name, id=key, config=values, dir=str(folder), resume="allow")
+    ours = {"project": PROJECT, "name": folder.name, "run_id": key, "dir": str(folder), "resume": "allow"}
+    # wandb itself puts what it is told above its variables
+    said = {name: os.environ.get(f"WANDB_{name.upper()}") or value for name, value in ours.items()}
+    run = wandb.init(id=said.pop("run_id"), config=values, **said)
     return Tracker(lambda metrics, step: run.log(dict(metrics), step=step), run.finish)
 
 

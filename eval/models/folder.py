@@ -10,6 +10,8 @@ from pathlib import Path
 
 from common.runs.folder import write_json
 from common.shipped import configs_folder
+from common.weights import fetch_model
+from common.weights import find_model as hub_or_folder
 
 ROOT = Path(__file__).parents[2]
 MODELS = configs_folder() / "pretrain" / "models"
@@ -17,23 +19,26 @@ MODELS = configs_folder() / "pretrain" / "models"
 
 @dataclass(frozen=True)
 class ModelSource:
-    """What will be evaluated: a Hugging Face folder that is there, or a checkpoint that has yet to be exported."""
+    """What will be evaluated: a Hugging Face folder, a hub's model to be fetched, or a checkpoint to be exported."""
 
     folder: str | None = None
+    hub: str | None = None
+    """`owner/name[@REVISION]` of a model on a hub, not fetched yet."""
+
     checkpoint: str | None = None
     model_config: str | None = None
     """Shape of the model behind an open_lm `.pt` file, where its tensors do not tell."""
 
     def __str__(self) -> str:
         """The path, as `--dry-run` shows it."""
-        return self.folder or f"{self.checkpoint} (to be exported)"
+        return self.folder or (f"{self.hub} on the hub" if self.hub else f"{self.checkpoint} (to be exported)")
 
 
 def find_model(model: str, method: str, checkpoint: str, logs: str) -> ModelSource:
     """Find what the command line names, without loading it.
 
     Args:
-        model: Hugging Face folder or pretraining run; with a method, a name in `configs/pretrain/models`.
+        model: Hugging Face folder, hub id or pretraining run; with a method, a name in `configs/pretrain/models`.
         method: name of a run below `logs`, or the path of a run, a checkpoint or a Hugging Face folder.
         checkpoint: step number, `last`, or the path of a checkpoint, an `epoch_N.pt` or a Hugging Face folder.
         logs: folder of runs.
@@ -49,6 +54,8 @@ def find_model(model: str, method: str, checkpoint: str, logs: str) -> ModelSour
     place = Path(method or model)
     if method and not place.exists():
         place = Path(logs) / method
+    if not place.exists() and not method and "/" in model:
+        return ModelSource(hub=hub_or_folder(model, fetch=False))
     if not place.exists():
         raise ValueError(f"no model at {place}{_runs_there(logs) if method else ''}")
     if place.is_file() or _is_model(place) or (place / ".metadata").exists():
@@ -112,10 +119,13 @@ def export(source: ModelSource, target: Path) -> str:
     """The Hugging Face folder of a source; a checkpoint is exported to `target`, once.
 
     Raises:
+        ValueError: the hub does not give the model.
         RuntimeError: the export failed; its last line says why.
     """
     if source.folder:
         return source.folder
+    if source.hub:
+        return fetch_model(source.hub)
     checkpoint = Path(source.checkpoint or "")
     mark = target / "exported_from.json"
     wanted = {"checkpoint": str(checkpoint.resolve()), "written": _written(checkpoint), "model": source.model_config}

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 from common.weights import context_length as of_config
+from common.weights import fetch_model
 from eval.likelihood.config import ScorerConfig
 
 if TYPE_CHECKING:
@@ -48,8 +49,9 @@ def open_model(
     """What `evaluate` needs beside the folder: tokenizer, scorer config, and the usable context length.
 
     Raises:
-        ValueError: there is no such folder, or it holds no model or no tokenizer.
+        ValueError: there is no such folder or hub's model, or it holds no model or no tokenizer.
     """
+    model = fetch_model(model)
     folder = Path(model)
     if not (folder / "config.json").is_file():
         raise ValueError(f"no model at {model}: a Hugging Face folder with config.json is wanted")

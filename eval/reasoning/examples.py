@@ -9,7 +9,6 @@ import csv
 import fnmatch
 import hashlib
 import json
-import os
 import random
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -18,6 +17,7 @@ from typing import Any
 
 from common.hashing import hash_id, step_hash
 from common.pools.lines import read_lines
+from common.weights import hub_is_off
 from eval.reasoning.task import TaskConfig
 from eval.reasoning.templates import LETTERS, fill
 
@@ -100,18 +100,22 @@ def fetch(name: str, task: TaskConfig) -> TaskFiles:
     source = task.source
     if not source.hub:
         raise ValueError(absent(name, task, "it is in no hub"))
-    if os.environ.get("HF_HUB_OFFLINE") == "1":
-        raise ValueError(absent(name, task, "HF_HUB_OFFLINE=1 keeps the hub out"))
     from huggingface_hub import snapshot_download
     from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError
 
     try:
         folder = Path(
             snapshot_download(
-                source.hub, repo_type="dataset", revision=source.revision, allow_patterns=source.hub_files or None
+                source.hub,
+                repo_type="dataset",
+                revision=source.revision,
+                allow_patterns=source.hub_files or None,
+                local_files_only=hub_is_off(),
             )
         )
     except LocalEntryNotFoundError:
+        if hub_is_off():
+            raise ValueError(absent(name, task, "HF_HUB_OFFLINE=1 keeps the hub out")) from None
         raise HubUnreachable(absent(name, task, "no hub answers")) from None
     except (HfHubHTTPError, OSError) as error:
         raise ValueError(absent(name, task, " ".join(str(error).split())[:120])) from None

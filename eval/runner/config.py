@@ -1,6 +1,5 @@
 """EvalConfig; which of its tasks are of which kind; all that they read found before anything is loaded."""
 
-import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any
@@ -9,6 +8,7 @@ from pydantic import Field
 
 from common.config import ADDED, HOW, CommaList, Out, RunConfig
 from common.engines.open import check_engine
+from common.weights import hub_is_off
 from eval.core.baselines import CORE_SETS, Version
 from eval.core.entries import ENTRIES, entries_of
 from eval.core.files import find_files
@@ -26,7 +26,8 @@ class EvalConfig(RunConfig):
     """What to evaluate on what."""
 
     model: str = ""
-    """Hugging Face folder or pretraining run; with `method`, the shape of a `.pt` file (configs/pretrain/models)."""
+    """Hugging Face folder, hub id (`owner/name[@REVISION]`) or pretraining run; with `method`, the shape of a `.pt`
+    file (configs/pretrain/models)."""
 
     method: str = ""
     """Name of a pretraining run below `logs`, or the path of one."""
@@ -111,7 +112,7 @@ def check(config: EvalConfig) -> ModelSource | None:
     if reasoning:
         # hubs are asked when the run begins, not by a look at its configuration
         jobs, missing = found_tasks(reasoning, config.reasoning, data_folders(config), fetching=False)
-        if os.environ.get("HF_HUB_OFFLINE") == "1":
+        if hub_is_off():
             refuse_missing(jobs, missing, config.reasoning)
     if not likelihood and not config.method and not Path(config.model).is_dir():
         check_engine(config.reasoning.engine, config.model)

@@ -152,14 +152,15 @@ def _exported(source: ModelSource, folder: Path) -> str:
     """The Hugging Face folder, exported by the first process while the others wait."""
     if processes()[0] == 0:
         try:
-            model = export(source, folder / "model")
+            with usage_errors():
+                model = export(source, folder / "model")
         except RuntimeError as error:
             fail(str(error), 1)
     if processes()[1] > 1:
         from torch import distributed
 
         distributed.barrier()
-        model = source.folder or str(folder / "model")
+        model = export(source, folder / "model")  # which is done
     return model
 
 

@@ -43,7 +43,7 @@ def check(config: RLConfig) -> None:
         )
     if config.generation != "transformers" and find_spec("vllm") is None:
         raise ValueError("this config samples with vLLM, which is not installed: pip install -e .[gpu]")
-    local = Path(find_model(config.model))
+    local = Path(find_model(config.model, fetch=False))
     if local.is_dir() and not (local / "config.json").is_file():
         raise ValueError(f"no model at {config.model}; give model=FOLDER")
     check_lengths(config)
@@ -105,7 +105,7 @@ def check_lengths(config: RLConfig, longest_prompt: int = 1) -> None:
     Raises:
         ValueError: completions could not be as long as the config says.
     """
-    file = Path(find_model(config.model)) / "config.json"
+    file = Path(find_model(config.model, fetch=False)) / "config.json"
     context = context_length(json.loads(file.read_text(encoding="utf-8"))) if file.is_file() else None
     if context and longest_prompt + config.max_completion_length > context:
         what = f" behind a prompt of {longest_prompt}" if longest_prompt > 1 else ""

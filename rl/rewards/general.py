@@ -195,4 +195,9 @@ def _script(text: str) -> str:
     return name.lower() if count > 0.5 * names.total() else ""
 
 
-REWARDS: tuple[type[Reward], ...] = (TagsReward, RepetitionReward, OverlongReward, LanguageReward)
+REWARDS: tuple[type[Reward], ...] = (
+    TagsReward,
+    RepetitionReward,
+    OverlongReward,
+    LanguageReward,
+)

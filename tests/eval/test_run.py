@@ -131,6 +131,14 @@ def test_what_is_missing_is_told_in_one_line(arguments, says, folder, data, caps
     assert ended.value.code == 2 and says in shown and shown.count("\n") == 1
 
 
+def test_a_dry_run_names_a_hubs_model_and_does_not_ask_for_it(data, tmp_path, monkeypatch, capsys):
+    monkeypatch.setenv("HF_HUB_OFFLINE", "0")
+    with pytest.raises(SystemExit) as ended:
+        main(["model=owner/name@v1", f"data={data}", f"output-file={tmp_path / 'r.json'}", "--dry-run"])
+    assert ended.value.code == 0
+    assert "# model: owner/name@v1 on the hub" in capsys.readouterr().out
+
+
 def test_a_dry_run_says_what_is_read_and_written(folder, data, tmp_path, capsys):
     with pytest.raises(SystemExit) as ended:
         main([f"model={folder}", f"data={data}", f"output-file={tmp_path / 'r.json'}", "--dry-run"])

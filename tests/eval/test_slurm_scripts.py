@@ -1,4 +1,4 @@
-"""Slurm jobs of judges, evaluations and pass rates: their dry runs print every command, and mistakes end with 2."""
+"""Slurm jobs: their dry runs print every command, and mistakes end with 2."""
 
 import os
 import shlex
@@ -27,7 +27,7 @@ def run(script, *arguments, **environment):
     )
 
 
-@pytest.mark.parametrize("script", ["judge", "eval", "passrates"])
+@pytest.mark.parametrize("script", ["judge", "eval", "passrates", "sft", "data"])
 def test_a_job_says_what_it_is_and_what_it_lacks(script):
     shown = run(script, "--help")
     assert shown.returncode == 0 and shown.stdout.startswith("Usage: sbatch") and "--dry-run" in shown.stdout
@@ -101,3 +101,54 @@ def test_pass_rates_are_looked_at_before_they_are_measured(tmp_path):
     assert shlex.split(done.stdout) == ["python3", "-m", "rl.difficulty", "examples=rows.parquet", f"out={tmp_path}"]
     wrong = run("passrates", "examples=rows.parquet", "out=x", "rules=[too_hard]", "--dry-run")
     assert wrong.returncode == 2 and "no rule is called" in wrong.stderr
+
+
+def test_a_data_stage_uses_all_cores_of_one_node():
+    words = ["filter", "configs/filter/smoke_cpu.yaml", "source_ref_paths=a,b", "output_dir=c"]
+    done = run("data", *words, "--dry-run", SLURM_CPUS_PER_TASK="48")
+    assert done.returncode == 0, done.stderr
+    assert shlex.split(done.stdout) == ["bash", "./scripts/filter.sh", *words[1:], "workers=48"]
+    asked = run("data", *words, "workers=5", "--dry-run").stdout
+    assert "workers=5" in asked and "workers=64" not in asked
+
+
+def test_several_nodes_of_a_data_stage_are_one_ray_cluster():
+    words = ["tokenize", "input=a", "output=b", "tokenizer=c", "seq_len=512"]
+    done = run("data", *words, "--dry-run", SLURM_JOB_NUM_NODES="3", SLURM_CPUS_PER_TASK="10")
+    assert done.returncode == 0, done.stderr
+    address, cluster, work = done.stdout.splitlines()
+    assert address.startswith("MASTER_ADDR=$(scontrol")
+    assert "ray start --block --head" in cluster and cluster.endswith('"$MASTER_ADDR" 6379 10 &')
+    assert shlex.split(work) == [
+        "RAY_ADDRESS=$MASTER_ADDR:6379",
+        "bash",
+        "./scripts/tokenize.sh",
+        *words[1:],
+        "workers=30",
+        "cluster=ray",
+    ]
+
+
+def test_a_mistake_ends_a_data_job_before_a_cluster_starts(tmp_path):
+    (tmp_path / "srun").write_text("#!/bin/sh\ntouch started\n")
+    (tmp_path / "srun").chmod(0o755)
+    path = f"{tmp_path}:{os.environ['PATH']}"
+    done = run("data", "filter", "no_such_key=1", SLURM_JOB_NUM_NODES="2", PATH=path)
+    assert done.returncode == 2 and done.stderr.count("\n") == 1
+    assert not (ROOT / "started").exists()
+
+
+def test_every_node_fine_tunes_with_its_own_rank(tmp_path):
+    (tmp_path / "rows.jsonl").write_text('{"messages": [{"role": "user", "content": "a"}]}\n')
+    words = ["configs/rl/sft_tiny.yaml", f"data={tmp_path}/rows.jsonl", "model=rephrase/tiny", f"out={tmp_path}/out"]
+    done = run("sft", *words, "--dry-run", SLURM_JOB_NUM_NODES="2", SLURM_GPUS_ON_NODE="4")
+    assert done.returncode == 0, done.stderr
+    launches = [shlex.split(line) for line in done.stdout.splitlines() if "accelerate launch" in line]
+    assert len(launches) == 2
+    for rank, launch in enumerate(launches):
+        assert launch[launch.index("--machine_rank") + 1] == str(rank)
+        assert launch[launch.index("--num_processes") + 1] == "8"
+        assert launch[launch.index("--main_process_ip") + 1] == "$MASTER_ADDR"
+        assert launch[-4:] == words
+    wrong = run("sft", words[0], "lerning_rate=1", "--dry-run")
+    assert wrong.returncode == 2 and "did you mean 'learning_rate'" in wrong.stderr

@@ -55,6 +55,17 @@ def test_what_is_logged_goes_there_too_under_the_same_names(service, tmp_path):
     assert service["init"][1]["id"] == options["id"]  # a run that goes on is one
 
 
+def test_wandbs_own_variables_stand_above_ours(service, tmp_path, monkeypatch):
+    given = {"PROJECT": "theirs", "NAME": "named", "RUN_ID": "x1", "DIR": str(tmp_path / "w"), "RESUME": "must"}
+    for name, value in given.items():
+        monkeypatch.setenv(f"WANDB_{name}", value)
+    with Run(tmp_path / "mine", Tracked(report_to="wandb")):
+        pass
+    (options,) = service["init"]
+    options.pop("config")
+    assert options == {name.lower().replace("run_id", "id"): value for name, value in given.items()}
+
+
 @pytest.mark.parametrize(
     ("config", "environment", "name"),
     [
