@@ -5,6 +5,7 @@ Usage:
     python -m rl.difficulty CONFIG.yaml
     python -m rl.difficulty examples=guru.parquet out=runs/difficulty rules=[released_low_high]
     python -m rl.difficulty examples=guru.parquet out=runs/difficulty explain=ID
+    python -m rl.difficulty MODELS.yaml examples=guru.parquet out=runs/difficulty share=3/8
 
 Without `models` the pass rates stored in the rows decide and nothing is generated. With them every question is sampled
 n times and judged; a run cut off goes on with the samples that are missing, and those that nobody could judge are
@@ -14,6 +15,7 @@ drawn again. OUT holds `kept.parquet`, `dropped.jsonl` with all reasons, and `re
 import json
 
 from common.command import entry_point, parse, usage_errors
+from rl.difficulty.rates import SharesMissing
 from rl.difficulty.selection import DifficultyConfig, reasons, run, with_rates
 
 
@@ -34,7 +36,11 @@ def main(argv: list[str] | None = None) -> None:
             shown = "no pass rates" if found is None else ", ".join(found) or "kept"
             print(f"{config.explain}: {shown}; {rated['pass_rates']}")  # noqa: T201
             return
-        selection = run(rows, config)
+        try:
+            selection = run(rows, config)
+        except SharesMissing as others:
+            print(f"share {config.share} is drawn; {others}")  # noqa: T201
+            return
     print(json.dumps(selection.report, indent=2))  # noqa: T201
 
 

@@ -1,6 +1,7 @@
 """Pass rates: n samples of each question by an engine, judged, one line for each on disk, so that a kill loses none."""
 
 import os
+import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import islice
@@ -63,18 +64,33 @@ class SamplerConfig(RunConfig):
     """Verdicts at once."""
 
 
-def measure(rows: Sequence[Row], config: SamplerConfig, folder: Path) -> dict[str, Rate]:
+class SharesMissing(Exception):
+    """This share is drawn, and others are not: the last one to end writes the result."""
+
+
+def measure(
+    rows: Sequence[Row], config: SamplerConfig, folder: Path, share: tuple[int, int] = (0, 1)
+) -> dict[str, Rate]:
     """Sample and judge what the folder does not hold yet; the rates of all rows by id.
+
+    Args:
+        rows: the questions.
+        config: the model and its sampling.
+        folder: of the samples, which all shares see.
+        share: number, from 0, and count: only the rows of this share are drawn. A row's share depends on its id alone.
 
     Raises:
         ValueError: the folder holds samples of another config, or the model cannot be opened.
+        SharesMissing: samples of other shares are not there yet.
     """
-    path = folder / f"samples_{config.name}.jsonl"
+    number, count = share
+    path = folder / f"samples_{config.name}{f'.{number + 1}of{count}' if count > 1 else ''}.jsonl"
     shape = config_hash(config)
     model = served_model(config.engine, config.model)
     made_of = {row["id"]: step_hash(model, row["prompt"]) for row in rows}
-    done = {key for key, line in _read(path, shape, made_of).items() if line["score"] is not None}
-    missing = [(row, sample) for row in rows for sample in range(config.n) if (row["id"], sample) not in done]
+    done = {key for key, line in _read_all(path, shape, made_of, config.name).items() if line["score"] is not None}
+    own = [row for row in rows if count == 1 or hash_id(row["id"], "share") % count == number]
+    missing = [(row, sample) for row in own for sample in range(config.n) if (row["id"], sample) not in done]
     if missing:
         from common.engines.open import open_engine
 
@@ -88,7 +104,12 @@ def measure(rows: Sequence[Row], config: SamplerConfig, folder: Path) -> dict[st
                     target.write(orjson.dumps({**line, **made}, option=orjson.OPT_APPEND_NEWLINE))
                 target.flush()
                 os.fsync(target.fileno())
-    lines = _read(path, shape, made_of)
+    lines = _read_all(path, shape, made_of, config.name)
+    others = sum((row["id"], sample) not in lines for row in rows for sample in range(config.n))
+    if others:
+        raise SharesMissing(
+            f"{others:,} of {len(rows) * config.n:,} samples of {config.name} are for other shares to draw"
+        )
     judged = sum(line["score"] is not None for line in lines.values())
     require_some(judged, Counter(str(line["reason"]) for line in lines.values()), f"verdicts of {config.name}")
     return _rates(lines, {row["id"] for row in rows}, config.n)
@@ -140,13 +161,27 @@ def _judge(
         }
 
 
-def _read(path: Path, shape: str, made_of: Mapping[str, str]) -> dict[tuple[str, int], dict[str, Any]]:
-    """The last line of each sample; a half-written last line, which a kill leaves, is cut off the file."""
+def _read_all(own: Path, shape: str, made_of: Mapping[str, str], name: str) -> dict[tuple[str, int], dict[str, Any]]:
+    """The samples of all shares, those of the own file last."""
+    form = re.compile(rf"samples_{re.escape(name)}\.\d+of\d+\.jsonl")
+    shares = [path for path in own.parent.glob("samples_*.jsonl") if form.fullmatch(path.name) and path != own]
+    whole = own.parent / f"samples_{name}.jsonl"
+    others = sorted(shares) + ([whole] if whole != own else [])
+    found: dict[tuple[str, int], dict[str, Any]] = {}
+    for path in others:
+        found |= _read(path, shape, made_of, mine=False)
+    return found | _read(own, shape, made_of)
+
+
+def _read(
+    path: Path, shape: str, made_of: Mapping[str, str], mine: bool = True
+) -> dict[tuple[str, int], dict[str, Any]]:
+    """The last line of each sample; a half-written last line, which a kill leaves, is cut off a file of one's own."""
     if not path.is_file():
         return {}
     content = path.read_bytes()
     whole = content.rfind(b"\n") + 1
-    if whole < len(content):
+    if mine and whole < len(content):
         with path.open("r+b") as file:
             file.truncate(whole)
     lines: dict[tuple[str, int], dict[str, Any]] = {}

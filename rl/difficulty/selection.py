@@ -15,10 +15,11 @@ from common.config import HOW, CommaList, Out, RunConfig
 from common.hashing import hash_id
 from common.pools.documents import write_documents
 from common.runs.folder import write_json
+from eval.reasoning.config import share_of
 from rl.data.rows.schema import Row, canonical, write_rows
 from rl.difficulty.predicates import BINS, PREDICATES, Rate, RatePair, bin_of
 from rl.difficulty.published import beside
-from rl.difficulty.rates import SamplerConfig, measure
+from rl.difficulty.rates import SamplerConfig, SharesMissing, measure
 
 
 class DifficultyConfig(RunConfig):
@@ -61,6 +62,9 @@ class DifficultyConfig(RunConfig):
     seed: int = 0
     """Of that sample."""
 
+    share: Annotated[str, HOW] = ""
+    """`3/8`: only draw the third of eight shares of the samples, for an array of jobs; the last to end selects."""
+
     explain: Annotated[str, HOW] = ""
     """Only say what the rules make of the row with this id."""
 
@@ -72,6 +76,13 @@ class DifficultyConfig(RunConfig):
         if twice:
             raise ValueError(f"two models are called {twice!r}; their pass rates need names that differ")
         return models
+
+    @field_validator("share")
+    @classmethod
+    def _one_of(cls, share: str) -> str:
+        if share:
+            share_of(share)
+        return share
 
     @field_validator("rules")
     @classmethod
@@ -93,7 +104,14 @@ class Selection:
 
 def with_rates(rows: Sequence[Row], config: DifficultyConfig) -> list[tuple[Row, dict[str, Rate]]]:
     """Rows with the rates that are stored in them and those measured now, which are stored too; joined by id."""
-    measured = {model.name: measure(rows, model, Path(config.out)) for model in config.models}
+    measured, waiting = {}, []
+    for model in config.models:
+        try:
+            measured[model.name] = measure(rows, model, Path(config.out), share_of(config.share or "1/1"))
+        except SharesMissing as others:  # the next model's share is drawn all the same
+            waiting.append(others)
+    if waiting:
+        raise waiting[0]
     found: list[tuple[Row, dict[str, Rate]]] = []
     for row in rows:
         stored = json.loads(row["pass_rates"])

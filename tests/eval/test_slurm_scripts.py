@@ -99,6 +99,8 @@ def test_pass_rates_are_looked_at_before_they_are_measured(tmp_path):
     done = run("passrates", "examples=rows.parquet", f"out={tmp_path}", "--dry-run")
     assert done.returncode == 0, done.stderr
     assert shlex.split(done.stdout) == ["python3", "-m", "rl.difficulty", "examples=rows.parquet", f"out={tmp_path}"]
+    shares = run("passrates", "examples=rows.parquet", f"out={tmp_path}", "--dry-run", SHARES="2").stdout.splitlines()
+    assert [shlex.split(line)[-1] for line in shares] == ["share=1/2", "share=2/2"]
     wrong = run("passrates", "examples=rows.parquet", "out=x", "rules=[too_hard]", "--dry-run")
     assert wrong.returncode == 2 and "no rule is called" in wrong.stderr
 

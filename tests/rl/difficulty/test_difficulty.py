@@ -138,6 +138,25 @@ def test_sampling_goes_on_where_it_was_cut_off(tmp_path, small_policy):
         measure(rows, config.model_copy(update={"top_p": 0.5}), tmp_path / "cut")
 
 
+@pytest.mark.integration
+def test_shares_draw_all_samples_once_and_the_last_one_selects(tmp_path, small_policy, capsys):
+    write_rows(str(tmp_path / "rows.parquet"), [row(n) for n in range(6)])
+    models = f"models=[{{name: tiny, model: {small_policy}, n: 2, max_tokens: 4}}]"
+    words = [f"examples={tmp_path}/rows.parquet", f"out={tmp_path}/out", models, "weak=tiny", "strong=tiny"]
+    door.main([*words, "share=1/2"])
+    first = tmp_path / "out" / "samples_tiny.1of2.jsonl"
+    drawn = first.read_bytes()
+    assert "share 1/2 is drawn" in capsys.readouterr().out
+    assert 0 < drawn.count(b"\n") < 12 and not (tmp_path / "out" / "kept.parquet").exists()
+    first.write_bytes(drawn + b'{"id": "half')  # the other job may be writing
+    door.main([*words, "share=2/2"])
+    assert json.loads(capsys.readouterr().out)["read"] == 6
+    assert first.read_bytes() == drawn + b'{"id": "half'
+    lines = [line for path in (tmp_path / "out").glob("samples_*") for line in path.read_text().splitlines()[:12]]
+    keys = [(one["id"], one["sample"]) for one in (json.loads(line) for line in lines if line.endswith("}"))]
+    assert len(keys) == len(set(keys)) == 12
+
+
 def test_samples_of_other_weights_or_another_question_are_refused(tmp_path, small_policy):
     model = tmp_path / "model"
     shutil.copytree(small_policy, model)
