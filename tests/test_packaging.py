@@ -1,6 +1,7 @@
 """What a wheel holds: an installed toolkit finds its configs, its scales and its tiny model from any folder."""
 
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -26,6 +27,18 @@ def installed(root, tmp_path_factory):
     with zipfile.ZipFile(next(folder.glob("*.whl"))) as wheel:
         wheel.extractall(folder / "installed")
     return folder / "installed"
+
+
+def test_the_images_name_extras_and_files_that_exist(root):
+    setup = (root / "setup.py").read_text(encoding="utf-8")
+    files = sorted((root / "configs" / "docker").glob("*.Dockerfile"))
+    assert len(files) == 2
+    for file in files:
+        text = file.read_text(encoding="utf-8")
+        extras = {name for found in re.findall(r"\.\[([\w,]+)\]", text) for name in found.split(",")}
+        assert [name for name in extras if f'"{name}": [' not in setup] == []
+        assert [name for name in re.findall(r"scripts/\w+\.sh", text) if not (root / name).is_file()] == []
+        assert f"-f {file.relative_to(root).as_posix()}" in text
 
 
 def run(installed, folder, *words):

@@ -4,8 +4,6 @@
 FROM python:3.11-slim
 RUN apt-get update && apt-get install -y --no-install-recommends build-essential git && rm -rf /var/lib/apt/lists/*
 WORKDIR /repro
-COPY requirements.txt setup.py LICENSE README.md ./
-COPY scripts/setup.sh scripts/setup.sh
 COPY . .
 RUN bash scripts/setup.sh
 ENV PATH=/repro/.venv/bin:$PATH VIRTUAL_ENV=/repro/.venv OMP_WAIT_POLICY=PASSIVE

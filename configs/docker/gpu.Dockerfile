@@ -1,4 +1,4 @@
-# A GPU node: vLLM, DeepSpeed and the kernels of `pip install -e .[gpu,eval]`. Not built by the project's own tests.
+# A GPU node: vLLM, DeepSpeed and the kernels of the extra `gpu`, and what evaluation and training use. Not built by the project's own tests.
 #   docker build -f configs/docker/gpu.Dockerfile -t repro:gpu .
 #   docker run --rm --gpus all --ipc=host -v "$PWD/runs:/repro/runs" repro:gpu repro rl configs/rl/...
 # DeepSpeed builds its optimizers with the compiler of a CUDA development image; rollouts need --ipc=host.
@@ -10,7 +10,7 @@ RUN python3 -m venv /venv
 ENV PATH=/venv/bin:$PATH VIRTUAL_ENV=/venv
 WORKDIR /repro
 COPY . .
-RUN pip install --no-cache-dir -e ".[gpu,eval,lora,sandbox,track]"
+RUN pip install --no-cache-dir -e ".[gpu,eval,instructions,gym,lora,sandbox,track]"
 RUN useradd --create-home repro && chown -R repro /repro
 USER repro
 CMD ["repro"]

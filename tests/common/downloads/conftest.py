@@ -55,6 +55,11 @@ def handler_of(published):
                 published.busy -= 1
                 self.send(503, b"", {"retry-after": "0"})
                 return
+            if path.startswith("api/") and "/tree/" in path:
+                found = published.siblings("/".join(path.split("/")[2:4]))
+                files = [{"type": "file", "path": one["rfilename"], "oid": one["blobId"], **one} for one in found]
+                self.send(200, json.dumps(files).encode(), {"content-type": "application/json"})
+                return
             if path.startswith("api/"):
                 kind, repository = path.split("/")[1], "/".join(path.split("/")[2:4])
                 about = {"id": repository, "sha": COMMIT, "siblings": published.siblings(repository)}
