@@ -1,6 +1,7 @@
 """The rephrase stage's config."""
 
-from typing import Annotated, Literal
+from collections.abc import Mapping
+from typing import Annotated, Any, Literal
 
 from pydantic import Field, model_validator
 
@@ -29,6 +30,15 @@ class RouteConfig(RunConfig):
 
     outside: Literal["keep", "discard"] = "keep"
     """`keep` passes them on unchanged, `discard` drops them; both are counted."""
+
+    def takes(self, document: Mapping[str, Any]) -> bool | None:
+        """Whether a document is to be rephrased; None where it has no such score."""
+        score = document.get(self.field)
+        if not isinstance(score, int | float):
+            return None
+        return (self.min_score is None or score >= self.min_score) and (
+            self.max_score is None or score <= self.max_score
+        )
 
 
 class RephraseConfig(RunConfig):

@@ -197,11 +197,10 @@ class _Pass:
         route = self.config.route
         if route is None:
             return None
-        score = document.get(route.field)
-        if not isinstance(score, int | float):
+        taken = route.takes(document)
+        if taken is None:
             return Result(reason="no_score", aside=self.config.rejects, source=document)
-        low, high = route.min_score, route.max_score
-        if (low is None or score >= low) and (high is None or score <= high):
+        if taken:
             return None
         if route.outside == "keep":
             return Result(document, counts={"routed_past": 1})

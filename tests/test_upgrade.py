@@ -20,8 +20,8 @@ KEPT = [
     for work in json.loads((folder / "works.json").read_text(encoding="utf-8"))
 ]
 VERSIONS = sorted(folder.name for folder in FIXTURES.glob("v*"))
-GONE = {"BuildConfig", "BaselinesConfig", "ScoreConfig"}
-"""Configs that are no more, or read a part of a run now, and whose hash no mark of finished work holds."""
+GONE = {"BuildConfig", "BaselinesConfig", "PlanConfig", "ScoreConfig"}
+"""Configs that are no more, or read a part of a run now, and whose hash no mark of finished work holds: plans too."""
 NAMES = [f"{version}-{work.name}" for version, work in KEPT]
 
 pytestmark = pytest.mark.integration

@@ -1,7 +1,10 @@
 """Words, content words, stop words, n-grams: the one reading of a text as words."""
 
+import difflib
 import re
 from collections import Counter
+from collections.abc import Iterator
+from typing import NamedTuple
 
 _WORD = re.compile(r"\w+(?:['’]\w+)*")
 
@@ -77,3 +80,33 @@ def stop_word_share(text: str) -> float:
     """
     found = text.lower().split()
     return sum(word in GOPHERS_EIGHT for word in found) / len(found) if found else 0.0
+
+
+PIECE = re.compile(r"^\s+|(?:\w+|[^\w\s])\s*")
+MOST_PIECES = 4000
+"""Longer texts are not compared word by word: comparing costs the product of their lengths."""
+
+
+class Passages(NamedTuple):
+    """What stands at one place of two texts, and whether it is the same but for white space; None: not compared."""
+
+    same: bool | None
+    organic: str
+    rephrased: str
+
+
+def word_changes(organic: str, rephrased: str) -> Iterator[Passages]:
+    """Two texts as passages that they share and passages that they do not; nothing of either is lost.
+
+    Texts of more than `MOST_PIECES` words and signs are not compared.
+
+    >>> [tuple(one) for one in word_changes("The cat sat.", "The  cat ran.")]
+    [(True, 'The cat ', 'The  cat '), (False, 'sat', 'ran'), (True, '.', '.')]
+    """
+    left, right = PIECE.findall(organic), PIECE.findall(rephrased)
+    if max(len(left), len(right)) > MOST_PIECES:
+        yield Passages(None, organic, rephrased)
+        return
+    keys = [[piece.strip() for piece in pieces] for pieces in (left, right)]
+    for kind, i1, i2, j1, j2 in difflib.SequenceMatcher(None, *keys, autojunk=False).get_opcodes():
+        yield Passages(kind == "equal", "".join(left[i1:i2]), "".join(right[j1:j2]))

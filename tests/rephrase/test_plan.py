@@ -1,15 +1,23 @@
-"""Estimates: the published arithmetic, and a pool of known size."""
+"""The command: what it prints, where the rate is from, and mistakes in one line."""
+
+import re
 
 import pytest
 
 from common.pools.documents import write_documents
-from common.pools.shards import list_shards
-from rephrase.plan import CHARS_PER_TOKEN, hours, main, measure_pool
+from rephrase.plan import main
+from rephrase.planning.estimate import hours, times
+from rephrase.planning.sample import Figure
 
 
 def test_published_hours():
     assert hours(72e9, 13_020.83) == pytest.approx(1536, abs=0.01)
     assert hours(120e6, 13_020.83) == pytest.approx(2.56, abs=0.001)
+
+
+def test_errors_of_two_sources_add_in_quadrature():
+    assert times(Figure(100, 3), 2, 0.04) == pytest.approx(Figure(200, 10))  # 3 % and 4 % are 5 %
+    assert times(Figure(100, None), 2) == times(Figure(100, 3), 2, None) == Figure(200, None)
 
 
 @pytest.fixture
@@ -19,23 +27,48 @@ def pool(tmp_path):
     return str(tmp_path / "in")
 
 
-def test_a_pool_is_its_first_shard_times_the_bytes(pool):
-    first, whole = measure_pool(list_shards(pool), CHARS_PER_TOKEN)
-    assert (first.documents, first.chars, first.tokens) == (10, 4400, pytest.approx(1000))
-    assert (whole.documents, whole.tokens) == (pytest.approx(30), pytest.approx(3000))
-
-
-def test_the_table_says_hours_for_shard_and_pool(pool, capsys):
-    main([pool, "model=m", "organic_tok_s_device=1", "gpus=2"])
+def planned(capsys, *arguments):
+    """What is printed, the table as a mapping from names to numbers."""
+    main([str(argument) for argument in arguments])
     out = capsys.readouterr().out
-    assert "1.0 organic tokens/s per device, assumed" in out
-    assert "0.28" in out and "0.83" in out and "0.42" in out  # 1000 s, 3000 s, 3000 s on 2
+    rows = [re.split(r"  +", line) for line in out.split("\n\n")[0].splitlines()[1:]]
+    return out, {name: tuple(None if one == "?" else float(one.replace(",", "")) for one in row) for name, *row in rows}
+
+
+def test_a_pool_that_is_read_whole_is_known_exactly(pool, capsys):
+    out, found = planned(
+        capsys, pool, "model=m", "engine=vllm", "tokens_per_s=1", "gpus=2", "usd_per_hour=3", "start_s=36"
+    )
+    assert found["documents"] == (30, 30, 30) and found["characters"] == (13_200,) * 3
+    assert found["organic tokens"] == found["tokens to rephrase"] == (3000,) * 3 and found["requests"] == (30,) * 3
+    assert found["device hours"] == (0.83,) * 3  # 3,000 s
+    assert found["hours on 2 devices"] == (0.43,) * 3  # 1,500 s and the start
+    assert found["US dollars"] == (2.5,) * 3
+    assert "1.0 organic tokens/s per device, as given" in out and "estimated from characters" in out
+    assert "0.0% from the sample" in out and "the rate's own error is not known" in out
+
+
+def test_without_a_rate_it_is_the_published_one_and_is_called_assumed(pool, capsys):
+    out, _ = planned(capsys, pool, "model=m")
+    assert "13,020.8 organic tokens/s per device, assumed" in out and "usd_per_hour=PRICE" in out
+
+
+def test_one_shard_of_several_says_nothing_of_the_others(pool, capsys):
+    out, found = planned(capsys, pool, "model=m", "sample_shards=1")
+    assert found["organic tokens"] == (3000, None, None) and "raise sample_shards" in out
 
 
 def test_a_benchmark_measures_the_rate(pool, server_url, capsys):
-    main([pool, "model=stand-in", f"engine.url={server_url}", "benchmark=true", "benchmark_docs=10"])
-    out = capsys.readouterr().out
-    assert "documents: 10.00" in out and "chunks_ok_frac: 1.00" in out and "measured here" in out
+    served = ["model=stand-in", f"engine.url={server_url}"]
+    out, found = planned(capsys, pool, *served, "benchmark=true", "benchmark_docs=10")
+    assert "measured here on 10 documents" in out and "(100% of the chunks ok)" in out
+    assert found["tokens written"][0] > 0
+
+
+def test_two_sources_of_the_rate_are_a_mistake(pool, capsys):
+    with pytest.raises(SystemExit) as stop:
+        main([pool, "model=m", "benchmark=true", "tokens_per_s=1"])
+    assert stop.value.code == 2 and "benchmark and tokens_per_s both say" in capsys.readouterr().err
 
 
 def test_no_pool_is_one_line(capsys):

@@ -72,4 +72,4 @@ def test_differences_are_marked_and_markup_is_escaped():
     old, new = marked_pair("Home | About <script>x()</script> The cat sat.", "The cat sat down.")
     assert "<del>" in old
     assert "<script>" not in old
-    assert new == "The cat sat<ins> down</ins>."
+    assert new == "The cat sat <ins>down</ins>."
