@@ -4,7 +4,7 @@ from typing import NamedTuple
 
 from rephrase.planning.config import PlanConfig
 from rephrase.planning.details import compresses
-from rephrase.planning.rates import Rate
+from rephrase.planning.rates import DeviceRate
 from rephrase.planning.sample import Figure, PoolSample
 
 
@@ -39,7 +39,7 @@ def times(figure: Figure, factor: float, off: float | None = 0.0) -> Figure:
     return Figure(value, abs(value) * (own**2 + off**2) ** 0.5)
 
 
-def estimate(config: PlanConfig, sample: PoolSample, rate: Rate) -> Estimate:
+def estimate(config: PlanConfig, sample: PoolSample, rate: DeviceRate) -> Estimate:
     """Work out what a run of the config takes."""
     pool = sample.figures()
     work = pool[rate.per]
@@ -68,7 +68,7 @@ def estimate(config: PlanConfig, sample: PoolSample, rate: Rate) -> Estimate:
     return Estimate(figures, off, rate_off)
 
 
-def _disk(sample: PoolSample, pool: dict[str, Figure], rate: Rate, work: Figure) -> Figure:
+def _disk(sample: PoolSample, pool: dict[str, Figure], rate: DeviceRate, work: Figure) -> Figure:
     if rate.bytes_per_token is not None:
         return times(work, rate.bytes_per_token / 1e9)
     left = sample.squeezed if compresses(sample.shards[0].path) else 1.0
@@ -88,7 +88,7 @@ def table(figures: dict[str, Figure]) -> str:
     return "\n".join(lines)
 
 
-def remarks(config: PlanConfig, sample: PoolSample, rate: Rate, found: Estimate) -> list[str]:
+def remarks(config: PlanConfig, sample: PoolSample, rate: DeviceRate, found: Estimate) -> list[str]:
     """What a person should know about the figures: where they are from, and what they leave out."""
     read = sum(stretch.bytes for looked in sample.looked for stretch in looked.stretches)
     closely = sum(len(looked.details) for looked in sample.looked)

@@ -23,7 +23,7 @@ BATCHES = 20
 """Into so many batches a recorded run is divided to see how much its rate varies; neighbouring parts are alike."""
 
 
-class Rate(NamedTuple):
+class DeviceRate(NamedTuple):
     """What a device does in a second."""
 
     tok_s: float
@@ -45,7 +45,7 @@ class Rate(NamedTuple):
     """Bytes on the disk for each of them."""
 
 
-def find_rate(config: PlanConfig, shards: Sequence[Shard]) -> Rate:
+def find_rate(config: PlanConfig, shards: Sequence[Shard]) -> DeviceRate:
     """The rate by the best source that the config names.
 
     Raises:
@@ -59,11 +59,13 @@ def find_rate(config: PlanConfig, shards: Sequence[Shard]) -> Rate:
     if config.benchmark:
         return benchmark(config, shards[0])
     if config.tokens_per_s:
-        return Rate(config.tokens_per_s, None, "as given (tokens_per_s)")
-    return Rate(PUBLISHED_RATE, None, "assumed: the published one of a 4B model on an H100, which yours need not have")
+        return DeviceRate(config.tokens_per_s, None, "as given (tokens_per_s)")
+    return DeviceRate(
+        PUBLISHED_RATE, None, "assumed: the published one of a 4B model on an H100, which yours need not have"
+    )
 
 
-class Batch(NamedTuple):
+class RunPart(NamedTuple):
     """Some time of a run on one device: seconds, organic tokens, completion tokens."""
 
     seconds: float
@@ -71,7 +73,7 @@ class Batch(NamedTuple):
     written: float
 
 
-def recorded(folder: str) -> Rate:
+def recorded(folder: str) -> DeviceRate:
     """The rate that a run recorded, part by part.
 
     Args:
@@ -97,23 +99,23 @@ def recorded(folder: str) -> Rate:
     else:
         done = [stats for stats in read_stats(folder) if stats.get("tokens_organic")]
         per_token = _bytes_out(done) / sum(stats["tokens_organic"] for stats in done) if done else None
-    return Rate(rate, _spread(batches, rate), source, "tokens_taken", written / tokens, per_token)
+    return DeviceRate(rate, _spread(batches, rate), source, "tokens_taken", written / tokens, per_token)
 
 
-def _parts(rows: Sequence[dict[str, Any]]) -> Iterator[Batch]:
+def _parts(rows: Sequence[dict[str, Any]]) -> Iterator[RunPart]:
     """What came between two lines of a run's metrics, which count from the start of their shard."""
-    before: dict[str, Batch] = {}
+    before: dict[str, RunPart] = {}
     for row in rows:
         if row.get("organic_tok_s_device") is None or not row.get("elapsed_s"):
             continue
         seconds = row["elapsed_s"]
-        now = Batch(seconds, row["organic_tok_s_device"] * seconds, (row["completion_tok_s_device"] or 0) * seconds)
+        now = RunPart(seconds, row["organic_tok_s_device"] * seconds, (row["completion_tok_s_device"] or 0) * seconds)
         last = before.get(row["shard"])
         if last is None or last.seconds >= now.seconds:  # a shard's first line, of this or of a later start
-            last = Batch(0, 0, 0)
+            last = RunPart(0, 0, 0)
         before[row["shard"]] = now
         if now.tokens > last.tokens:
-            yield Batch(*(new - old for new, old in zip(now, last, strict=True)))
+            yield RunPart(*(new - old for new, old in zip(now, last, strict=True)))
 
 
 def _spread(batches: Sequence[Sequence[float]], rate: float) -> float | None:
@@ -132,7 +134,7 @@ def _bytes_out(done: Sequence[dict[str, Any]]) -> int:
     return sum(about["bytes"] for files in outputs for about in files.values())
 
 
-def benchmark(config: PlanConfig, shard: Shard) -> Rate:
+def benchmark(config: PlanConfig, shard: Shard) -> DeviceRate:
     """Rephrase a shard's first documents here."""
     check_engine(config.engine, config.model)
     documents = list(itertools.islice(read_documents(shard.path, shard.index), config.benchmark_docs))
@@ -149,4 +151,4 @@ def benchmark(config: PlanConfig, shard: Shard) -> Rate:
         ok = totals["chunks_ok"] / max(1, totals["chunks_in"])
         source = f"measured here on {len(documents)} documents in {elapsed_s:.1f} s ({ok:.0%} of the chunks ok)"
         written = totals["tokens_completion"] / tokens
-        return Rate(tokens / elapsed_s / engine.devices, None, source, "tokens_taken", written)
+        return DeviceRate(tokens / elapsed_s / engine.devices, None, source, "tokens_taken", written)
