@@ -120,7 +120,7 @@ def test_several_nodes_of_a_data_stage_are_one_ray_cluster():
     assert done.returncode == 0, done.stderr
     address, cluster, work = done.stdout.splitlines()
     assert address.startswith("MASTER_ADDR=$(scontrol")
-    assert "ray start --block --head" in cluster and cluster.endswith('"$MASTER_ADDR" 6379 10 &')
+    assert r"ray\ start\ --block\ --head" in cluster and cluster.endswith('"$MASTER_ADDR" 6379 10 &')
     assert shlex.split(work) == [
         "RAY_ADDRESS=$MASTER_ADDR:6379",
         "bash",
