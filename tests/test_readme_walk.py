@@ -17,7 +17,8 @@ pytestmark = pytest.mark.integration
 
 ROOT = Path(__file__).parents[1]
 TEXT = (ROOT / "README.md").read_text(encoding="utf-8")
-PAGE = '{"id": "p%d", "text": "A page about tea. It says how long the leaves should stay in the water."}\n'
+SENTENCES = "A page about tea. It says how long the leaves should stay in the water. " * 30
+PAGE = '{"id": "p%d", "text": "' + SENTENCES + '"}\n'
 
 
 def section(heading):
@@ -45,7 +46,7 @@ def home(tmp_path):
     """A folder with what the commands say they would make."""
     for name in ("POOL", "RECYCLED", "SELECTED"):
         (tmp_path / name).mkdir()
-        (tmp_path / name / "shard_00000000.jsonl").write_text("".join(PAGE % number for number in range(8)))
+        (tmp_path / name / "shard_00000000.jsonl").write_text("".join(PAGE % number for number in range(20)))
     return tmp_path
 
 
@@ -110,5 +111,9 @@ def test_the_loop_on_one_gpu_needs_nothing_that_the_readme_does_not_bring(home):
             assert re.search(r"(?m)^# launch: .*python3 -m rl\.train ", done.stdout), done.stdout
             shutil.copytree(ROOT / "rephrase/tiny", home / out / "export")
             assert f"model={out}/export" in lines[1]
+        if "scripts/tokenize.sh" in line:
+            small = re.sub(r"tokenizer=\S+", "tokenizer=rephrase/tiny", line)
+            assert run(small, home).returncode == 0
         if "scripts/pretrain.sh" in line:
             made |= {"RUN", "TASK_FILES"}  # its run folder, and CORE's task files of the data table
+            shutil.copytree(ROOT / "rephrase/tiny", home / "logs" / "RUN" / "export")

@@ -36,7 +36,7 @@ def find_files(entries: Sequence[Entry], data: str | Path) -> tuple[dict[str, Ta
     """
     folder = Path(data)
     if not folder.is_dir():
-        raise ValueError(f"no folder of task files at {data}; give data=FOLDER with hellaswag.jsonl and the like")
+        raise ValueError(f"no folder of task files at {data}; give data=FOLDER, such as data/core")
     found: dict[str, TaskFile] = {}
     missing: list[str] = []
     for entry in entries:
@@ -51,7 +51,9 @@ def find_files(entries: Sequence[Entry], data: str | Path) -> tuple[dict[str, Ta
             missing.append(entry.file)
     if not found:
         wanted = ", ".join(f"{name}.jsonl" for name in missing[:4]) + (", …" if len(missing) > 4 else "")
-        raise ValueError(f"{data} holds none of the task files: looked for {wanted}")
+        raise ValueError(
+            f"{data} holds none of the task files: looked for {wanted}. Give data=FOLDER, such as data/core"
+        )
     return found, missing
 
 
