@@ -30,10 +30,8 @@ def open_data(path: str) -> DataConfig:
         only = TokenisedSet(place)
         return DataConfig(str(only.description.get("name") or place.name), only.description.get("uuid"), [only], None)
     if not place.exists():
-        raise ValueError(
-            f"there is no tokenised set at {path}: make it with `bash scripts/tokenize.sh input=POOL output={path}`, or "
-            "give data-config=FOLDER"
-        )
+        made = f"`bash scripts/tokenize.sh input=POOL output={path}`"
+        raise ValueError(f"there is no tokenised set at {path}: make it with {made}, or give data-config=FOLDER")
     values = read_mapping(place)
     weights: list[float] | None = None
     if "manifest_url" in values:
