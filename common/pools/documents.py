@@ -112,6 +112,11 @@ class ShardReader:
         if place_of(self.path) != self.place:
             raise ValueError(f"{self.path} changed while it was read; run the same command again")
 
+    def share_read(self) -> float:
+        """How much of a file of lines was read so far, from 0 to 1."""
+        size = int(self.place[2] if len(self.place) > 2 else self.place[1])
+        return min(1.0, self._taken.bytes / size) if size else 1.0
+
     def taken(self) -> Record:
         """What was read so far, by which the file is known again (`common.pools.inputs`)."""
         if form_of(self.path) != ".parquet":

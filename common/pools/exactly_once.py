@@ -11,6 +11,7 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
+from hashlib import blake2b
 from pathlib import Path
 from types import MappingProxyType
 from typing import IO, Any, NamedTuple
@@ -28,7 +29,6 @@ from common.pools.storage import (
     join,
     list_below,
     make_folder,
-    open_read,
     read_bytes,
     remove,
     sweep_once,
@@ -69,6 +69,19 @@ def with_own(document: Document, fields: Mapping[str, Any]) -> Document:
             place = f"{name}_before_{number}"
         kept[place] = old
     return {**document, **fields, **kept}
+
+
+class Damaged(ValueError):
+    """A committed part is not what its mark says."""
+
+    exit_code = 1
+
+    def __init__(self, number: int, message: str) -> None:
+        super().__init__(number, message)
+        self.number = number
+
+    def __str__(self) -> str:
+        return str(self.args[1])
 
 
 Transform = Callable[[Iterator[Document]], Iterable[Result]]
@@ -191,16 +204,17 @@ class ShardWork:
             log.warning("%s; what was read before is kept", self.reader.broken)
 
     def finish(self) -> Stats:
-        """Join the committed parts, put the result in its place, then mark the shard done.
+        """Join the committed parts, put the result in its place, then mark the shard done; the parts stay.
 
         Raises:
             Unreadable: the shard is damaged, and not one document could be read of it.
+            Damaged: a part is not what was committed.
         """
         total: Stats = {}
         for stats in self.committed:
             total = add_stats(total, {key: value for key, value in stats.items() if key != "last"})
         if total["drops"].get("broken_compression") and not documents_in(total):
-            remove(self.parts_folder)
+            self.clear()
             raise Unreadable(f"no document could be read from {self.shard.path}: it is damaged from its beginning")
         outputs = {self.target: self._join()}
         if total.pop("rejects"):
@@ -212,9 +226,11 @@ class ShardWork:
         total["seconds"] = round(total["seconds"], 3)
         known = (self.committed[-1].get("files") or {}).get("input") or record(self.shard.path)
         counts = {key: value for key, value in total.items() if key != "config_hash"}
-        done = mark_done(self.output, self.shard.name, counts, self.config_hash, source=known, outputs=outputs)
+        return mark_done(self.output, self.shard.name, counts, self.config_hash, source=known, outputs=outputs)
+
+    def clear(self) -> None:
+        """Remove the parts."""
         remove(self.parts_folder)
-        return done
 
     def _feed(self, stop: int | None) -> Iterator[Document]:
         if self.clock is None:
@@ -297,16 +313,25 @@ class ShardWork:
 
     def _kept(self) -> Iterator[Document]:
         for number in range(len(self.committed)):
-            with open_read(self._part_path(number, "jsonl")) as lines:
-                yield from map(decode, lines)
+            yield from map(decode, self._read_part(number, "jsonl").split(b"\n")[:-1])
 
     def _copy(self, target: IO[bytes], kind: str) -> None:
         for number, stats in enumerate(self.committed):
             if kind == "jsonl" or stats["rejects"]:
-                target.write(read_bytes(self._part_path(number, kind)))
+                target.write(self._read_part(number, kind))
+
+    def _read_part(self, number: int, kind: str) -> bytes:
+        """A committed file, which is what its mark says."""
+        raw = read_bytes(self._part_path(number, kind))
+        about = (self.committed[number].get("files") or {}).get(kind)
+        if about is not None and blake2b(raw, digest_size=16).hexdigest() != about["digest"]:
+            raise Damaged(number, f"{self._part_path(number, kind)} is not what was committed")
+        return raw
 
     def _part_path(self, number: int, kind: str) -> str:
-        return join(self.parts_folder, f"{number:06d}.{kind}")
+        """A part's file: under the name that its mark gives, where several workers may have written the part."""
+        files = self.committed[number].get("files") or {} if number < len(self.committed) else {}
+        return join(self.parts_folder, files.get(kind, {}).get("name", f"{number:06d}.{kind}"))
 
 
 def process_shard(
@@ -359,4 +384,6 @@ def process_shard(
         work.resume()
         while not work.input_ended:
             work.run(transform, one_part=restart_each_part)
-        return work.finish()
+        done = work.finish()
+        work.clear()
+        return done

@@ -7,9 +7,10 @@ import socket
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from contextvars import ContextVar
+from datetime import datetime
 from hashlib import blake2b
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, Any, NamedTuple
 
 _HERE = blake2b(socket.gethostname().encode(), digest_size=3).hexdigest()
 _TEMPORARY = re.compile(r"^\..+\.([0-9a-f]{6})-(\d+)\.tmp$")
@@ -99,6 +100,44 @@ def list_below(folder: str) -> dict[str, int]:
             if not any(one.startswith((".", "_")) for one in name.split("/")[:-1]):
                 found[name] = int(about.get("size") or 0)
     return found
+
+
+class StoredFile(NamedTuple):
+    """A file as its store lists it."""
+
+    bytes: int
+    modified: float
+    """When it was last written, in seconds by the store's own clock; 0 where the store does not say."""
+
+
+def list_folder(folder: str) -> dict[str, StoredFile]:
+    """The files in a folder (not below it) by their names, as the store knows them now; empty without a folder."""
+    found: dict[str, StoredFile] = {}
+    with suppress(FileNotFoundError):
+        if not is_remote(folder):
+            with os.scandir(local_path(folder)) as entries:
+                for entry in entries:
+                    with suppress(FileNotFoundError):  # it goes at this moment
+                        about = entry.stat()
+                        found[entry.name] = StoredFile(about.st_size, about.st_mtime)
+            return found
+        files, inside = files_behind(folder)
+        files.invalidate_cache(inside)  # others write here too
+        for about in files.ls(inside, detail=True):
+            if about["type"] == "file":
+                name = about["name"].rsplit("/", 1)[-1]
+                found[name] = StoredFile(int(about.get("size") or 0), _modified(about))
+    return found
+
+
+_MODIFIED = ("LastModified", "last_modified", "mtime", "updated", "timeModified", "created")
+
+
+def _modified(about: dict[str, Any]) -> float:
+    value = next((about[name] for name in _MODIFIED if about.get(name)), 0.0)
+    if isinstance(value, str):
+        value = datetime.fromisoformat(value)
+    return value.timestamp() if isinstance(value, datetime) else float(value)
 
 
 class Listings:
@@ -209,12 +248,12 @@ class Written(io.RawIOBase):
 
 
 @contextmanager
-def atomic_write(path: str) -> Iterator[Written]:
+def atomic_write(path: str, *, durable: bool = True) -> Iterator[Written]:
     """Open a file for writing that takes its name only when the block ends well.
 
     Locally: written beside its place under a hidden name, flushed to the disk, renamed, the folder flushed too, so that
     a kill or a power cut leaves the old state or the new one. On an object store an upload appears only when complete;
-    one that fails is dropped with the exception.
+    one that fails is dropped with the exception. What is not `durable` is renamed and not flushed.
     """
     if is_remote(path):
         import fsspec
@@ -236,11 +275,59 @@ def atomic_write(path: str) -> Iterator[Written]:
         with beside.open("wb") as target:
             yield Written(target)
             target.flush()
-            os.fsync(target.fileno())
+            if durable:
+                os.fsync(target.fileno())
         beside.replace(place)
     finally:
         beside.unlink(missing_ok=True)
-    sync_folder(place.parent)
+    if durable:
+        sync_folder(place.parent)
+
+
+def create(path: str, content: bytes, *, durable: bool = True) -> bool:
+    """Write a small file under a name that is not taken: of several writers exactly one is told True.
+
+    Locally a finished file is linked to its name, which NFS does as one step too; where files cannot be linked, it is
+    opened exclusively. An object store is asked for a conditional write (`If-None-Match`). Who is told False although
+    the file is its own (an answer that was lost, and a second try) finds its own content there, and is told True.
+    What is not `durable` is not flushed to the disk.
+    """
+    if is_remote(path):
+        files, inside = files_behind(path)
+        try:
+            files.pipe_file(inside, content, mode="create")
+        except OSError:  # FileExistsError, or what a back-end makes of "precondition failed"
+            if not files.exists(inside):
+                raise
+            return bool(files.cat_file(inside) == content)
+        return True
+    place = local_path(path)
+    place.parent.mkdir(parents=True, exist_ok=True)
+    beside = place.with_name(f".{place.name}.{_HERE}-{os.getpid()}.tmp")
+    try:
+        _write_through(beside, content, "wb", durable)
+        try:
+            os.link(beside, place)
+        except FileExistsError:
+            return place.read_bytes() == content
+        except OSError:
+            try:
+                _write_through(place, content, "xb", durable)
+            except FileExistsError:
+                return place.read_bytes() == content
+    finally:
+        beside.unlink(missing_ok=True)
+    if durable:
+        sync_folder(place.parent)
+    return True
+
+
+def _write_through(place: Path, content: bytes, mode: str, durable: bool) -> None:
+    with place.open(mode) as target:
+        target.write(content)
+        target.flush()
+        if durable:
+            os.fsync(target.fileno())
 
 
 def sync_folder(folder: Path) -> None:
