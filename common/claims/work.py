@@ -85,7 +85,7 @@ class PoolWork:
 
         Raises:
             RuntimeError: the stage lost or invented documents.
-            ValueError: the output is that of another configuration.
+            ValueError: the output was made by other settings.
         """
         with _heartbeat(self.claims):
             try:
