@@ -207,7 +207,7 @@ class PoolWork:
                 self.watch(work.claim.shard, mark)
 
     def _refuse_other(self, claim: Claim) -> None:
-        """Refuse a shard whose committed parts are of another configuration; the one before the claim's is asked."""
+        """Refuse a shard whose committed parts other settings made; the one before the claim's is asked."""
         before = claim.todo[0] - 1
         content = self.claims.store.read(f"{claim.folder}/{mark_name(before)}") if before >= 0 else None
         if content is not None:
