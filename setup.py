@@ -28,6 +28,7 @@ setup(
         "common.configs": ["**/*.yaml", "**/*.json"],
         "common.scripts": ["**/*.sh", "**/*.sbatch"],
         "eval": ["published/*.json", "py.typed"],
+        "eval.reader": ["static/*"],
         "eval.verifiers": ["vectors/*.jsonl"],
         "rephrase": ["tiny/*", "tiny_text/*"],
     },

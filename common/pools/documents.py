@@ -260,6 +260,17 @@ def record_of(document: Mapping[str, Any]) -> dict[str, Any] | None:
     return as_object(document.get("rephrase"))
 
 
+ADDRESSES = ("url", "WARC-Target-URI")
+"""Fields, of a document or of its `metadata`, that hold a page's address."""
+
+
+def address_of(document: Mapping[str, Any]) -> str:
+    """A page's address; empty where it has none."""
+    metadata = as_object(document.get("metadata")) or {}
+    found = (part.get(name) for part in (document, metadata) for name in ADDRESSES)
+    return next((text for text in found if isinstance(text, str) and text), "")
+
+
 def page_of(document: Mapping[str, Any]) -> str | None:
     """Id of the page that a document rephrases; None for organic text."""
     record = record_of(document)

@@ -204,6 +204,14 @@ def size_of(path: str) -> int:
     return local_path(path).stat().st_size
 
 
+def cache_folder() -> Path:
+    """Where this toolkit keeps what can be worked out again."""
+    given = os.environ.get("REPRO_CACHE")
+    if given:
+        return Path(given)
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "repro"
+
+
 def make_folder(path: str) -> None:
     """Create a folder and its parents; object stores need none."""
     if not is_remote(path):

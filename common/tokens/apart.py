@@ -8,17 +8,15 @@ and other marks; what differs is kept, by the digest of the tokenizer's content,
 
 import importlib.metadata
 import json
-import os
 import unicodedata
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from common.pools.storage import atomic_write
+from common.pools.storage import atomic_write, cache_folder
 
 Encode = Callable[[Sequence[str]], list[Any]]
 """Texts to the ids of each."""
@@ -88,14 +86,6 @@ def apart_of(engine: str, sha256: str, encode: Encode, reference: Encode) -> Apa
     with suppress(OSError), atomic_write(str(path)) as target:
         target.write(json.dumps({"made_by": made_by, "sha256": sha256, "ranges": ranges}).encode())
     return Apart(ranges)
-
-
-def cache_folder() -> Path:
-    """Where this toolkit keeps what can be worked out again."""
-    given = os.environ.get("REPRO_CACHE")
-    if given:
-        return Path(given)
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "repro"
 
 
 def differing(encode: Encode, reference: Encode) -> list[int]:

@@ -2,8 +2,9 @@
 
 import difflib
 import re
+from bisect import bisect_left
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 _WORD = re.compile(r"\w+(?:['’]\w+)*")
@@ -83,8 +84,17 @@ def stop_word_share(text: str) -> float:
 
 
 PIECE = re.compile(r"^\s+|(?:\w+|[^\w\s])\s*")
-MOST_PIECES = 4000
-"""Longer texts are not compared word by word: comparing costs the product of their lengths."""
+MOST_PIECES = 100_000
+"""Longer texts are not compared word by word."""
+
+MOST_STEPS = 2_000_000
+"""What matching stretches without a word that each text has once may cost for a pair; the rest counts as replaced."""
+
+DEEPEST = 8
+"""How often a stretch between two anchors is looked through for anchors of its own."""
+
+Stretch = tuple[int, int, int, int]
+"""Words i1 up to i2 of the one text, j1 up to j2 of the other."""
 
 
 class Passages(NamedTuple):
@@ -98,7 +108,8 @@ class Passages(NamedTuple):
 def word_changes(organic: str, rephrased: str) -> Iterator[Passages]:
     """Two texts as passages that they share and passages that they do not; nothing of either is lost.
 
-    Texts of more than `MOST_PIECES` words and signs are not compared.
+    Texts of more than `MOST_PIECES` words and signs are not compared. The time grows with the length of the texts, not
+    with its square.
 
     >>> [tuple(one) for one in word_changes("The cat sat.", "The  cat ran.")]
     [(True, 'The cat ', 'The  cat '), (False, 'sat', 'ran'), (True, '.', '.')]
@@ -108,5 +119,81 @@ def word_changes(organic: str, rephrased: str) -> Iterator[Passages]:
         yield Passages(None, organic, rephrased)
         return
     keys = [[piece.strip() for piece in pieces] for pieces in (left, right)]
-    for kind, i1, i2, j1, j2 in difflib.SequenceMatcher(None, *keys, autojunk=False).get_opcodes():
-        yield Passages(kind == "equal", "".join(left[i1:i2]), "".join(right[j1:j2]))
+    place, other = 0, 0
+    for i, j, size in [*_runs(matched(*keys)), (len(left), len(right), 0)]:
+        if i > place or j > other:
+            yield Passages(False, "".join(left[place:i]), "".join(right[other:j]))
+        place, other = i + size, j + size
+        if size:
+            yield Passages(True, "".join(left[i:place]), "".join(right[j:other]))
+
+
+def _runs(pairs: Sequence[tuple[int, int]]) -> list[tuple[int, int, int]]:
+    """Pairs that follow each other on both sides as (first on the left, first on the right, how many)."""
+    runs: list[tuple[int, int, int]] = []
+    for i, j in pairs:
+        a, b, size = runs[-1] if runs else (0, 0, 0)
+        if size and (a + size, b + size) == (i, j):
+            runs[-1] = (a, b, size + 1)
+        else:
+            runs.append((i, j, 1))
+    return runs
+
+
+def matched(left: Sequence[str], right: Sequence[str]) -> list[tuple[int, int]]:
+    """Numbers of words that stand for each other, both rising.
+
+    Stretches are cut at words that each side holds once, as patience diff does; what has none is left to difflib
+    within a budget, for its time is the product of the lengths and worse.
+
+    >>> matched("a b c d".split(), "a c x d".split())
+    [(0, 0), (2, 1), (3, 3)]
+    """
+    pairs: list[tuple[int, int]] = []
+    steps = MOST_STEPS
+    waiting: list[tuple[Stretch, int]] = [((0, len(left), 0, len(right)), 0)]
+    while waiting:
+        (i1, i2, j1, j2), depth = waiting.pop()
+        while i1 < i2 and j1 < j2 and left[i1] == right[j1]:
+            pairs.append((i1, j1))
+            i1, j1 = i1 + 1, j1 + 1
+        while i1 < i2 and j1 < j2 and left[i2 - 1] == right[j2 - 1]:
+            i2, j2 = i2 - 1, j2 - 1
+            pairs.append((i2, j2))
+        if i1 == i2 or j1 == j2:
+            continue
+        anchors = _anchors(left, right, (i1, i2, j1, j2)) if depth < DEEPEST else []
+        if anchors:
+            pairs += anchors
+            starts = [(i1, j1), *((i + 1, j + 1) for i, j in anchors)]
+            waiting += [((a, c, b, d), depth + 1) for (a, b), (c, d) in zip(starts, [*anchors, (i2, j2)], strict=True)]
+            continue
+        ours, theirs = Counter(left[i1:i2]), Counter(right[j1:j2])
+        cost = sum(count * theirs[word] for word, count in ours.items()) * min(i2 - i1, j2 - j1)
+        if cost <= steps:
+            steps -= cost
+            matcher = difflib.SequenceMatcher(a=left[i1:i2], b=right[j1:j2], autojunk=False)
+            pairs += [(i1 + a + n, j1 + b + n) for a, b, size in matcher.get_matching_blocks() for n in range(size)]
+    return sorted(pairs)
+
+
+def _anchors(left: Sequence[str], right: Sequence[str], stretch: Stretch) -> list[tuple[int, int]]:
+    """Places of words that each side of a stretch holds once, as many as keep their order."""
+    i1, i2, j1, j2 = stretch
+    ours, theirs = Counter(left[i1:i2]), Counter(right[j1:j2])
+    where = {right[j]: j for j in range(j1, j2) if theirs[right[j]] == 1}
+    common = [(i, where[left[i]]) for i in range(i1, i2) if ours[left[i]] == 1 and left[i] in where]
+    ends: list[int] = []  # of the best run of each length, where it ends on the right
+    last: list[int] = []  # its last pair
+    before = [-1] * len(common)
+    for number, (_, j) in enumerate(common):
+        length = bisect_left(ends, j)
+        before[number] = last[length - 1] if length else -1
+        ends[length : length + 1] = [j]
+        last[length : length + 1] = [number]
+    run = []
+    number = last[-1] if last else -1
+    while number >= 0:
+        run.append(common[number])
+        number = before[number]
+    return run[::-1]

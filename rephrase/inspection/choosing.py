@@ -10,14 +10,11 @@ import orjson
 from pydantic import Field, model_validator
 
 from common.config import HOW, RunConfig
-from common.pools.documents import Document, as_object, before_mark, page_of, record_of
+from common.pools.documents import Document, address_of, as_object, before_mark, page_of, record_of
 from common.pools.lines import read_lines
 from common.pools.repair import id_text
 from common.pools.shards import list_shards, read_pool
 from common.pools.storage import exists, is_folder, join, list_below
-
-ADDRESSES = ("url", "WARC-Target-URI")
-"""Fields, of a document or of its `metadata`, that hold a page's address."""
 
 
 class InspectConfig(RunConfig):
@@ -116,13 +113,6 @@ def _tests(config: InspectConfig) -> Iterator[Callable[[Document], bool]]:
         low = float("-inf") if config.min_score is None else config.min_score
         high = float("inf") if config.max_score is None else config.max_score
         yield lambda document: (value := score_of(document, name)) is not None and low <= value <= high
-
-
-def address_of(document: Mapping[str, Any]) -> str:
-    """A page's address; empty where it has none."""
-    metadata = as_object(document.get("metadata")) or {}
-    found = (part.get(name) for part in (document, metadata) for name in ADDRESSES)
-    return next((text for text in found if isinstance(text, str) and text), "")
 
 
 def statuses_of(document: Mapping[str, Any]) -> set[str]:

@@ -8,10 +8,10 @@ import textwrap
 from collections.abc import Mapping
 from typing import Any
 
-from common.pools.documents import Document, record_of
+from common.pools.documents import Document, address_of, record_of
 from common.runs.terminal import visible
 from eval.faithfulness.words import word_changes
-from rephrase.inspection.choosing import address_of, score_of
+from rephrase.inspection.choosing import score_of
 
 MISSING = "(no organic text at hand: give organic=POOL)"
 

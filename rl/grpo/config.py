@@ -169,6 +169,10 @@ class RLConfig(RowsConfig):
     samples_every: Annotated[int, HOW] = Field(10, ge=1)
     """Steps between training batches written to `samples.jsonl`; evaluations are always written."""
 
+    samples_advantages: Annotated[Literal["none", "completion", "token"], HOW] = "token"
+    """What `samples.jsonl` says of advantages: nothing, a number for each completion, or also up to 64 stretches of it
+    where a reward pays by token."""
+
     stop_above: dict[str, float] = {}
     """Metric → bound: the run stops after `stop_patience` steps above it; `kl` or `completions/clipped_ratio`."""
 

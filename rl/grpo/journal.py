@@ -1,10 +1,11 @@
 """What a run writes about itself: a line of metrics per step, what every completion earned, and when to stop."""
 
+import itertools
 import json
 import logging
 import math
 from collections import Counter, defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,6 +13,8 @@ from transformers import TrainerCallback
 
 from common.config import config_hash
 from common.runs.folder import Run
+from common.samples import SampleFile
+from eval.likelihood.spans import token_char_spans
 from rl.rewards.base import Stopped
 
 if TYPE_CHECKING:
@@ -62,6 +65,102 @@ def evaluation_metrics(rows: Sequence[dict[str, Any]]) -> dict[str, float]:
         if values:
             metrics[f"rewards/{name}/mean"] = math.fsum(values) / len(values)
     return metrics
+
+
+ALIKE, SURPLUS = "alike", "surplus"
+"""Why completions are not trained on: their prompt's rewards hardly differ, or the batch was full."""
+
+MOST_STRETCHES = 64
+"""Stretches of one completion whose advantages are written; longer lists are made coarser."""
+
+
+class SampleLog:
+    """Writes `samples.jsonl`: held-out completions at once, those of training when their advantages are known.
+
+    Args:
+        file: lines are added to it.
+        config: the run's.
+    """
+
+    def __init__(self, file: Path, config: "RLConfig") -> None:
+        self.file, self.config = file, config
+        self.waiting: list[Sequence[dict[str, Any]]] = []
+        """Rows of this batch's rounds of sampling, of all processes."""
+
+    def take(self, rows: Sequence[dict[str, Any]], step: int, mode: str) -> None:
+        """Take in a batch of held-out rows, or a round of training."""
+        if mode == "train":
+            self.waiting.append(rows)
+        else:
+            self._write(rows, step, mode)
+
+    def settle(
+        self,
+        told: Sequence[dict[str, Any]],
+        step: int,
+        order: Sequence[tuple[int, int]] = (),
+        surplus: Collection[tuple[int, int]] = (),
+    ) -> None:
+        """End a training batch: say of each row what it was worth, or why it is not trained on.
+
+        Args:
+            told: what is said of each row that is trained on, in the order of the batch.
+            step: the batch's.
+            order: (round, row in it) of each of them; the rows of the only round if empty.
+            surplus: rows that would have passed; what is neither trained on nor surplus hardly differs in reward.
+        """
+        places = list(order) or [(0, row) for row in range(len(told))]
+        worth = dict(zip(places, told, strict=True))
+        rows = [
+            {**row, **worth.get(place, {"discarded": SURPLUS if place in surplus else ALIKE})}
+            for number, found in enumerate(self.waiting)
+            for place, row in (((number, index), row) for index, row in enumerate(found))
+        ]
+        self.waiting = []
+        self._write(rows, step, "train")
+
+    def _write(self, rows: Sequence[dict[str, Any]], step: int, mode: str) -> None:
+        with SampleFile(self.file) as target:
+            target.write(*rollout_lines(rows, step, mode, self.config))
+
+
+def worth_of(output: dict[str, Any], tokenizer: Any, how: str) -> list[dict[str, Any]]:
+    """What `samples.jsonl` says of the advantages of a batch's completions (`RLConfig.samples_advantages`).
+
+    Args:
+        output: TRL's batch: `advantages` [B] or [B, T], `completion_ids` and `completion_mask` [B, T].
+        tokenizer: of the completions.
+        how: `none`, `completion` or `token`.
+    """
+    advantages, masks = output["advantages"].double().cpu(), output["completion_mask"].cpu().bool()
+    if how == "none":
+        return [{} for _ in advantages]
+    if advantages.dim() == 1:
+        return [{"advantage": round(value, 6)} for value in advantages.tolist()]
+    told: list[dict[str, Any]] = []
+    for values, mask, ids in zip(advantages, masks, output["completion_ids"].cpu(), strict=True):
+        own = values[mask].tolist()
+        told.append({"advantage": round(math.fsum(own) / len(own), 6) if own else 0.0})
+        if how == "token":
+            told[-1]["advantages"] = stretches(own, token_char_spans(tokenizer, ids[mask].tolist()))
+    return told
+
+
+def stretches(values: Sequence[float], spans: Sequence[tuple[int, int]]) -> list[list[float]]:
+    """Advantages of tokens as `[last character + 1, advantage]` of stretches that share one, at most `MOST_STRETCHES`.
+
+    >>> stretches([0.5, 0.5, -1.0], [(0, 3), (3, 7), (7, 9)])
+    [[7, 0.5], [9, -1.0]]
+    """
+    size = -(-len(values) // MOST_STRETCHES)
+    found: list[list[float]] = []
+    same = [index for index in range(1, len(values)) if values[index] != values[index - 1]]
+    cuts = [0, *same, len(values)] if len(same) < MOST_STRETCHES else [*range(0, len(values), size), len(values)]
+    for first, last in itertools.pairwise(cuts):
+        mean = math.fsum(values[first:last]) / (last - first) if last > first else 0.0
+        if last > first and spans[last - 1][1] > (found[-1][0] if found else 0):
+            found.append([spans[last - 1][1], float(f"{mean:.4g}")])
+    return found
 
 
 class Journal(TrainerCallback):

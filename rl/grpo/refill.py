@@ -30,6 +30,10 @@ class Rollouts:
     """[B] what a process reward pays by token."""
     groups: list[tuple[int, float]] = field(default_factory=list)
     """Of all processes' prompts, in order: the row in the data, and the deviation of its completions' rewards."""
+    order: list[tuple[int, int]] = field(default_factory=list)
+    """(round, row in it) of every completion that all processes' batches are made of; [] for the rows of one round."""
+    surplus: set[tuple[int, int]] = field(default_factory=set)
+    """(round, row in it) of completions that would pass, but are more than the batch holds."""
 
 
 @dataclass(frozen=True)
@@ -117,7 +121,17 @@ class Refill:
         figures = self._figures(groups, choices, len(rounds))
         rule.finish([one.deviation for own in groups for one in own])
         rule.queue += [one.row for choice in choices for one in choice.surplus]
-        return self._joined(rounds, choices[share.rank].taken), figures
+        joined = self._joined(rounds, choices[share.rank].taken)
+        for rank, choice in enumerate(choices):
+            # as `_joined` puts them: round after round
+            joined.order += self._rows(rank, needed, sorted(choice.taken, key=lambda one: one.round))
+            joined.surplus |= set(self._rows(rank, needed, choice.surplus))
+        return joined, figures
+
+    def _rows(self, rank: int, needed: int, groups: Sequence[Group]) -> list[tuple[int, int]]:
+        """(round, row of all processes) of some groups of a process."""
+        size = self.share.group
+        return [(one.round, (rank * needed + one.place) * size + member) for one in groups for member in range(size)]
 
     def _figures(self, groups: list[list[Group]], choices: list[Choice], rounds: int) -> dict[str, float]:
         every = [one for own in groups for one in own]

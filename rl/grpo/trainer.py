@@ -28,11 +28,10 @@ from trl.models.utils import unwrap_model_for_generation
 
 from common.runs.checkpoints import mark_complete, newest_complete
 from common.runs.folder import write_json
-from common.samples import SampleFile
 from common.tokens.chat import chat_ids
 from eval.likelihood.spans import opens_thinking
 from rl.grpo.advantages import advantages, process_advantages, segment_mode, total
-from rl.grpo.journal import batch_metrics, evaluation_metrics, rollout_lines
+from rl.grpo.journal import SampleLog, batch_metrics, evaluation_metrics, worth_of
 from rl.grpo.refill import BatchShare, Refill, Rollouts
 from rl.grpo.rollout import sample, uniforms, whole_weights
 from rl.grpo.rows import EpochSampler
@@ -68,7 +67,7 @@ class RewardTrainer(GRPOTrainer):
         self.config = config
         self.weights = {reward.__name__: weight for reward, weight in zip(rewards, config.reward_weights, strict=True)}
         self.process = next((reward for reward in rewards if isinstance(reward, ProcessReward)), None)
-        self.samples = run_folder / "samples.jsonl"
+        self.samples = SampleLog(run_folder / "samples.jsonl", config)
         self.skip_limit = SkipLimit(config.max_skipped)
         share = BatchShare(self.accelerator.process_index, self.accelerator.num_processes, self.num_generations)
         self.refill = (
@@ -222,9 +221,7 @@ class RewardTrainer(GRPOTrainer):
                 self._metrics[mode][name].append(value)
         if not self.accelerator.is_main_process or not self._is_written():
             return
-        step = self.state.global_step + (mode == "train")
-        with SampleFile(self.samples) as target:
-            target.write(*rollout_lines(rows, step, mode, self.config))
+        self.samples.take(rows, self.state.global_step + (mode == "train"), mode)
 
     def _unrepeated(self) -> list[dict[str, Any]]:
         """This batch's held-out rows, without those that only fill up the last batch of several processes."""
@@ -302,6 +299,10 @@ class RewardTrainer(GRPOTrainer):
         group = self.num_generations if training else self.num_generations_eval
         output = found.output
         output["advantages"] = self._advantages(found, group).to(output["advantages"].dtype)
+        if training and self._is_written():
+            worth = gather_object(worth_of(output, self._tokenizer, self.config.samples_advantages))
+            if self.accelerator.is_main_process:
+                self.samples.settle(worth, self.state.global_step + 1, found.order, found.surplus)
         return output
 
     def _advantages(self, found: Rollouts, group: int) -> Tensor:

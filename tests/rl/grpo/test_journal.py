@@ -4,12 +4,14 @@ import json
 from types import SimpleNamespace
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from common.config import load
 from common.runs.folder import read_metrics
 from common.samples import SampleFile, read_samples
 from rl.grpo.config import RLConfig
-from rl.grpo.journal import Journal, rollout_lines
+from rl.grpo.journal import MOST_STRETCHES, Journal, SampleLog, rollout_lines, stretches
 
 SIGNS = {
     "rewards/length/mean": 0.5,
@@ -126,3 +128,44 @@ def test_rollouts_are_samples_that_the_one_reader_reads(tmp_path):
         ("a", 1, "3", 5),
     ]
     assert {one.versions["model"] for one in found} == {"m"} and len(found[0].versions["config"]) == 16
+
+
+def test_a_training_batch_is_written_when_its_advantages_are_known(tmp_path):
+    values = {"rewards": [{"kind": "length"}], "reward_weights": [1], "model": "m", "out": "runs/x"}
+    log = SampleLog(tmp_path / "samples.jsonl", load(RLConfig, [], values))
+
+    def rows(*texts):
+        return [{"id": text[0], "completion": text} for text in texts]
+
+    log.take(rows("e1"), 0, "eval")
+    log.take(rows("a1", "a2", "b1", "b2"), 1, "train")
+    log.take(rows("c1", "c2", "d1", "d2"), 1, "train")
+    assert len((tmp_path / "samples.jsonl").read_text().splitlines()) == 1
+    # two processes: the first keeps b of the first round, the second d of the second; c is one too many
+    told = [{"advantage": float(number)} for number in range(4)]
+    log.settle(told, 1, [(0, 2), (0, 3), (1, 2), (1, 3)], {(1, 0), (1, 1)})
+    lines = [json.loads(line) for line in (tmp_path / "samples.jsonl").read_text().splitlines()]
+    assert [(line["completion"], line.get("advantage", line.get("discarded"))) for line in lines] == [
+        ("e1", None),
+        ("a1", "alike"),
+        ("a2", "alike"),
+        ("b1", 0.0),
+        ("b2", 1.0),
+        ("c1", "surplus"),
+        ("c2", "surplus"),
+        ("d1", 2.0),
+        ("d2", 3.0),
+    ]
+    log.take(rows("f1"), 10, "train")
+    log.settle([{"advantage": 7.0}], 10)
+    assert json.loads((tmp_path / "samples.jsonl").read_text().splitlines()[-1])["advantage"] == 7.0
+
+
+@given(st.lists(st.sampled_from([0.0, 0.5, -1.25]) | st.floats(-3, 3), max_size=300))
+def test_stretches_are_few_and_end_where_the_text_ends(values):
+    spans = [(2 * number, 2 * number + 2) for number in range(len(values))]
+    found = stretches(values, spans)
+    assert len(found) <= MOST_STRETCHES and (found[-1][0] if found else 0) == 2 * len(values)
+    assert [end for end, _ in found] == sorted({end for end, _ in found})
+    if len(set(values)) == 1:
+        assert found == [[2 * len(values), float(f"{values[0]:.4g}")]]

@@ -1,5 +1,8 @@
 """A batch filled in rounds by the real trainer: right size, whole groups, nothing used twice, sums that fit."""
 
+import collections
+import json
+
 import pytest
 import torch
 
@@ -54,6 +57,36 @@ def test_every_batch_has_its_rows_whole_groups_and_its_number_of_tokens(trainer)
             seen.add((step, prompt, tuple(ids.tolist())))
     assert rounds[0] == 1 < max(rounds) and len(seen) >= 40
     assert not trainer.refill.rule.queue or trainer.refill.rule.cursor > 0
+
+
+def test_samples_say_what_a_completion_was_worth_and_what_was_discarded(trainer):
+    texts = []
+    for step in (0, 9, 19):  # steps 1, 10 and 20 are written
+        trainer.state.global_step = step
+        inputs = [trainer.train_dataset[row] for row in range(step, step + 4) for _ in range(4)]
+        output = trainer._generate_and_score_completions(inputs)
+        texts += [
+            (
+                step + 1,
+                trainer._tokenizer.decode(ids[mask.bool()], skip_special_tokens=True),
+                pytest.approx(worth, abs=2e-6),
+            )
+            for ids, mask, worth in zip(
+                output["completion_ids"], output["completion_mask"], output["advantages"].tolist(), strict=True
+            )
+        ]
+    lines = [json.loads(line) for line in trainer.samples.file.read_text().splitlines()]
+    kept = [line for line in lines if "discarded" not in line]
+    assert sorted((line["step"], line["completion"]) for line in kept) == sorted(
+        (step, text) for step, text, _ in texts
+    )
+    for line in kept:
+        assert any((line["step"], line["completion"], line["advantage"]) == one for one in texts)
+    gone = [line for line in lines if "discarded" in line]
+    assert {line["discarded"] for line in gone} <= {"alike", "surplus"} and gone
+    assert all("advantage" not in line for line in gone)
+    groups = collections.Counter((line["step"], line["discarded"], line["id"]) for line in gone)
+    assert all(count % 4 == 0 for count in groups.values())
 
 
 def test_evaluation_is_not_filtered(trainer):
