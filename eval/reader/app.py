@@ -156,8 +156,8 @@ def _of_book(shelf: Shelf, request: Request, kind: str, answer: Callable[[Book, 
         return _nothing("There is no pool or run of this name here.")
     shelf.look(book)
     if book.state != "ready" and not book.store.path.is_file():
-        body = pages.waiting(book) or '<p class="banner" data-waiting>The index is about to be built.</p>'
-        return HTMLResponse(framed(book.name, body, [("all", "/")]))
+        told = pages.waiting(book) or '<p class="banner" data-waiting>The index is about to be built.</p>'
+        return HTMLResponse(framed(book.name, told, [("all", "/")]))
     body = answer(book, request)
     return _nothing("What this address names is not in the pool or run.") if body is None else HTMLResponse(body)
 

@@ -59,7 +59,7 @@ class Source(NamedTuple):
     """A file of documents, or of what was set aside from them."""
 
     path: str
-    index: int
+    shard: int
     rejects: bool
 
 
@@ -125,7 +125,7 @@ def build(
         for file in files:
             row = connection.execute("SELECT next, finished FROM sources WHERE path = ?", (file.path,)).fetchone()
             start, finished = row or (0, 0)
-            reader = ShardReader(file.path, file.index, writer.reject, None, start, any_row=file.rejects)
+            reader = ShardReader(file.path, file.shard, writer.reject, None, start, any_row=file.rejects)
             for cursor in writer.read(reader, file.rejects) if not finished else ():
                 writer.commit(file.path, places[file.path], cursor, finished=False)
                 told(Progress(writer.next - 1, done + _read_of(reader), sum(sizes.values())))

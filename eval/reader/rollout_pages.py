@@ -57,20 +57,19 @@ def _steps(book: Book, batches: Sequence[Batch]) -> str:
     if not batches:
         return '<p class="note">The run has written no samples yet.</p>'
     names = list(dict.fromkeys(name for batch in batches for name in batch.rewards))
-    lines = {
-        SPLITS.get(split, split): [
-            (batch.step, batch.reward) for batch in batches if batch.split == split and batch.reward is not None
-        ]
-        for split in dict.fromkeys(batch.split for batch in batches)
-    }
-    chart = line_chart({name: line for name, line in lines.items() if line}, y_label="mean reward")
+    charts = ""
+    for split in dict.fromkeys(batch.split for batch in batches):
+        line = [(batch.step, batch.reward) for batch in batches if batch.split == split and batch.reward is not None]
+        if len(line) > 1:
+            name = f"mean reward, {SPLITS.get(split, split)}"
+            charts += f"<figure><h2>{text(name)}</h2>{line_chart({name: line})}</figure>"
     head = ["step", "", "prompts", "rollouts", "mean reward", *names, "not scored", "discarded"]
     rows = "".join(_step_row(book, batch, names) for batch in reversed(batches))
     top = "".join(f'<th scope="col">{text(name)}</th>' for name in head)
     return (
         '<p class="note">Steps whose samples the run has written, the newest first. A step opens the prompts that the '
         "policy saw and what it made of them.</p>"
-        f'<figure class="small">{chart}</figure>'
+        f'<div class="grid">{charts}</div>'
         f'<div class="scroll" tabindex="0" role="region" aria-label="Steps"><table><thead><tr>{top}</tr></thead>'
         f"<tbody>{rows}</tbody></table></div>"
     )

@@ -42,7 +42,7 @@ class Batch(NamedTuple):
     """Mean of the totals."""
     skipped: int
     discarded: int
-    rewards: dict[str, float]
+    rewards: dict[str, float] = {}
     """Mean of each reward."""
 
 
@@ -201,7 +201,7 @@ class RunSearch:
             "SELECT step, split, count(DISTINCT id), count(*), avg(CASE WHEN discarded = '' THEN total END), "
             "sum(skipped != ''), sum(discarded != '') FROM samples GROUP BY 1, 2 ORDER BY 1, 2"
         )
-        return [Batch(*row, rewards.get((row[0], row[1]), {})) for row in rows]
+        return [Batch(*row)._replace(rewards=rewards.get((row[0], row[1]), {})) for row in rows]
 
     def groups(self, step: int, split: str, start: int, limit: int) -> list[Group]:
         """The prompts of a step, in the order of the file."""

@@ -197,7 +197,9 @@ class PoolSearch:
 
     def _conditions(self, filters: Filters) -> tuple[str, list[str], list[Any]]:
         """Tables, conditions and their values."""
-        tables, wheres, values = "documents d", [], []
+        tables = "documents d"
+        wheres: list[str] = []
+        values: list[Any] = []
         wanted, unwanted = terms(filters.q)
         column = f"{filters.within} : " if filters.within else ""
         if wanted:

@@ -35,7 +35,8 @@ def test_facets_count_what_can_be_filtered_by(pool, store):
     build(str(pool), store, lambda told: None)
     connection = store.reader()
     assert get_meta(connection, "facet_reason") == [["truncated", 2]]
-    assert dict(get_meta(connection, "facet_status")) == {"ok": 18, "missing_sentinel": 1}
+    statuses = {"ok": 18, "missing_sentinel": 1, "dropped": 1, "kept_organic": 1}
+    assert dict(get_meta(connection, "facet_status")) == statuses
     assert dict(get_meta(connection, "facet_topic")) == {"Science": 10, "History": 10}
     assert (get_meta(connection, "documents"), get_meta(connection, "dropped")) == (18, 2)
 
