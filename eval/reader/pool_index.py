@@ -55,7 +55,7 @@ COMPUTED = ("characters", "content_kept", "numbers_kept")
 NO_SCORES = frozenset(("id", "position", "seconds", "rollout", "page"))
 
 
-class Source(NamedTuple):
+class PoolFile(NamedTuple):
     """A file of documents, or of what was set aside from them."""
 
     path: str
@@ -71,7 +71,7 @@ class Progress(NamedTuple):
     bytes_all: int
 
 
-def sources(pool: str) -> list[Source]:
+def sources(pool: str) -> list[PoolFile]:
     """A pool's shards, each followed by its rejects.
 
     Raises:
@@ -79,14 +79,14 @@ def sources(pool: str) -> list[Source]:
     """
     shards = list_shards(pool)
     below = {name for name in list_below(pool) if name.endswith(REJECTS)} if is_folder(pool) else set()
-    found: list[Source] = []
+    found: list[PoolFile] = []
     for shard in shards:
-        found.append(Source(shard.path, shard.index, False))
+        found.append(PoolFile(shard.path, shard.index, False))
         if _rejects_of(shard) in below:
-            found.append(Source(join(pool, _rejects_of(shard)), shard.index, True))
+            found.append(PoolFile(join(pool, _rejects_of(shard)), shard.index, True))
             below.discard(_rejects_of(shard))
     top = sorted(name for name in below if "/" not in name)
-    return found + [Source(join(pool, name), len(shards), True) for name in top]
+    return found + [PoolFile(join(pool, name), len(shards), True) for name in top]
 
 
 def _rejects_of(shard: Shard) -> str:

@@ -7,7 +7,7 @@ from urllib.parse import urlencode
 
 from eval.reader.frame import field, figure, framed, href, link, snippet, text
 from eval.reader.pages import SEARCH_KEY, waiting
-from eval.reader.run_index import SAMPLES, Batch, RunSearch, messages_of, number
+from eval.reader.run_index import SAMPLES, StepSamples, RunSearch, messages_of, number
 from eval.reader.search import terms
 from eval.reader.shelf import Book
 from eval.report.charts import line_chart
@@ -53,7 +53,7 @@ def _search(book: Book) -> RunSearch:
     return RunSearch(book.store.reader(), Path(book.path) / SAMPLES)
 
 
-def _steps(book: Book, batches: Sequence[Batch]) -> str:
+def _steps(book: Book, batches: Sequence[StepSamples]) -> str:
     if not batches:
         return '<p class="note">The run has written no samples yet.</p>'
     names = list(dict.fromkeys(name for batch in batches for name in batch.rewards))
@@ -75,7 +75,7 @@ def _steps(book: Book, batches: Sequence[Batch]) -> str:
     )
 
 
-def _step_row(book: Book, batch: Batch, names: Sequence[str]) -> str:
+def _step_row(book: Book, batch: StepSamples, names: Sequence[str]) -> str:
     address = href(step_path(book.name, batch.step, batch.split))
     cells = [
         f'<td><a href="{address}" data-hit>step {batch.step}</a></td>',

@@ -31,7 +31,7 @@ CREATE VIRTUAL TABLE IF NOT EXISTS words USING fts5 (
 """
 
 
-class Batch(NamedTuple):
+class StepSamples(NamedTuple):
     """The samples of one step: a training batch, or an evaluation."""
 
     step: int
@@ -46,7 +46,7 @@ class Batch(NamedTuple):
     """Mean of each reward."""
 
 
-class Group(NamedTuple):
+class PromptSamples(NamedTuple):
     """One prompt of a batch."""
 
     id: str
@@ -187,7 +187,7 @@ class RunSearch:
     def __init__(self, connection: sqlite3.Connection, file: Path) -> None:
         self.connection, self.file = connection, file
 
-    def batches(self) -> list[Batch]:
+    def batches(self) -> list[StepSamples]:
         """All steps with samples, in order; an evaluation before the training batch of its step."""
         rewards: dict[tuple[int, str], dict[str, float]] = {}
         means = (
@@ -201,16 +201,16 @@ class RunSearch:
             "SELECT step, split, count(DISTINCT id), count(*), avg(CASE WHEN discarded = '' THEN total END), "
             "sum(skipped != ''), sum(discarded != '') FROM samples GROUP BY 1, 2 ORDER BY 1, 2"
         )
-        return [Batch(*row)._replace(rewards=rewards.get((row[0], row[1]), {})) for row in rows]
+        return [StepSamples(*row)._replace(rewards=rewards.get((row[0], row[1]), {})) for row in rows]
 
-    def groups(self, step: int, split: str, start: int, limit: int) -> list[Group]:
+    def groups(self, step: int, split: str, start: int, limit: int) -> list[PromptSamples]:
         """The prompts of a step, in the order of the file."""
         rows = self.connection.execute(
             "SELECT id, count(*), min(total), avg(total), max(total), sum(skipped != ''), sum(discarded != '') "
             "FROM samples WHERE step = ? AND split = ? GROUP BY id ORDER BY min(number) LIMIT ? OFFSET ?",
             (step, split, limit, start),
         )
-        return [Group(*row) for row in rows]
+        return [PromptSamples(*row) for row in rows]
 
     def samples(self, step: int, split: str, identity: str, limit: int) -> list[dict[str, Any]]:
         """A prompt's samples at a step."""
