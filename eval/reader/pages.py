@@ -10,7 +10,7 @@ from common.pools.repair import id_text
 from common.pools.shards import read_stats
 from common.pools.stats import sum_stats
 from eval.reader.frame import chips, field, figure, framed, href, link, select, snippet, text
-from eval.reader.search import MOST_COUNTED, Filters, Hit, PoolSearch, terms
+from eval.reader.search import MOST_COUNTED, Filters, FoundDocument, PoolSearch, terms
 from eval.reader.shelf import Book
 from eval.reader.store import get_meta
 from eval.report.pairs.links import document_path, pool_path
@@ -143,7 +143,7 @@ def _bound(value: float | None) -> str:
     return "" if value is None else f"{value:g}"
 
 
-def _hit(book: Book, filters: Filters, found: Hit) -> str:
+def _hit(book: Book, filters: Filters, found: FoundDocument) -> str:
     document = found.document
     identity = id_text(document.get("id", ""))
     address = document_path(book.name, identity, **filters.params(start=0))
@@ -157,7 +157,7 @@ def _hit(book: Book, filters: Filters, found: Hit) -> str:
     )
 
 
-def _badges(found: Hit) -> str:
+def _badges(found: FoundDocument) -> str:
     document = found.document
     out = []
     if found.dropped:
@@ -232,7 +232,7 @@ def _copy(copy: int) -> dict[str, str]:
     return {"copy": str(copy)} if copy else {}
 
 
-def _address(book: Book, filters: Filters, found: Hit, search: PoolSearch) -> str:
+def _address(book: Book, filters: Filters, found: FoundDocument, search: PoolSearch) -> str:
     identity = id_text(found.document.get("id", ""))
     place = [one.number for one in search.by_id(identity)]
     copy = place.index(found.number) if found.number in place else 0
@@ -253,7 +253,7 @@ def _joined(book: Book, document: Document) -> Document:
     return {**document, "organic_text": same[0].document["text"], **shared}
 
 
-def _about(found: Hit, document: Document) -> str:
+def _about(found: FoundDocument, document: Document) -> str:
     out = []
     if address := address_of(document):
         out.append(f'<p class="url">{text(address)}</p>')
@@ -265,7 +265,7 @@ def _about(found: Hit, document: Document) -> str:
     return "".join(out) + f"<p>{chips((score_name(name), figure(value)) for name, value in found.scores.items())}</p>"
 
 
-def _copies(book: Book, filters: Filters, identity: str, same: Sequence[Hit], copy: int) -> str:
+def _copies(book: Book, filters: Filters, identity: str, same: Sequence[FoundDocument], copy: int) -> str:
     if len(same) < 2:
         return ""
     others = []
@@ -275,7 +275,7 @@ def _copies(book: Book, filters: Filters, identity: str, same: Sequence[Hit], co
     return f'<p class="note">{len(same)} documents bear this id: {" ".join(others)}</p>'
 
 
-def _texts(found: Hit, document: Document) -> str:
+def _texts(found: FoundDocument, document: Document) -> str:
     """The page and its rephrasing side by side; one text where there is but one."""
     organic = document.get("organic_text")
     body = str(document.get("text") or "")

@@ -7,7 +7,7 @@ from urllib.parse import urlencode
 
 from eval.reader.frame import field, figure, framed, href, link, snippet, text
 from eval.reader.pages import SEARCH_KEY, waiting
-from eval.reader.run_index import SAMPLES, StepSamples, RunSearch, messages_of, number
+from eval.reader.run_index import SAMPLES, RunSearch, StepSamples, messages_of, number
 from eval.reader.search import terms
 from eval.reader.shelf import Book
 from eval.report.charts import line_chart

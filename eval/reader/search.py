@@ -104,7 +104,7 @@ def terms(query: str) -> tuple[list[str], list[str]]:
     return wanted, unwanted
 
 
-class Hit(NamedTuple):
+class FoundDocument(NamedTuple):
     """One document of the index."""
 
     number: int
@@ -124,7 +124,7 @@ class PoolSearch:
         self.connection = connection
         self.columns: dict[str, int] = get_meta(connection, "columns", {})
 
-    def page(self, filters: Filters, limit: int) -> list[Hit]:
+    def page(self, filters: Filters, limit: int) -> list[FoundDocument]:
         """The documents of one page."""
         tables, wheres, values = self._conditions(filters)
         order, more = self._order(filters)
@@ -140,13 +140,13 @@ class PoolSearch:
         inside = f"SELECT 1 FROM {tables} WHERE {' AND '.join([*wheres, *more])} LIMIT {MOST_COUNTED + 1}"
         return int(self.connection.execute(f"SELECT count(*) FROM ({inside})", values).fetchone()[0])
 
-    def by_id(self, identity: str) -> list[Hit]:
+    def by_id(self, identity: str) -> list[FoundDocument]:
         """All documents that bear an id, in the pool's order, up to 100."""
         sql = f"SELECT {self._row()} FROM documents d WHERE d.key = ? ORDER BY d.number LIMIT 100"
         found = self._documents(self.connection.execute(sql, (key_of(identity),)))
         return [one for one in found if id_text(one.document.get("id", "")) == identity]
 
-    def beside(self, filters: Filters, found: Hit, *, after: bool) -> Hit | None:
+    def beside(self, filters: Filters, found: FoundDocument, *, after: bool) -> FoundDocument | None:
         """The document before or after one in the order of the filters."""
         tables, wheres, values = self._conditions(filters)
         name, down = self._sorted_by(filters)
@@ -170,12 +170,12 @@ class PoolSearch:
         scores = "".join(f", d.s{number}" for number in range(len(self.columns)))
         return f"d.number, d.block, d.slot, d.dropped{scores}"
 
-    def _documents(self, rows: sqlite3.Cursor) -> list[Hit]:
+    def _documents(self, rows: sqlite3.Cursor) -> list[FoundDocument]:
         listed = rows.fetchall()
         documents = documents_at(self.connection, [(row[1], row[2]) for row in listed])
         names = sorted(self.columns, key=lambda name: self.columns[name])
         return [
-            Hit(
+            FoundDocument(
                 row[0],
                 document,
                 bool(row[3]),
