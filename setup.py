@@ -7,6 +7,8 @@ from setuptools import find_packages, setup
 
 SHIPPED = (Path(__file__).parent / "common" / "shipped.py").read_text(encoding="utf-8")
 VERSION = re.search(r'^VERSION = "(.+)"', SHIPPED, re.MULTILINE).group(1)  # imported, it would need the dependencies
+HERE = 'sys_platform == "linux" and platform_machine == "x86_64" and python_version < "3.14"'
+ELSEWHERE = 'sys_platform != "linux" or platform_machine != "x86_64" or python_version >= "3.14"'
 PACKAGES = ("common", "eval", "filter", "rephrase", "pretrain", "rl")
 
 setup(
@@ -40,7 +42,9 @@ setup(
         "trl>=1.16,<1.17",
         "accelerate>=1.12",
         "datasets>=4.4",
-        "fasttext-numpy2>=0.10.4",
+        # one library in two builds: their scores are equal to the bit, the second has wheels for other machines
+        f"fasttext-numpy2>=0.10.4; {HERE}",
+        f"fasttext-community>=0.11.9; {ELSEWHERE}",
         "gigatoken>=0.10",
         "pyarrow>=20",
         "zstandard>=0.23",

@@ -4,6 +4,8 @@
 # Create .venv beside the scripts, if it is not there yet, and install requirements.txt into it. Done already: returns
 # at once. quickstart.sh and test.sh call it; nothing else needs to.
 #
+# Where nothing can be built (no C compiler, or no Python.h), reasoning-gym is left out: one of its parts comes as source.
+#
 # On a machine without an NVIDIA GPU torch's CPU file is installed, from wherever pip is set up to look, else from
 # PyTorch's own CPU index; a set-up that would bring CUDA packages to such a machine stops instead.
 #
@@ -58,7 +60,15 @@ if ! "${install[@]}" "$torch" 2>"$venv/.install.log"; then
     exit 1
   fi
 fi
-"${install[@]}" "$torch" -r "$root/requirements.txt"
+requirements=$root/requirements.txt
+header='import pathlib, sys, sysconfig; sys.exit(not pathlib.Path(sysconfig.get_path("include"), "Python.h").is_file())'
+if ! { command -v cc || command -v gcc; } >/dev/null 2>&1 || ! "$venv/bin/python" -c "$header"; then
+  requirements=$venv/.requirements.txt
+  grep -v '^reasoning-gym==' "$root/requirements.txt" >"$requirements"
+  echo "reasoning-gym is left out: it needs a C compiler and Python.h, and nothing else does. Get it later with" \
+    "$venv/bin/python -m pip install $(grep '^reasoning-gym==' "$root/requirements.txt")"
+fi
+"${install[@]}" "$torch" -r "$requirements"
 "${install[@]}" --no-deps -e "$root" # so that the commands work from any folder
 if [ "$gpu" = no ] && "$venv/bin/python" -m pip list 2>/dev/null | grep -qiE '^(nvidia-|cuda-|triton )'; then
   echo "error: CUDA packages came into $venv on a machine without a GPU; delete it and look at requirements.txt" >&2

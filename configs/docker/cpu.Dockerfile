@@ -2,6 +2,7 @@
 #   docker build -f configs/docker/cpu.Dockerfile -t repro:cpu .
 #   docker run --rm -v "$PWD/runs:/repro/runs" repro:cpu repro filter source_ref_paths=... output_dir=...
 FROM python:3.11-slim
+# the compiler is for a part of reasoning-gym
 RUN apt-get update && apt-get install -y --no-install-recommends build-essential git && rm -rf /var/lib/apt/lists/*
 WORKDIR /repro
 COPY . .

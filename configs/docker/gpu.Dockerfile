@@ -1,8 +1,9 @@
 # A GPU node: vLLM, DeepSpeed and the kernels of the extra `gpu`, and what evaluation and training use. Not built by the project's own tests.
 #   docker build -f configs/docker/gpu.Dockerfile -t repro:gpu .
 #   docker run --rm --gpus all --ipc=host -v "$PWD/runs:/repro/runs" repro:gpu repro rl configs/rl/...
-# DeepSpeed builds its optimizers with the compiler of a CUDA development image; rollouts need --ipc=host.
-FROM nvidia/cuda:12.8.1-devel-ubuntu24.04
+# DeepSpeed builds its optimizers with the compiler of a CUDA development image, whose version has to be that of torch's
+# own packages: CUDA 13.0 for torch 2.13. Rollouts need --ipc=host.
+FROM nvidia/cuda:13.0.1-devel-ubuntu24.04
 RUN apt-get update \
     && apt-get install -y --no-install-recommends build-essential git python3 python3-dev python3-venv \
     && rm -rf /var/lib/apt/lists/*
