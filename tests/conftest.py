@@ -33,3 +33,17 @@ def shared_data() -> Path:
     if not folder.is_dir():
         pytest.skip(f"no real data at {folder} (set REPRO_DATA)")
     return folder
+
+
+@pytest.fixture
+def uncompiled_flex(monkeypatch):
+    """Flex attention as it is written: compiling it takes a GPU or minutes, and the numbers are the same."""
+    import torch
+    from torch.nn.attention import flex_attention
+    from transformers.integrations import flex_attention as theirs
+
+    monkeypatch.setattr(flex_attention, "_FLEX_ATTENTION_DISABLE_COMPILE_DEBUG", True)
+    monkeypatch.setattr(theirs.WrappedFlexAttention, "__call__", lambda self: flex_attention.flex_attention)
+    monkeypatch.setattr(theirs.WrappedFlexAttention, "__init__", lambda self, training: None)
+    with torch._dynamo.config.patch(disable=True):
+        yield

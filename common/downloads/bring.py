@@ -5,8 +5,10 @@ from pathlib import Path
 
 from common.downloads import http, hub
 from common.downloads.catalogue import Offered
-from common.downloads.progress import ProgressLines
 from common.downloads.records import Record, file_sha256, missing_files, read_record, write_record
+from common.runs.progress.shown import Progress
+
+MB = 1e6
 
 
 def bring(entry: Offered, to: str, numbers: str = "", revision: str = "", verify: bool = False) -> Record:
@@ -54,35 +56,47 @@ def _from_hub(entry: Offered, to: str, folder: Path, record: Record, _: str) -> 
     record.commit = commit
     if entry.is_file and len(files) != 1:
         raise ValueError(f"{entry.hub}: {len(files)} files match {', '.join(entry.files)}, and {to} is one")
-    lines = ProgressLines(entry.name, sum(one.bytes for one in files))
-    done = 0
-    for one in files:
-        name = Path(to).name if entry.is_file else one.name
-        if name not in record.files:
+    names = {one.name: Path(to).name if entry.is_file else one.name for one in files}
+    there = sum(one.bytes for one in files if names[one.name] in record.files)
+    wanted = [one for one in files if names[one.name] not in record.files]
+    with Progress(entry.name, sum(one.bytes for one in files) / MB, "MB", start=there / MB) as work:
+        for one in wanted:
+            work.note = names[one.name]
             staged = folder / f".{Path(to).name}.part" if entry.is_file else folder
             path = hub.fetch(entry, commit, one, staged)
             if entry.is_file:
-                path.replace(folder / name)
+                path.replace(folder / names[one.name])
                 shutil.rmtree(staged)
-            _keep(entry, to, folder, record, [name])
-        done += one.bytes
-        lines(done)
+            _keep(entry, to, folder, record, [names[one.name]])
+            there += one.bytes
+            work.at(there / MB)
     return _finished(entry, to, record)
 
 
 def _from_addresses(entry: Offered, to: str, folder: Path, record: Record, numbers: str) -> Record:
     for name, url in http.addresses(entry, numbers).items():
         if name not in record.files:
-            http.fetch(url, folder / name, ProgressLines(name), entry.sha256.get(name, ""))
+            _fetch(url, folder / name, name, entry.sha256.get(name, ""))
             _keep(entry, to, folder, record, [name])
     return record
+
+
+def _fetch(url: str, path: Path, label: str, sha256: str) -> None:
+    with Progress(label, unit="MB") as work:
+
+        def tell(done: int, total: int) -> None:
+            if work.total is None:  # the first bytes of this command; what lay there says nothing of the rate
+                work.start, work.total = done / MB, total / MB or None
+            work.at(done / MB)
+
+        http.fetch(url, path, tell, sha256)
 
 
 def _from_archive(entry: Offered, to: str, folder: Path, record: Record, _: str) -> Record:
     if record.complete:
         return record
     archive = folder / ".archive"
-    http.fetch(entry.url, archive, ProgressLines(entry.name), entry.sha256.get("archive", ""))
+    _fetch(entry.url, archive, entry.name, entry.sha256.get("archive", ""))
     _keep(entry, to, folder, record, http.unpack(archive, folder, entry))
     archive.unlink()
     return _finished(entry, to, record)

@@ -1,4 +1,4 @@
-"""The run folder: `config.yaml`, `run.json`, `metrics.jsonl`, `log.txt`.
+"""The run folder: `config.yaml`, `run.json`, `metrics.jsonl`, `log.txt`, and `progress.json` for those who look on.
 
 Everything that plots or reports reads only this.
 """
@@ -12,18 +12,17 @@ import platform
 import subprocess
 import sys
 import time
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
 from types import TracebackType
-from typing import Any, TypeVar
+from typing import Any
 
 from common.config import RunConfig, config_hash, to_yaml
 from common.pools.storage import atomic_write, join, sweep
+from common.runs.progress.state import FolderProgress
 from common.runs.redaction import redacted
 from common.runs.tracking import open_tracker
-
-T = TypeVar("T")
 
 VERSIONED = ("torch", "transformers", "trl", "vllm", "accelerate", "datasets", "tokenizers", "numpy", "pyarrow")
 
@@ -66,6 +65,7 @@ class Run:
         self._log_file.setFormatter(_Redacting("%(asctime)s %(levelname)s %(name)s: %(message)s"))
         logging.getLogger().addHandler(self._log_file)
         self._tracker = open_tracker(config, self.folder)
+        self._progress = FolderProgress(self.folder)
 
     def log(self, metrics: Mapping[str, Any], step: int | None = None) -> None:
         """Append one line to `metrics.jsonl`, with the time and, if given, the step.
@@ -85,7 +85,13 @@ class Run:
         self._metrics.flush()
 
     def close(self) -> None:
-        """Close the files; `log` must not be called afterwards."""
+        """Close the files; `log` must not be called afterwards. An error that is being raised is what ended the run."""
+        self._close(sys.exc_info()[1])
+
+    def _close(self, error: BaseException | None) -> None:
+        if self._metrics.closed:
+            return
+        self._progress.close(error)
         self._metrics.close()
         if self._tracker is not None:
             self._tracker.close()
@@ -103,7 +109,7 @@ class Run:
         """Write what ended the run to its log, then close it."""
         if error is not None and not isinstance(error, SystemExit):
             log.error("the run failed", exc_info=(kind, error, trace))  # type: ignore[arg-type]
-        self.close()
+        self._close(error)
 
 
 def read_metrics(folder: str | Path) -> list[dict[str, Any]]:
@@ -141,29 +147,6 @@ def write_json(path: str | Path, value: Any) -> None:
         raise ValueError(f"{path} is not written: {error}") from None
     with atomic_write(str(path)) as target:
         target.write((text + "\n").encode())
-
-
-def progress(iterable: Iterable[T], total: int | None = None, label: str = "", unit: str = "docs") -> Iterator[T]:
-    """Pass items through, showing count, rate and time left on standard error, on a terminal only."""
-    if not sys.stderr.isatty():
-        yield from iterable
-        return
-    from rich.console import Console
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
-
-    columns = (
-        TextColumn("{task.description}"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TextColumn("{task.fields[rate]}"),
-        TimeRemainingColumn(),
-    )
-    with Progress(*columns, console=Console(stderr=True)) as bar:
-        task = bar.add_task(label, total=total, rate="")
-        began = time.monotonic()
-        for count, item in enumerate(iterable, 1):
-            yield item
-            bar.update(task, advance=1, rate=f"{count / max(time.monotonic() - began, 1e-9):.1f} {unit}/s")
 
 
 def run_folder(output: str | Path, name: str) -> str:

@@ -9,19 +9,23 @@ import shutil
 import signal
 import subprocess
 import threading
-from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import Executor, Future, ProcessPoolExecutor, ThreadPoolExecutor
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import Executor, Future, ProcessPoolExecutor, ThreadPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
 from contextvars import ContextVar
+from functools import partial
 from typing import Any, Literal
 
 from common.pools.marks import Unreadable
 from common.pools.shards import Shard
 from common.pools.storage import keep_listings, one_listing_each
-from common.runs.folder import progress
 from common.runs.per_process import process_number
+from common.runs.progress.shown import progress
 
 Cluster = Literal["local", "ray"]
+
+NAMED = 3
+"""Shards that are named when it is said what the work waits for."""
 
 log = logging.getLogger("repro")
 
@@ -92,13 +96,31 @@ def run_shards(
         return _readable(_on_ray(function, shards, workers, label))
     if workers == 1 or len(shards) <= 1:
         with one_listing_each():
-            return _readable([_call(function, shard) for shard in progress(shards, len(shards), label, "shards")])
+            return _readable(_in_turn(function, shards, label))
     kept = _kept.get()
     if threads or kept is None:
         own = _Workers(min(workers, len(shards))) if not threads else None
         with own.pool if own else _pool(min(workers, len(shards)), threads=True) as pool:
             return _readable(_in_workers(pool, own, function, shards, label))
     return _readable(_in_workers(kept.pool, kept, function, shards, label))
+
+
+def _in_turn(function: Callable[[Shard], Any], shards: Sequence[Shard], label: str) -> list[Any]:
+    results: list[Any] = []
+
+    def waits() -> str:
+        return _names(shards[len(results) : len(results) + 1])
+
+    for shard in progress(shards, len(shards), label, "shards", waits):
+        results.append(_call(function, shard))
+    return results
+
+
+def _names(shards: Sequence[Shard]) -> str:
+    """What is worked on, in a few words; what is run like a shard need not have a name."""
+    shown = [str(getattr(shard, "name", "")) for shard in shards[:NAMED]]
+    more = f" and {len(shards) - NAMED} more" if len(shards) > NAMED else ""
+    return ", ".join(filter(None, shown)) + more
 
 
 def _in_workers(
@@ -108,9 +130,11 @@ def _in_workers(
     for last in (False, True):
         left = [number for number in range(len(shards)) if number not in results]
         futures = {number: pool.submit(_call, function, shards[number]) for number in left}
+        numbers = {future: number for number, future in futures.items()}
+        running = partial(_running, shards, futures)
         try:
-            for number in progress(left, len(left), label, "shards"):
-                results[number] = futures[number].result()
+            for future in progress(as_completed(numbers), len(left), label, "shards", running):
+                results[numbers[future]] = future.result()
             break
         except BrokenProcessPool:
             if last or workers is None:
@@ -125,6 +149,10 @@ def _in_workers(
             pool.shutdown(wait=False, cancel_futures=True)
             raise
     return [results[number] for number in range(len(shards))]
+
+
+def _running(shards: Sequence[Shard], futures: Mapping[int, Future[Any]]) -> str:
+    return _names([shards[number] for number, future in futures.items() if future.running() and not future.done()])
 
 
 def _ended_well(future: Future[Any]) -> bool:
@@ -171,7 +199,8 @@ def _on_ray(function: Callable[[Shard], Any], shards: Sequence[Shard], workers: 
     results: dict[int, Any] = {}
     running: dict[Any, int] = {}
     queue = list(enumerate(shards))[::-1]
-    for _ in progress(range(len(shards)), len(shards), label, "shards"):
+    waits = partial(_on_cluster, shards, running)
+    for _ in progress(range(len(shards)), len(shards), label, "shards", waits):
         while queue and len(running) < max(workers, 1):
             number, shard = queue.pop()
             running[task.remote(work, shard)] = number
@@ -181,6 +210,10 @@ def _on_ray(function: Callable[[Shard], Any], shards: Sequence[Shard], workers: 
         except ray.exceptions.RayTaskError as error:
             raise error.cause from None  # as it would be raised in this process
     return [results[number] for number in range(len(shards))]
+
+
+def _on_cluster(shards: Sequence[Shard], running: Mapping[Any, int]) -> str:
+    return _names([shards[number] for number in list(running.values())])
 
 
 def _call(function: Callable[[Shard], Any], shard: Shard) -> Any:

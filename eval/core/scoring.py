@@ -12,8 +12,8 @@ from typing import Any
 import numpy as np
 
 from common.command import WorkFailed
-from common.runs.folder import progress
 from common.runs.processes import add_up, processes
+from common.runs.progress.shown import progress
 from eval.core.entries import Entry, Kind
 from eval.core.outcomes import Outcomes
 from eval.core.prompts import Item

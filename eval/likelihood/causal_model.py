@@ -91,19 +91,28 @@ class CausalModel:
         """Implementation that takes the mask: `sdpa` (bool), `eager` (additive) or `flex_attention` (blocks)."""
         return getattr(self.config, "_attn_implementation", None) or "sdpa"
 
+    @property
+    def takes_blocks(self) -> bool:
+        """Whether it has flex attention."""
+        switched = hasattr(self.inner, "set_attn_implementation") and getattr(self.inner, "_supports_flex_attn", False)
+        return bool(switched or getattr(self.inner, "takes_blocks", False))
+
+    def attend(self, attention: str) -> None:
+        """Switch to an attention implementation; a module that knows only one keeps it."""
+        switch: Any = getattr(self.inner, "set_attn_implementation", None)
+        if attention != self.attention and switch is not None:
+            switch(attention)
+
     @contextmanager
     def maskable_attention(self) -> Iterator[None]:
         """Switch flash and other kernels that take no mask to sdpa, which runs flash wherever no mask is given."""
         before = self.attention
-        switch: Any = getattr(self.inner, "set_attn_implementation", None)
-        if before in MASKED or switch is None:
-            yield
-            return
-        switch("sdpa")
+        if before not in MASKED:
+            self.attend("sdpa")
         try:
             yield
         finally:
-            switch(before)
+            self.attend(before)
 
     @property
     def width(self) -> int:

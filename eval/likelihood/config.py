@@ -32,6 +32,10 @@ class ScorerConfig(RunConfig):
     mode: Annotated[Literal["auto", "packed", "cached", "duplicate"], HOW] = "auto"
     """`auto`: packed up to `max_packed_tokens`, cached beyond, duplicate where the model allows neither."""
 
+    mask: Annotated[Literal["auto", "dense", "blocks"], HOW] = "auto"
+    """How packed rows are masked: `dense`, or `blocks` of flex attention, which skips what nobody sees and needs no
+    padding. `auto`: blocks on a GPU where the model allows them."""
+
     dtype: Literal["auto", "float32", "bfloat16", "float16"] = "auto"
     """Of a model loaded from a folder; `auto` is the one it was saved in. Sums are float32 always. Of a live module
     that computes in another one than its weights': which."""

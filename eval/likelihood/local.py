@@ -19,8 +19,8 @@ from torch import Tensor, nn
 
 from eval.likelihood.causal_model import CausalModel
 from eval.likelihood.config import ScorerConfig
-from eval.likelihood.mask import MaskLayout
-from eval.likelihood.packing import PackedRow, batches, pack, separate
+from eval.likelihood.mask import MaskLayout, placed
+from eval.likelihood.packing import PackedRow, batches, full_rows, pack, separate
 from eval.likelihood.trunks import Branch, BranchScores, Trunk, TrunkScores, finite, longest
 
 log = logging.getLogger(__name__)
@@ -53,19 +53,19 @@ class Read:
     def take(self, row: PackedRow, kept: np.ndarray, logits: Tensor) -> None:
         """Fill in what some rows say: `kept` [R], sorted, and their [R, V] float32 logits."""
 
-        def on(values: np.ndarray) -> Tensor:
-            return torch.from_numpy(values).to(logits.device)
+        def on(*values: np.ndarray) -> Tensor:  # in one copy
+            return placed(np.stack(values), logits.device)
 
         normaliser = logits.logsumexp(-1)
         wanted = np.flatnonzero(np.isin(row.rows, kept))
-        place, target = on(np.searchsorted(kept, row.rows[wanted])), on(row.targets[wanted])
-        self.logprobs[on(wanted)] = logits[place, target] - normaliser[place]
-        self.greedy[on(wanted)] = logits.argmax(-1)[place] == target
+        into, place, target = on(wanted, np.searchsorted(kept, row.rows[wanted]), row.targets[wanted])
+        self.logprobs[into] = logits[place, target] - normaliser[place]
+        self.greedy[into] = logits.argmax(-1)[place] == target
         probed = np.flatnonzero(np.isin(row.probe_rows, kept))
         if len(probed):
-            place = on(np.searchsorted(kept, row.probe_rows[probed]))
+            into, place = on(probed, np.searchsorted(kept, row.probe_rows[probed]))
             logprobs = logits[place] - normaliser[place, None]
-            self.entropy[on(probed)] = torch.special.entr(logprobs.exp()).sum(-1)
+            self.entropy[into] = torch.special.entr(logprobs.exp()).sum(-1)
 
 
 @dataclass
@@ -103,6 +103,8 @@ class LocalScorer:
         """Of a forward pass with a cache: what a layer makes of them is little beside the keys and values."""
         self.plain_tokens = 4096 if on_cpu else 16384
         """Of the first of them, up to the end of the row's first segment: it needs no mask, which costs more."""
+        self.blocks = {"auto": not on_cpu, "dense": False, "blocks": True}[config.mask] and self.model.takes_blocks
+        """Whether packed rows are masked in blocks."""
         self.piece = 2**22 if on_cpu else 2**24
         """Logits in float32 at a time."""
         self.modes: set[str] | None = None
@@ -163,6 +165,10 @@ class LocalScorer:
                 jobs.append(Pass([row]))  # its length scales the positions of all batch mates
             else:
                 whole.append(row)
+        if self.blocks and "packed" in modes:
+            joinable = [row for row in whole if row.span <= model.maskable_length]
+            whole = [row for row in whole if row.span > model.maskable_length]
+            jobs += [Pass([row]) for row in full_rows(joinable, self.batch_tokens, config.max_scored_rows)]
         jobs += [Pass(batch) for batch in batches(whole, self.batch_tokens, config.max_scored_rows)]
         return jobs
 
@@ -189,7 +195,17 @@ class LocalScorer:
             self._forward(np.zeros((1, 2), np.int64), np.array([1]))
 
     def _probe(self) -> set[str]:
-        """Modes in which a short trunk scores as its plain sequences do."""
+        """Modes in which a short trunk scores as its plain sequences do; dense masks where blocks do not work."""
+        allowed = self._probed()
+        if self.blocks and "packed" not in allowed:
+            log.info("likelihoods: masks of blocks do not work with this model; dense ones are used")
+            self.blocks = False
+            allowed = self._probed()
+        if allowed != {"packed", "cached"}:
+            log.warning("likelihoods: this model allows %s", " and ".join(sorted(allowed)) or "plain sequences only")
+        return allowed
+
+    def _probed(self) -> set[str]:
         start = np.zeros((1, 1), np.int64)
         vocabulary = self._forward(start, np.array([0]))[0].shape[-1]
         ids = [(7 * i * i + 3 * i + 1) % vocabulary for i in range(24)]
@@ -222,8 +238,6 @@ class LocalScorer:
             verdict = torch.tensor([int("packed" in allowed), int("cached" in allowed)], device=self.model.device)
             dist.all_reduce(verdict, dist.ReduceOp.MIN)
             allowed = {mode for mode, good in zip(("packed", "cached"), verdict.tolist(), strict=True) if good}
-        if allowed != {"packed", "cached"}:
-            log.warning("likelihoods: this model allows %s", " and ".join(sorted(allowed)) or "plain sequences only")
         return allowed
 
     def _run(self, job: Pass) -> list[Read]:
@@ -231,13 +245,27 @@ class LocalScorer:
 
     def _forward(self, ids: np.ndarray, kept: np.ndarray, **arguments: Any) -> tuple[Tensor, Any]:
         self.forwards += 1
-        logits, cache = self.model(torch.from_numpy(ids), keep=torch.from_numpy(kept), **arguments)
-        return logits, cache
+        before = self.model.attention
+        self.model.attend(self.attention if arguments.get("mask") is not None else before)
+        try:
+            device = self.model.device
+            return self.model(placed(ids, device), keep=placed(kept, device), **arguments)
+        finally:
+            self.model.attend(before)  # without a mask sdpa runs flash
+
+    @property
+    def attention(self) -> str:
+        """Implementation that takes the masks."""
+        return "flex_attention" if self.blocks else self.model.attention
 
     def _run_whole(self, rows: list[PackedRow]) -> list[Read]:
         """One forward pass over right-padded rows, all plain or all masked."""
         plain = all(row.plain for row in rows)
         if plain:
+            kept = np.unique(np.concatenate([row.read for row in rows]))
+            orders = [np.arange(len(row)) for row in rows]
+        elif self.blocks:
+            # in their order: a block of tokens that follow each other is seen as a whole, or not at all
             kept = np.unique(np.concatenate([row.read for row in rows]))
             orders = [np.arange(len(row)) for row in rows]
         else:
@@ -251,12 +279,13 @@ class LocalScorer:
         arguments: dict[str, Any] = {}
         if not plain:
             layout = MaskLayout(rows, orders, self.model.device)
-            mask = layout.form(self.model.attention, self.model.dtype)
+            mask = layout.form(self.attention, self.model.dtype)
             arguments = {"positions": layout.positions.long(), "mask": mask}
         logits, _ = self._forward(ids, kept, **arguments)
         reads = []
         for index, row in enumerate(rows):
-            places = np.searchsorted(kept, row.read) if plain else np.arange(len(row.read))
+            in_order = plain or self.blocks
+            places = np.searchsorted(kept, row.read) if in_order else np.arange(len(row.read))
             reads.append(Read.room(row, logits.device))
             self._read(reads[-1], row, row.read, logits[index], places)
         return reads
@@ -269,7 +298,7 @@ class LocalScorer:
         for start, end in chunks:
             kept = row.read[(row.read >= start) & (row.read < end)]
             # The beginning of the first segment is ordinary causal text and needs no mask.
-            form = (self.model.attention, self.model.dtype, start, end)
+            form = (self.attention, self.model.dtype, start, end)
             logits, cache = self._forward(
                 row.ids[None, start:end],
                 kept - start,
@@ -288,7 +317,7 @@ class LocalScorer:
         """
         step = max(1, self.piece // logits.shape[-1])
         for start in range(0, len(kept), step):
-            part = logits[torch.from_numpy(places[start : start + step]).to(logits.device)].float()  # a copy
+            part = logits[placed(places[start : start + step], logits.device)].float()  # a copy
             read.take(row, kept[start : start + step], part.div_(self.config.temperature))
 
 

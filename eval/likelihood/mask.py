@@ -1,12 +1,14 @@
 """The attention mask of packed rows, in the form each attention implementation takes."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
 
+from common.engines.block_mask import BLOCK, block_mask
 from eval.likelihood.packing import ALL, PackedRow
 
 
@@ -31,9 +33,10 @@ class MaskLayout:
             positions[index, : len(row)] = row.positions[order]
             segments[index, : len(row)] = row.segments[order]
             sight[index, : len(row.sight), : len(row.sight)] = row.sight
-        self.positions = torch.from_numpy(positions).to(device)  # [B, S]
-        self.segments = torch.from_numpy(segments).to(device)  # [B, S]
-        self.sight = torch.from_numpy(sight).to(device)  # [B, n + 1, n + 1]
+        self._known = positions, segments, sight
+        self.positions = placed(positions, device)  # [B, S]
+        self.segments = placed(segments, device)  # [B, S]
+        self.sight = placed(sight, device)  # [B, n + 1, n + 1]
 
     def dense(self, start: int = 0, end: int | None = None) -> Tensor:
         """[B, 1, Q, K] bool, true where a query may look: queries start … end, keys up to end."""
@@ -46,9 +49,10 @@ class MaskLayout:
         return torch.stack(masks)[:, None]
 
     def blocks(self, start: int = 0, end: int | None = None) -> Any:
-        """The same as a `BlockMask` of flex attention, which skips blocks that nobody sees."""
-        from torch.nn.attention.flex_attention import create_block_mask
+        """The same as a `BlockMask` of flex attention, which skips blocks that nobody sees.
 
+        Which blocks those are is worked out from the segments; the mask itself is never written down.
+        """
         end = self.positions.shape[1] if end is None else end
         positions, segments, sight = self.positions, self.segments, self.sight
 
@@ -57,7 +61,9 @@ class MaskLayout:
             limit = sight[batch, segments[batch, row], segments[batch, key]]
             return (positions[batch, key] <= positions[batch, row]) & (positions[batch, key] < limit)
 
-        return create_block_mask(seen, len(positions), None, end - start, end, device=positions.device)
+        tiles = [tiles_of(*one, start, end) for one in zip(*self._known, strict=True)]
+        some, whole = (placed(np.stack(column), positions.device) for column in zip(*tiles, strict=True))
+        return block_mask(some, whole, seen, (end - start, end))
 
     def form(self, attention: str, dtype: torch.dtype, start: int = 0, end: int | None = None) -> Any:
         """The mask as `attention` takes it: eager adds it to the scores, so a bool one would be added as 0 and 1."""
@@ -67,3 +73,47 @@ class MaskLayout:
         if attention == "eager":
             return torch.zeros(mask.shape, dtype=dtype, device=mask.device).masked_fill(~mask, torch.finfo(dtype).min)
         return mask
+
+
+def tiles_of(
+    positions: np.ndarray, segments: np.ndarray, sight: np.ndarray, start: int, end: int
+) -> tuple[np.ndarray, np.ndarray]:
+    """Blocks of `BLOCK` queries and keys: which hold a pair that is seen, and which hold no other, [Q', K'] bool each.
+
+    Within a run (tokens of one segment that follow each other) positions rise by one, so that its first and last token
+    tell of all pairs with another run.
+    """
+    queries, keys = _runs(positions[start:end], segments[start:end]), _runs(positions[:end], segments[:end])
+    limit = sight[queries.segment][:, keys.segment]  # [runs, runs]
+    any_ = (keys.first <= queries.last[:, None]) & (keys.first < limit)
+    all_ = (keys.last <= queries.first[:, None]) & (keys.last < limit)
+    some = np.logical_or.reduceat(np.logical_or.reduceat(any_, queries.starts, 0), keys.starts, 1)
+    whole = np.logical_and.reduceat(np.logical_and.reduceat(all_, queries.starts, 0), keys.starts, 1)
+    # a block that reaches over the end is looked at token by token
+    whole[(end - start) // BLOCK :] = False
+    whole[:, end // BLOCK :] = False
+    return some, whole
+
+
+@dataclass(frozen=True)
+class _Runs:
+    segment: np.ndarray
+    first: np.ndarray
+    """Position of each run's first token."""
+    last: np.ndarray
+    starts: np.ndarray
+    """The first run of each block."""
+
+
+def _runs(positions: np.ndarray, segments: np.ndarray) -> _Runs:
+    index = np.arange(len(positions))
+    breaks = (np.diff(positions) != 1) | (np.diff(segments) != 0) | (index[1:] % BLOCK == 0)
+    begins = np.flatnonzero(np.concatenate([[True], breaks]))
+    ends = np.append(begins[1:], len(positions)) - 1
+    return _Runs(segments[begins], positions[begins], positions[ends], np.flatnonzero(begins % BLOCK == 0))
+
+
+def placed(values: np.ndarray, device: torch.device) -> Tensor:
+    """An array on a device; from pinned memory the copy to a GPU does not wait."""
+    tensor = torch.from_numpy(values)
+    return tensor.pin_memory().to(device, non_blocking=True) if device.type == "cuda" else tensor.to(device)

@@ -210,6 +210,40 @@ def separate(trunks: Sequence[tuple[int, Trunk]]) -> list[PackedRow]:
     return rows
 
 
+def joined(rows: Sequence[PackedRow]) -> PackedRow:
+    """One row of several, none of which sees another: no padding, where a mask of blocks skips the rest."""
+    starts = np.cumsum([0, *map(len, rows)])
+    segments = np.cumsum([0, *(len(row.sight) for row in rows)])
+    sight = np.zeros((segments[-1], segments[-1]), np.int32)
+    for row, first, end in zip(rows, segments, segments[1:], strict=False):
+        sight[first:end, first:end] = row.sight
+    moved = list(zip(rows, starts, segments, strict=False))
+    return PackedRow(
+        ids=np.concatenate([row.ids for row in rows]),
+        positions=np.concatenate([row.positions for row in rows]),
+        segments=np.concatenate([row.segments + first for row, _, first in moved]),
+        sight=sight,
+        rows=np.concatenate([row.rows + start for row, start, _ in moved]),
+        targets=np.concatenate([row.targets for row in rows]),
+        branches=[branch for row in rows for branch in row.branches],
+        probe_rows=np.concatenate([row.probe_rows + start for row, start, _ in moved]),
+        probes=[probe for row in rows for probe in row.probes],
+    )
+
+
+def full_rows(rows: Sequence[PackedRow], max_tokens: int, max_read: int) -> list[PackedRow]:
+    """Join rows up to `max_tokens` tokens and `max_read` output rows; one that is longer stays alone."""
+    groups: list[list[PackedRow]] = []
+    tokens = read = 0
+    for row in sorted(rows, key=len, reverse=True):
+        if not groups or tokens + len(row) > max_tokens or read + len(row.read) > max_read:
+            groups.append([])
+            tokens = read = 0
+        groups[-1].append(row)
+        tokens, read = tokens + len(row), read + len(row.read)
+    return [joined(group) if len(group) > 1 else group[0] for group in groups]
+
+
 def batches(rows: Sequence[PackedRow], max_tokens: int, max_read: int) -> list[list[PackedRow]]:
     """Group rows of like length and kind: at most `max_tokens` padded tokens and `max_read` output rows, or one row.
 

@@ -14,8 +14,9 @@ from common.engines.requests import NO_ROOM, OVERDUE, Completion, Request
 from common.hashing import hash_id, step_hash
 from common.pools.lock import alone
 from common.pools.storage import atomic_write
-from common.runs.folder import progress
 from common.runs.launch import take_gpus
+from common.runs.progress.shown import progress
+from common.runs.progress.state import in_pool_process
 from common.samples import Key, SampleFile
 from eval.judges.upgrades import UpgradeJudge
 from eval.reasoning.config import ReasoningConfig
@@ -107,6 +108,11 @@ class ExampleShare:
 
     count: int = 1
 
+    @property
+    def name(self) -> str:
+        """What it is called where the work is shown."""
+        return f"share {self.number + 1} of {self.count}"
+
 
 @dataclass
 class _Asked:
@@ -116,6 +122,11 @@ class _Asked:
     example: Example
     number: int
     key: Key
+
+    @property
+    def name(self) -> str:
+        """What it is called where somebody waits for it."""
+        return f"sample {self.number} of {self.example.id} in {self.job.name}"
 
 
 @dataclass
@@ -167,6 +178,7 @@ def draw_share(share: ExampleShare, plan: Plan) -> dict[str, int]:
         take_gpus(plan.gpus, plan.config.engine.devices_per_engine)
     with ExitStack() as stack:
         stack.enter_context(alone(plan.folder / "locks" / f"{share.number + 1}-of-{share.count}", "this share"))
+        stack.enter_context(in_pool_process(plan.folder))
         judge: UpgradeJudge | None = None
         judges: dict[str, Judging] = {}
         for job in plan.jobs:
@@ -224,10 +236,24 @@ def _draw(work: _Work, missing: Sequence[_Asked]) -> None:
         if engine.dtype:
             with atomic_write(str(plan.dtype_file())) as target:
                 target.write(engine.dtype.encode())
-        requests = (_request(plan, name, one) for name, one in asked.items())
-        for completion in progress(engine.stream(requests), len(missing), "samples", "samples"):
-            _take(work, asked[completion.request_id], completion)
+        open_: dict[str, _Asked] = {}
+
+        def requests() -> Iterator[Request]:
+            for name, one in asked.items():
+                open_[name] = one
+                yield _request(plan, name, one)
+
+        for completion in progress(
+            engine.stream(requests()), len(missing), "samples", "samples", lambda: _oldest(open_)
+        ):
+            _take(work, open_.pop(completion.request_id), completion)
             work.write_verdicts()
+
+
+def _oldest(open_: Mapping[str, _Asked]) -> str:
+    """The sample that has been asked for longest; a long one holds up the end of a run."""
+    first = next(iter(open_.values()), None)
+    return f"{first.name} and {len(open_) - 1} more" if first else ""
 
 
 def _request(plan: Plan, name: str, asked: _Asked) -> Request:

@@ -22,7 +22,8 @@ import numpy as np
 from common.command import WorkFailed
 from common.pools.documents import read_documents
 from common.pools.shards import list_shards
-from common.runs.folder import progress, write_json
+from common.runs.folder import write_json
+from common.runs.progress.shown import progress
 from common.tokens.counting import token_bytes
 from common.tokens.token_set import is_tokenised, read_manifest_lines, read_set
 from eval.likelihood.trunks import Branch, Scorer, Trunk

@@ -12,9 +12,11 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
+from torch.nn.attention.flex_attention import BlockMask
 
 from common.hashing import generator_seed
 from pretrain.model.config import ModelConfig
+from pretrain.model.documents import attend_in_blocks
 from pretrain.model.loss import LossSums, linear_cross_entropy
 
 CUT = 3.0
@@ -85,8 +87,8 @@ class Attention(nn.Module):
         self.k_norm = Norm(config) if config.qk_norm else None
         self.pos_embed = Rotary(config)
 
-    def forward(self, x: Tensor, cos: Tensor, sin: Tensor, mask: Tensor | None) -> Tensor:
-        """[B, T, d] to [B, T, d]; `mask` is bool, true where a row may look, None for plain causal."""
+    def forward(self, x: Tensor, cos: Tensor, sin: Tensor, mask: Tensor | BlockMask | None) -> Tensor:
+        """[B, T, d] to [B, T, d]; `mask` is bool, true where a row may look, or blocks; None for plain causal."""
         queries, keys, values = self.in_proj(x).chunk(3, dim=-1)
         if self.q_norm is not None and self.k_norm is not None:
             queries, keys = self.q_norm(queries), self.k_norm(keys)
@@ -94,7 +96,10 @@ class Attention(nn.Module):
             part.unflatten(-1, (self.heads, -1)).transpose(1, 2) for part in (queries, keys, values)
         )
         queries, keys = rotate(queries, cos, sin), rotate(keys, cos, sin)
-        mixed = F.scaled_dot_product_attention(queries, keys, values, mask, is_causal=mask is None)
+        if isinstance(mask, BlockMask):
+            mixed = attend_in_blocks(queries, keys, values, mask)
+        else:
+            mixed = F.scaled_dot_product_attention(queries, keys, values, mask, is_causal=mask is None)
         return self.out_proj(mixed.transpose(1, 2).flatten(2))
 
 
@@ -122,7 +127,7 @@ class Block(nn.Module):
         self.attention_norm = Norm(config)
         self.ffn_norm = Norm(config)
 
-    def forward(self, x: Tensor, cos: Tensor, sin: Tensor, mask: Tensor | None) -> Tensor:
+    def forward(self, x: Tensor, cos: Tensor, sin: Tensor, mask: Tensor | BlockMask | None) -> Tensor:
         """[B, T, d] to [B, T, d]."""
         x = x + self.attention(self.attention_norm(x), cos, sin, mask)
         return x + self.feed_forward(self.ffn_norm(x))
@@ -130,6 +135,9 @@ class Block(nn.Module):
 
 class Decoder(nn.Module):
     """The whole model; parameters are uninitialised until `initialise`, `load_state_dict` or the like."""
+
+    takes_blocks = True
+    """A mask may be a `BlockMask`."""
 
     def __init__(self, config: ModelConfig) -> None:
         super().__init__()
@@ -147,7 +155,7 @@ class Decoder(nn.Module):
         return self.output
 
     def hidden_states(
-        self, input_ids: Tensor, position_ids: Tensor | None = None, attention_mask: Tensor | None = None
+        self, input_ids: Tensor, position_ids: Tensor | None = None, attention_mask: Tensor | BlockMask | None = None
     ) -> Tensor:
         """States after the final norm, [B, T, d]; arguments as in `forward`."""
         x = self.tok_embeddings(input_ids)
@@ -162,7 +170,7 @@ class Decoder(nn.Module):
         self,
         input_ids: Tensor,
         position_ids: Tensor | None = None,
-        attention_mask: Tensor | None = None,
+        attention_mask: Tensor | BlockMask | None = None,
         logits_to_keep: int | Tensor = 0,
         targets: Tensor | None = None,
         z_loss: float = 0.0,
@@ -172,7 +180,8 @@ class Decoder(nn.Module):
         Args:
             input_ids: [B, T] token ids.
             position_ids: [B, T]; 0, 1, … if None.
-            attention_mask: [B, 1, T, T] bool, true where row t may look at column s; None for plain causal.
+            attention_mask: [B, 1, T, T] bool, true where row t may look at column s, or a `BlockMask`; None for plain
+                causal.
             logits_to_keep: only the last n positions, or those with these indices; 0 keeps all.
             targets: [B, T] token ids, `loss.IGNORED` where none; the result is then a `LossSums`.
             z_loss: weight of the squared log-partition in the loss.
@@ -224,23 +233,3 @@ def build(config: ModelConfig, seed: int = 0, device: str = "cpu") -> Decoder:
         model.output.weight = model.tok_embeddings.weight
     initialise(model, seed)
     return model
-
-
-def document_layout(input_ids: Tensor, eot_id: int) -> tuple[Tensor, Tensor]:
-    """Positions and attention mask that keep the documents of a context apart; EOT belongs to the document it ends.
-
-    Args:
-        input_ids: [B, T] token ids.
-        eot_id: the token that ends a document.
-
-    Returns:
-        [B, T] positions from each document's start, and [B, 1, T, T] bool mask.
-    """
-    ends = input_ids == eot_id
-    document = (ends.cumsum(1) - ends.long()).unsqueeze(2)  # [B, T, 1]
-    index = torch.arange(input_ids.shape[1], device=input_ids.device)
-    starts = torch.zeros_like(input_ids)
-    starts[:, 1:] = torch.where(ends[:, :-1], index[1:], 0)
-    positions = index - starts.cummax(1).values
-    same = document == document.transpose(1, 2)
-    return positions, (same & (index[:, None] >= index)).unsqueeze(1)

@@ -15,11 +15,13 @@ import torch
 from torch import Tensor, nn
 
 from common.hashing import generator_seed
+from common.runs.progress.shown import Progress
 from pretrain.checkpoints.folder import latest
 from pretrain.checkpoints.torch_files import Checkpoints, restore
 from pretrain.data.batches import MicroBatches, contexts
 from pretrain.data.tokenised_set import TokenisedSet
-from pretrain.model.decoder import Decoder, document_layout
+from pretrain.model.decoder import Decoder
+from pretrain.model.documents import document_layout
 from pretrain.model.hugging_face import HFModel
 from pretrain.model.loss import LossSums
 from pretrain.model.sizes import active_parameters, flops_per_token
@@ -66,6 +68,9 @@ class Trainer:
             ValueError: the global batch cannot be split over devices and micro-batches.
         """
         self.config, self.job, self.devices, self.description = config, job, devices, description
+        self.mask_in_blocks = (
+            devices.device.type == "cuda" and job.model is not None
+        )  # of transformers' models no one knows
         self.acc = config.acc
         if job.model and devices.device.type == "cuda":
             total = torch.cuda.get_device_properties(devices.device).total_memory / 2**30
@@ -116,7 +121,8 @@ class Trainer:
         if checkpoints and self.next_step:
             self._measure(log_line, scores, end)  # a kill may have come between this checkpoint and what was due
         self.meter.go_on()
-        with self._stop_on_sigterm(), ThreadPoolExecutor(max(1, config.workers)) as readers:
+        shown = Progress(job.name, end, "steps", start=self.next_step)
+        with self._stop_on_sigterm(), ThreadPoolExecutor(max(1, config.workers)) as readers, shown:
             ahead: Future[MicroBatches] | None = None
             for step in range(self.next_step, end):
                 started = time.perf_counter()
@@ -127,6 +133,7 @@ class Trainer:
                 self.next_step = step + 1
                 self.meter.add(result)
                 self.losses.append(result.loss)
+                shown.at(self.next_step, f"loss {result.loss:.4g}")
                 if log_line and (self.next_step % config.log_every == 0 or step == 0 or self.next_step == end):
                     log_line(self._metrics(), self.next_step)
                 if checkpoints:
@@ -200,7 +207,7 @@ class Trainer:
         inputs, targets = inputs.to(device, non_blocking=True), targets.to(device, non_blocking=True)
         positions = mask = None
         if self.config.document_mask and self.job.eot_id is not None:
-            positions, mask = document_layout(inputs, self.job.eot_id)
+            positions, mask = document_layout(inputs, self.job.eot_id, self.mask_in_blocks)
         return self.model(inputs, positions, mask, targets=targets, z_loss=self.config.z_loss)
 
     def validate(self, log_line: LogLine | None) -> dict[str, float]:

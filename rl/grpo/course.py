@@ -85,7 +85,8 @@ def _train(config: "RLConfig", out: Path, fingerprint: str) -> dict[str, Any]:
     if checkpoint:
         trainer.restore(checkpoint)
     try:
-        trainer.train(resume_from_checkpoint=checkpoint)
+        with journal.shown:
+            trainer.train(resume_from_checkpoint=checkpoint)
         if journal.stopped:
             raise Stopped(journal.stopped)
         if trainer.state.global_step < config.max_steps:

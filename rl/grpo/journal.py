@@ -13,6 +13,8 @@ from transformers import TrainerCallback
 
 from common.config import config_hash
 from common.runs.folder import Run
+from common.runs.progress.pace import duration
+from common.runs.progress.shown import Progress
 from common.samples import SampleFile
 from eval.likelihood.spans import token_char_spans
 from rl.rewards.base import Stopped
@@ -172,6 +174,16 @@ class Journal(TrainerCallback):
         self.missed: Counter[str] = Counter()
         self.known: set[str] = set()
         self.stopped = ""
+        self.shown = Progress(Path(config.out).name, unit="steps", shown=False)  # its lines are the steps'
+
+    def on_train_begin(self, args: Any, state: Any, control: Any, **_: Any) -> None:
+        """How much there is to do."""
+        self.shown.total, self.shown.start = state.max_steps, state.global_step
+        self.shown.at(state.global_step)
+
+    def on_step_end(self, args: Any, state: Any, control: Any, **_: Any) -> None:
+        """One step more."""
+        self.shown.at(state.global_step)
 
     def on_log(self, args: Any, state: Any, control: Any, logs: dict[str, Any] | None = None, **_: Any) -> None:
         """One line of `metrics.jsonl`; names as TRL has them."""
@@ -184,7 +196,9 @@ class Journal(TrainerCallback):
                 )
         if self.run:
             self.run.log(logs, step=state.global_step)
-            log.info("step %d/%d %s", state.global_step, state.max_steps, _headline(logs))
+            pace = self.shown.pace
+            left = f", {duration(pace.left_s)} left" if pace.left_s and "reward" in logs else ""
+            log.info("step %d/%d %s%s", state.global_step, state.max_steps, _headline(logs), left)
         if "reward" in logs:
             self._watch(logs, control)
 

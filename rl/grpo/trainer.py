@@ -28,21 +28,25 @@ from trl.models.utils import unwrap_model_for_generation
 
 from common.runs.checkpoints import mark_complete, newest_complete
 from common.runs.folder import write_json
+from common.runs.progress.shown import waiting
 from common.tokens.chat import chat_ids
 from eval.likelihood.spans import opens_thinking
 from rl.grpo.advantages import advantages, process_advantages, segment_mode, total
+from rl.grpo.batch.account import Account
+from rl.grpo.batch.token_means import TokenMeans
 from rl.grpo.journal import SampleLog, batch_metrics, evaluation_metrics, worth_of
 from rl.grpo.refill import BatchShare, Refill, Rollouts
 from rl.grpo.rollout import sample, uniforms, whole_weights
 from rl.grpo.rows import EpochSampler
 from rl.grpo.std_filter import deviations
 from rl.grpo.trl_options import loss_passes
-from rl.rewards.base import Reward, SkipLimit, combine, failure, message_text, parts
+from rl.rewards.base import Reward, SkipLimit
 from rl.rewards.process import ProcessReward
 from rl.rewards.verifiable import VerifiableReward
 from rl.scoring.baselines import BaselineStore
 from rl.scoring.live import TrainerModels
 from rl.scoring.models import bind, likelihood_rewards
+from rl.scoring.together import RewardsTogether
 
 if TYPE_CHECKING:
     from rl.grpo.config import RLConfig
@@ -51,9 +55,6 @@ log = logging.getLogger("repro.rl")
 
 GENERATION_OPTIONS = {"min_p", "repetition_penalty", "generation_kwargs", "cache_implementation"}
 """TRL's options that only its own way of sampling knows."""
-
-OURS = ("finish_reason", "completion_tokens", "prompt_ids", "row_index")
-"""Columns that the trainer adds to the data's."""
 
 STATE = "reward_state.json"
 """What a checkpoint holds beside TRL's files."""
@@ -81,12 +82,16 @@ class RewardTrainer(GRPOTrainer):
         self.scored_with: dict[str, str] | None = None
         self.prompt_ids: list[list[int]] = []
         self.early = [reward for reward in rewards if isinstance(reward, VerifiableReward)]
+        self.together = RewardsTogether(rewards)
+        self.token_means = TokenMeans()
         self.inputs: list[dict[str, Any]] = []
+        self.told: list[dict[str, Any]] = []
         self.values = torch.empty(0)
         self.rows: list[dict[str, Any]] = []
         self.row_numbers: list[int] = []
         self.evaluated: list[dict[str, Any]] = []
         self.seen: Counter[int] = Counter()
+        self.fresh: list[bool] = []
 
     def _get_train_sampler(self, dataset: Any = None) -> EpochSampler:
         """TRL's, with an order that a resumed run finds again."""
@@ -109,19 +114,33 @@ class RewardTrainer(GRPOTrainer):
         return [chat_ids(self._tokenizer, prompt, **options) for prompt in prompts], None, {}
 
     def _generate(self, prompts: list[Any]) -> Any:
-        """As TRL does; the prompts' token ids are kept for the rewards."""
+        """As TRL does; the prompts' token ids are kept for the rewards, and those that ask servers begin."""
+        kind = "" if self.model.training else "held-out "
+        waiting(f"sampling {len(prompts) * self.accelerator.num_processes} {kind}completions")
         generated = super()._generate(prompts)
-        self.prompt_ids = generated[0]
-        for row, ids in enumerate(generated[1] if self.early else []):
+        self.prompt_ids, completion_ids, completions = generated[0], generated[1], generated[3]
+        for row, ids in enumerate(completion_ids if self.early else []):
             self._begin(row, ids)
+        if self.models is None:
+            self._bind()
+        self.told = [
+            {**self._told(row, ids), "completion_tokens": len(ids), "prompt_ids": self.prompt_ids[row]}
+            for row, ids in enumerate(completion_ids)
+        ]
+        self.together.begin(prompts, self._plain(completions, completion_ids), completion_ids, self.told)
         return generated
+
+    def _told(self, row: int, completion_ids: list[int]) -> dict[str, Any]:
+        """A completion's row, with how it ended and whether it began inside the thinking."""
+        stopped = completion_ids and completion_ids[-1] in {*self.eos_token_ids, self._tokenizer.pad_token_id}
+        open_ = self._think_open(self.inputs[row], self.prompt_ids[row])
+        return {**self.inputs[row], "finish_reason": "stop" if stopped else "length", "think_open": open_}
 
     def _begin(self, row: int, completion_ids: list[int]) -> None:
         """Let the rewards that can begin with a completion of this process; told twice, they begin once."""
-        ended = {*self.eos_token_ids, self._tokenizer.pad_token_id}
         text = self._tokenizer.decode(completion_ids, skip_special_tokens=True)
-        reason = "stop" if completion_ids and completion_ids[-1] in ended else "length"
-        told = {**self.inputs[row], "think_open": self._think_open(self.inputs[row], self.prompt_ids[row])}
+        told = self._told(row, completion_ids)
+        reason = told.pop("finish_reason")
         for reward in self.early:
             reward.begin(told, text, reason)
 
@@ -133,29 +152,19 @@ class RewardTrainer(GRPOTrainer):
         self, inputs: list[Any], prompts: list[Any], completions: list[Any], completion_ids_list: list[list[int]]
     ) -> Tensor:
         """[world·B, rewards] as TRL has them, with the rows of failed completions all NaN."""
-        if self.models is None:
-            self._bind()
-        ended = {*self.eos_token_ids, self._tokenizer.pad_token_id}
-        completions = self._plain(completions, completion_ids_list)
-        inputs = [
-            {
-                **row,
-                "finish_reason": "stop" if ids and ids[-1] in ended else "length",
-                "completion_tokens": len(ids),
-                "prompt_ids": prompt_ids,
-                "think_open": self._think_open(row, prompt_ids),
-            }
-            for row, ids, prompt_ids in zip(inputs, completion_ids_list, self.prompt_ids, strict=True)
-        ]
-        values = super()._calculate_rewards(inputs, prompts, completions, completion_ids_list)
-        self.rows = gather_object(self._account(inputs, completions, completion_ids_list))
-        self.row_numbers = gather_object([row["row_index"] for row in inputs])
+        del inputs, prompts, completions
+        values = self.accelerator.gather(self.together.values(self.accelerator.device))
+        written = self._is_written()
+        account = Account(self.reward_funcs, self.weights, self.process, written)
+        self.rows = gather_object(account.rows(self.told, self.together.completions, completion_ids_list))
+        self.row_numbers = gather_object([row["row_index"] for row in self.told])
         failed = torch.tensor([bool(row["skipped"]) for row in self.rows], device=values.device)
         values[failed] = torch.nan
         self.values = values
         self._record()
         if self.model.training:
             self.skip_limit.add([row["skipped"] for row in self.rows])
+        waiting(f"training on {len(self.rows)} completions" if self.model.training else "")
         return values
 
     def _bind(self) -> None:
@@ -180,38 +189,6 @@ class RewardTrainer(GRPOTrainer):
         texts = self.processing_class.batch_decode(completion_ids, skip_special_tokens=True)
         return [[{"role": "assistant", "content": text}] for text in texts]
 
-    def _account(
-        self, inputs: list[Any], completions: list[Any], completion_ids: list[list[int]]
-    ) -> list[dict[str, Any]]:
-        """What this process's completions earned, a row each as `samples.jsonl` has it.
-
-        Every process gets all rows, so the data's columns and token ids are left out where nothing is written.
-        """
-        scores = {reward.__name__: reward.last for reward in self.reward_funcs}
-        totals = combine(scores, self.weights)
-        written = self._is_written()
-        columns = [name for name in inputs[0] if name not in OURS] if written else ["id"]
-        rows = [
-            {
-                **{name: row.get(name) for name in columns},
-                "completion": message_text(completion),
-                "finish_reason": row["finish_reason"],
-                "tokens": row["completion_tokens"],
-                "rewards": {name: found.values[index] for name, found in scores.items()},
-                "parts": parts(scores, index),
-                "total": totals[index],
-                "skipped": failure(scores, self.weights, index),
-            }
-            for index, (row, completion) in enumerate(zip(inputs, completions, strict=True))
-        ]
-        if written and likelihood_rewards(self.reward_funcs):  # `rl.score` then finds the tokens that were scored
-            for row, ids in zip(rows, completion_ids, strict=True):
-                row["completion_ids"] = ids
-        if self.process:
-            for row, segments in zip(rows, self.process.token_rewards or [], strict=True):
-                row["segments"] = segments
-        return rows
-
     def _record(self) -> None:
         """Metrics of this batch, and its rows to `samples.jsonl`; the same on every process but for the file."""
         mode = "train" if self.model.training else "eval"
@@ -225,13 +202,28 @@ class RewardTrainer(GRPOTrainer):
 
     def _unrepeated(self) -> list[dict[str, Any]]:
         """This batch's held-out rows, without those that only fill up the last batch of several processes."""
-        fresh = []
-        for number, row in zip(self.row_numbers, self.rows, strict=True):
+        self.fresh = []
+        for number in self.row_numbers:
             self.seen[number] += 1
-            if self.seen[number] <= self.num_generations_eval:
-                fresh.append(row)
-        self.evaluated += fresh
-        return fresh
+            self.fresh.append(self.seen[number] <= self.num_generations_eval)
+        found = [row for row, fresh in zip(self.rows, self.fresh, strict=True) if fresh]
+        self.evaluated += found
+        return found
+
+    def _get_per_token_logps_and_entropies(self, *args: Any, **options: Any) -> Any:
+        """As TRL does; the loss's own pass is kept for the means over tokens."""
+        found = super()._get_per_token_logps_and_entropies(*args, **options)
+        if options.get("compute_entropy"):
+            self.token_means.read(found[0], found[1])
+        return found
+
+    def _compute_loss(self, model: Any, inputs: Any) -> Tensor:
+        """As TRL does; entropy and KL are means over all tokens of the step, each row's once."""
+        loss = super()._compute_loss(model, inputs)
+        first = self.accelerator.process_index * len(inputs["completion_mask"])
+        fresh = None if self.model.training else self.fresh[first : first + len(inputs["completion_mask"])]
+        self.token_means.add(inputs, fresh, corrected=self.args.use_bias_correction_kl)
+        return loss
 
     def prediction_step(self, model: Any, inputs: Any, *args: Any, **options: Any) -> Any:
         """Completions of held-out prompts and their rewards; TRL's loss on them only for `eval_kl`."""
@@ -248,6 +240,8 @@ class RewardTrainer(GRPOTrainer):
             for name, value in evaluation_metrics(self.evaluated).items():
                 self._metrics["eval"][name] = [value]
             self.evaluated, self.seen = [], Counter()
+        means = self.token_means.take(self.accelerator)
+        self._metrics["train" if self.model.training else "eval"].update({name: [mean] for name, mean in means.items()})
         super().log(logs, start_time)
 
     def _determine_best_metric(self, metrics: dict[str, float], trial: Any) -> bool:

@@ -119,6 +119,9 @@ class Reward(ABC):
     data_sources: Sequence[str] = ()
     """See `RewardConfig.data_sources`."""
 
+    asks_servers = False
+    """Whether it waits for servers: then it begins before the others."""
+
     @abstractmethod
     def score(self, batch: Batch) -> Scores:
         """Judge every completion of the batch."""

@@ -47,4 +47,5 @@ def open_rewards(configs: Sequence[RewardConfig]) -> list[Reward]:
     rewards = [_KINDS[config.kind](config) for config in configs]  # type: ignore[attr-defined]
     for reward, config in zip(rewards, configs, strict=True):
         reward.data_sources = config.data_sources
+        reward.asks_servers = bool(config.needs_servers())
     return rewards

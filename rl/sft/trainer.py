@@ -27,6 +27,7 @@ from common.runs.checkpoints import mark_complete
 from common.runs.folder import Run
 from common.runs.hold import hold
 from common.runs.processes import launched
+from common.runs.progress.shown import Progress
 from common.runs.protocol import finish, finished
 from common.weights import find_model
 from rephrase.text.lines import MARK
@@ -74,14 +75,14 @@ def _train(config: SFTRunConfig, out: Path) -> Path:
         prepare(out, fingerprint)
         run = Run(out, config, seed=config.seed)
     checkpoint = last_checkpoint(out) if config.resume else None
-    with run or nullcontext():
+    with run or nullcontext(), Progress(out.name, unit="steps") as shown:
         trainer = StagedTrainer(
             model=model,
             args=training_arguments(config, len(batches)),
             train_dataset=dataset.remove_columns("length"),
             eval_dataset=held_out,
             processing_class=tokenizer,
-            callbacks=[_Metrics(run)] if run else [],
+            callbacks=[_Metrics(run, shown)] if run else [],
             batches=batches,
             peft_config=peft_config(config.adapter),
         )
@@ -174,13 +175,24 @@ class StagedTrainer(SFTTrainer):
 
 
 class _Metrics(TrainerCallback):
-    """Writes what the trainer logs to the run folder."""
+    """Writes what the trainer logs to the run folder, and says how far it is."""
 
-    def __init__(self, run: Run) -> None:
-        self.run = run
+    def __init__(self, run: Run, shown: Progress) -> None:
+        self.run, self.shown = run, shown
+
+    def on_train_begin(self, args: Any, state: Any, control: Any, **_: Any) -> None:
+        """How much there is to do."""
+        self.shown.total, self.shown.start = state.max_steps, state.global_step
+        self.shown.at(state.global_step)
+
+    def on_step_end(self, args: Any, state: Any, control: Any, **_: Any) -> None:
+        """One step more."""
+        self.shown.at(state.global_step)
 
     def on_log(self, args: Any, state: Any, control: Any, logs: dict[str, float] | None = None, **_: Any) -> None:
         """One line of metrics."""
+        if "loss" in (logs or {}):
+            self.shown.note = f"loss {logs['loss']:.4g}"  # type: ignore[index]
         self.run.log({key.replace("eval_", "eval/"): value for key, value in (logs or {}).items()}, state.global_step)
 
 

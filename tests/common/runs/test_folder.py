@@ -7,7 +7,7 @@ import pytest
 
 from common.config import RunConfig, load
 from common.pools.shards import Shard
-from common.runs.folder import Run, progress, read_metrics
+from common.runs.folder import Run, read_metrics
 from common.runs.launch import run_shards
 
 
@@ -41,11 +41,6 @@ def test_what_ended_a_run_is_in_its_log(tmp_path):
 def test_a_line_cut_short_by_a_kill_is_left_out(tmp_path):
     (tmp_path / "metrics.jsonl").write_text('{"step": 1}\n{"st')
     assert read_metrics(tmp_path) == [{"step": 1}]
-
-
-def test_progress_passes_everything_through_and_prints_nothing_off_a_terminal(capsys):
-    assert list(progress(range(3))) == [0, 1, 2]
-    assert capsys.readouterr() == ("", "")
 
 
 def index_times(factor, shard):

@@ -7,7 +7,8 @@ import torch
 from torch.nn import functional as F
 
 from pretrain.model.config import ModelConfig, load_model_config
-from pretrain.model.decoder import Decoder, build, document_layout
+from pretrain.model.decoder import Decoder, build
+from pretrain.model.documents import document_layout
 from pretrain.model.sizes import count_parameters
 
 SMALL = ModelConfig(dim=64, layers=2, heads=2, vocab_size=300, seq_len=32)

@@ -1,0 +1,1 @@
+"""What a run folder says while the run goes on, and in what words."""
