@@ -2,17 +2,21 @@
 
 import io
 import os
+import re
 import subprocess
 import sys
 import tarfile
+import time
 
 import pytest
 import yaml
 
 from common.download import main
+from common.downloads import http
 from common.downloads.bring import bring
 from common.downloads.catalogue import Offered, named, read_catalogue, read_numbers
 from common.downloads.records import git_sha1, read_record
+from common.runs.progress import shown
 
 
 def entry(**fields):
@@ -55,7 +59,25 @@ def test_an_address_is_fetched_once_and_recorded(address, published, tmp_path, c
     assert len(published.asked) == asked
     bring(one, one.to, verify=True)
     assert (tmp_path / "rl" / "pages.jsonl").read_bytes() == published.files["x/pages.jsonl"]
-    assert "pages.jsonl: 0.0 of 0.0 MB" in capsys.readouterr().err
+    assert capsys.readouterr().err == ""  # that was soon done
+
+
+def test_a_long_download_says_how_far_it_is(monkeypatch, tmp_path, capsys):
+    monkeypatch.setattr(shown, "FIRST_S", 0.05)
+    monkeypatch.setattr(shown, "LOOK_S", 0.01)
+
+    def fetch(url, path, tell, sha256):
+        tell(5e6, 20e6)  # what an earlier command brought
+        time.sleep(0.05)
+        tell(10e6, 20e6)
+        time.sleep(0.3)
+        path.write_bytes(b"{}")
+
+    monkeypatch.setattr(http, "fetch", fetch)
+    place = str(tmp_path / "pages.jsonl")
+    bring(entry(url="http://127.0.0.1/pages.jsonl", to=place, revision="v1"), place)
+    said = re.search(r"pages.jsonl: 10 of 20 MB \(50 %\), ([\d.]+) MB/s, ", capsys.readouterr().err)
+    assert float(said[1]) < 5 / 0.05 + 1  # the first 5 MB were there before
 
 
 def test_a_file_that_breaks_off_is_gone_on_with(address, published, tmp_path):
