@@ -16,6 +16,7 @@ import os
 import sys
 import time
 from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 from pydantic import Field
 
@@ -24,6 +25,9 @@ from common.config import RunConfig
 from common.runs.progress.shown import LineClock
 from eval.watching.seen import Seen, Watched, find_run
 from eval.watching.words import block, line
+
+if TYPE_CHECKING:
+    from rich.text import Text
 
 
 class WatchConfig(RunConfig):
@@ -87,7 +91,7 @@ def _on_terminal(watched: Watched, wait: Callable[[], None]) -> Seen:
     return seen
 
 
-def _picture(seen: Seen) -> object:
+def _picture(seen: Seen) -> "Text":
     from rich.text import Text
 
     first, *rest = block(seen)

@@ -3,6 +3,7 @@
 import re
 import time
 from collections.abc import Iterator
+from typing import TypeGuard
 
 from common.runs.progress.pace import duration, number
 from common.runs.terminal import visible
@@ -114,7 +115,7 @@ def _named(seen: Seen) -> Iterator[tuple[str, str]]:
                 yield key, words.format(found[1])
 
 
-def _is_number(value: object) -> bool:
+def _is_number(value: object) -> TypeGuard[float]:
     return isinstance(value, int | float) and not isinstance(value, bool)
 
 

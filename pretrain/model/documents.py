@@ -1,7 +1,7 @@
 """Documents of a context kept apart: positions from each one's start, and the attention mask, dense or in blocks."""
 
-from collections.abc import Callable
 from functools import cache
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -11,7 +11,7 @@ from common.engines.block_mask import BLOCK, block_mask
 
 
 @cache
-def _compiled() -> Callable[..., Tensor]:
+def _compiled() -> Any:
     """Compiled on first use: loading the compiler alone takes seconds."""
     return torch.compile(flex_attention)
 
@@ -43,7 +43,8 @@ def document_layout(input_ids: Tensor, eot_id: int, blocks: bool = False) -> tup
 def attend_in_blocks(queries: Tensor, keys: Tensor, values: Tensor, mask: BlockMask) -> Tensor:
     """Attention of [B, H, T, head] under a mask of blocks; a kernel of its own on a GPU."""
     bare = torch.compiler.is_compiling() or queries.device.type == "cpu"
-    return (flex_attention if bare else _compiled())(queries, keys, values, block_mask=mask)
+    attend: Any = flex_attention if bare else _compiled()
+    return attend(queries, keys, values, block_mask=mask)
 
 
 def _blocks(document: Tensor) -> BlockMask:

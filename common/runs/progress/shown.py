@@ -246,5 +246,11 @@ def _say(line: str) -> None:
     print(visible(" ".join(line.split())), file=sys.stderr, flush=True)  # noqa: T201 - the command's output
 
 
+def _forget() -> None:
+    """A forked child has no such thread, and none of the work."""
+    global _SHOW
+    _SHOW = _Show()
+
+
 _SHOW = _Show()
-os.register_at_fork(after_in_child=_SHOW.__init__)  # a forked child has no such thread, and none of the work
+os.register_at_fork(after_in_child=_forget)
