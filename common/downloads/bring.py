@@ -6,7 +6,7 @@ from pathlib import Path
 from common.downloads import http, hub
 from common.downloads.catalogue import Offered
 from common.downloads.records import Record, file_sha256, missing_files, read_record, write_record
-from common.runs.progress.shown import Progress
+from common.runs.progress.shown import CountedWork
 
 MB = 1e6
 
@@ -59,7 +59,7 @@ def _from_hub(entry: Offered, to: str, folder: Path, record: Record, _: str) -> 
     names = {one.name: Path(to).name if entry.is_file else one.name for one in files}
     there = sum(one.bytes for one in files if names[one.name] in record.files)
     wanted = [one for one in files if names[one.name] not in record.files]
-    with Progress(entry.name, sum(one.bytes for one in files) / MB, "MB", start=there / MB) as work:
+    with CountedWork(entry.name, sum(one.bytes for one in files) / MB, "MB", start=there / MB) as work:
         for one in wanted:
             work.note = names[one.name]
             staged = folder / f".{Path(to).name}.part" if entry.is_file else folder
@@ -82,7 +82,7 @@ def _from_addresses(entry: Offered, to: str, folder: Path, record: Record, numbe
 
 
 def _fetch(url: str, path: Path, label: str, sha256: str) -> None:
-    with Progress(label, unit="MB") as work:
+    with CountedWork(label, unit="MB") as work:
 
         def tell(done: int, total: int) -> None:
             if work.total is None:  # the first bytes of this command; what lay there says nothing of the rate

@@ -15,7 +15,7 @@ import torch
 from torch import Tensor, nn
 
 from common.hashing import generator_seed
-from common.runs.progress.shown import Progress
+from common.runs.progress.shown import CountedWork
 from pretrain.checkpoints.folder import latest
 from pretrain.checkpoints.torch_files import Checkpoints, restore
 from pretrain.data.batches import MicroBatches, contexts
@@ -121,7 +121,7 @@ class Trainer:
         if checkpoints and self.next_step:
             self._measure(log_line, scores, end)  # a kill may have come between this checkpoint and what was due
         self.meter.go_on()
-        shown = Progress(job.name, end, "steps", start=self.next_step)
+        shown = CountedWork(job.name, end, "steps", start=self.next_step)
         with self._stop_on_sigterm(), ThreadPoolExecutor(max(1, config.workers)) as readers, shown:
             ahead: Future[MicroBatches] | None = None
             for step in range(self.next_step, end):

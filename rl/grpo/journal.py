@@ -14,7 +14,7 @@ from transformers import TrainerCallback
 from common.config import config_hash
 from common.runs.folder import Run
 from common.runs.progress.pace import duration
-from common.runs.progress.shown import Progress
+from common.runs.progress.shown import CountedWork
 from common.samples import SampleFile
 from eval.likelihood.spans import token_char_spans
 from rl.rewards.base import Stopped
@@ -174,7 +174,7 @@ class Journal(TrainerCallback):
         self.missed: Counter[str] = Counter()
         self.known: set[str] = set()
         self.stopped = ""
-        self.shown = Progress(Path(config.out).name, unit="steps", shown=False)  # its lines are the steps'
+        self.shown = CountedWork(Path(config.out).name, unit="steps", shown=False)  # its lines are the steps'
 
     def on_train_begin(self, args: Any, state: Any, control: Any, **_: Any) -> None:
         """How much there is to do."""

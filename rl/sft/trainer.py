@@ -27,7 +27,7 @@ from common.runs.checkpoints import mark_complete
 from common.runs.folder import Run
 from common.runs.hold import hold
 from common.runs.processes import launched
-from common.runs.progress.shown import Progress
+from common.runs.progress.shown import CountedWork
 from common.runs.protocol import finish, finished
 from common.weights import find_model
 from rephrase.text.lines import MARK
@@ -75,7 +75,7 @@ def _train(config: SFTRunConfig, out: Path) -> Path:
         prepare(out, fingerprint)
         run = Run(out, config, seed=config.seed)
     checkpoint = last_checkpoint(out) if config.resume else None
-    with run or nullcontext(), Progress(out.name, unit="steps") as shown:
+    with run or nullcontext(), CountedWork(out.name, unit="steps") as shown:
         trainer = StagedTrainer(
             model=model,
             args=training_arguments(config, len(batches)),
@@ -177,7 +177,7 @@ class StagedTrainer(SFTTrainer):
 class _Metrics(TrainerCallback):
     """Writes what the trainer logs to the run folder, and says how far it is."""
 
-    def __init__(self, run: Run, shown: Progress) -> None:
+    def __init__(self, run: Run, shown: CountedWork) -> None:
         self.run, self.shown = run, shown
 
     def on_train_begin(self, args: Any, state: Any, control: Any, **_: Any) -> None:

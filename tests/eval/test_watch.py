@@ -13,7 +13,7 @@ import pytest
 from common.config import RunConfig
 from common.runs.folder import Run
 from common.runs.progress import shown
-from common.runs.progress.shown import Progress, waiting
+from common.runs.progress.shown import CountedWork, waiting
 from eval.watch import main
 from eval.watching.seen import GrowingFile, Watched, find_run
 from eval.watching.words import block
@@ -56,7 +56,7 @@ def begin(work):
 
 def test_an_rl_run_shows_rewards_pace_and_what_it_waits_for(tmp_path, monkeypatch, capsys):
     monkeypatch.setattr(shown, "LOOK_S", 0.01)
-    with Run(tmp_path / "rl", Training()) as run, Progress("rl", 64, "steps", shown=False) as work:
+    with Run(tmp_path / "rl", Training()) as run, CountedWork("rl", 64, "steps", shown=False) as work:
         run.log({"reward": 1.95, "rewards/quality/mean": 0.4, "kl": 0.0}, step=1)
         run.log({"eval_reward": 2.4}, step=10)
         run.log({"reward": 2.31, "rewards/quality/mean": 0.61, "kl": 0.012}, step=12)

@@ -1,4 +1,4 @@
-"""Progress of long work on standard error: a bar on a terminal, a line now and then elsewhere.
+"""CountedWork of long work on standard error: a bar on a terminal, a line now and then elsewhere.
 
 The lines come after 10, 20, 40 seconds and so on, at last every five minutes, whether or not anything got done, so that
 a log says what a run waits for. A short piece of work says nothing. `NO_COLOR` takes the bar's colours off.
@@ -28,7 +28,7 @@ LOOK_S = 0.5
 """How often the work that goes on is looked at."""
 
 
-class Progress:
+class CountedWork:
     """A piece of work that is counted. Use as a context manager.
 
     Work inside other work is told of behind it, in the same line.
@@ -81,7 +81,7 @@ class Progress:
         except RuntimeError:  # what it looks at changed meanwhile; it is asked again soon
             return ""
 
-    def __enter__(self) -> "Progress":
+    def __enter__(self) -> "CountedWork":
         """Begin to show it."""
         _SHOW.enter(self)
         return self
@@ -98,14 +98,14 @@ def progress(
     unit: str = "docs",
     waits: Callable[[], str] | None = None,
 ) -> Iterator[T]:
-    """Pass items through, showing count, rate and time left; see `Progress`."""
-    with Progress(label, total, unit, waits=waits) as work:
+    """Pass items through, showing count, rate and time left; see `CountedWork`."""
+    with CountedWork(label, total, unit, waits=waits) as work:
         for count, item in enumerate(iterable, 1):
             yield item
             work.at(count)
 
 
-def going_on() -> list[Progress]:
+def going_on() -> list[CountedWork]:
     """The work that goes on in this process, from the outermost to what is inside it."""
     return list(_SHOW.open)
 
@@ -145,7 +145,7 @@ class _Show:
     """The one place that draws: it looks at the open work from a thread of its own, which ends when nothing is open."""
 
     def __init__(self) -> None:
-        self.open: list[Progress] = []
+        self.open: list[CountedWork] = []
         self.waiting = "", 0.0
         self._jobs: list[Callable[[], None]] = []
         self._thread: threading.Thread | None = None
@@ -155,14 +155,14 @@ class _Show:
         self._said = False
         self._bar: Any = None
 
-    def enter(self, work: Progress) -> None:
+    def enter(self, work: CountedWork) -> None:
         with self._lock:
             if work.shown and not self._shown():
                 self._clock, self._said = LineClock(work.began), False
                 self.add(self._draw)
             self.open.append(work)
 
-    def leave(self, work: Progress) -> None:
+    def leave(self, work: CountedWork) -> None:
         with self._lock:
             self.open = [one for one in self.open if one is not work]
             if not work.shown or self._shown():
@@ -175,7 +175,7 @@ class _Show:
             elif self._said:
                 _say(work.words())
 
-    def _shown(self) -> list[Progress]:
+    def _shown(self) -> list[CountedWork]:
         return [work for work in self.open if work.shown]
 
     def add(self, job: Callable[[], None]) -> None:
@@ -218,7 +218,7 @@ class _Show:
             self._said = True
             _say("; ".join([outermost.words(), *more]))
 
-    def _update(self, work: Progress, more: str) -> None:
+    def _update(self, work: CountedWork, more: str) -> None:
         (task,) = self._bar.task_ids
         words = visible(work.pace.words())
         self._bar.update(task, completed=work.done, total=work.total, words=words, more=visible(more))
@@ -229,7 +229,7 @@ def on_terminal() -> bool:
     return sys.stderr.isatty() and os.environ.get("TERM") != "dumb" and parent_process() is None
 
 
-def _open_bar(work: Progress) -> Any:
+def _open_bar(work: CountedWork) -> Any:
     from rich.console import Console
     from rich.progress import BarColumn, TextColumn
     from rich.progress import Progress as Bars

@@ -1,4 +1,4 @@
-"""Progress of long work: lines off a terminal, a bar on one, both without control codes of others."""
+"""CountedWork of long work: lines off a terminal, a bar on one, both without control codes of others."""
 
 import os
 import pty
@@ -11,7 +11,7 @@ from itertools import pairwise
 import pytest
 
 from common.runs.progress import shown
-from common.runs.progress.shown import FIRST_S, LONGEST_S, LineClock, Progress, progress
+from common.runs.progress.shown import FIRST_S, LONGEST_S, CountedWork, LineClock, progress
 
 BAR = """
 import sys, time
@@ -58,7 +58,7 @@ def test_a_line_comes_though_nothing_gets_done_and_names_what_is_waited_for(quic
 
 
 def test_work_inside_other_work_stands_in_the_same_line(quick, capsys):
-    with Progress("shares", 2, "shares") as outer:
+    with CountedWork("shares", 2, "shares") as outer:
         outer.at(1)
         for _ in progress(range(2), 2, "samples", "samples"):
             time.sleep(0.1)
@@ -67,7 +67,7 @@ def test_work_inside_other_work_stands_in_the_same_line(quick, capsys):
 
 
 def test_work_that_is_not_shown_says_nothing_and_is_told_to_those_who_watch(quick, capsys):
-    with Progress("rl", 10, "steps", shown=False) as work:
+    with CountedWork("rl", 10, "steps", shown=False) as work:
         time.sleep(0.15)
         assert shown.going_on() == [work]
     assert shown.going_on() == []
@@ -82,7 +82,7 @@ def test_other_processes_of_a_launch_say_nothing(quick, capsys, monkeypatch):
 
 
 def test_the_thread_ends_with_the_work(quick):
-    with Progress():
+    with CountedWork():
         time.sleep(0.05)
     deadline = time.monotonic() + 5
     while shown._SHOW._thread is not None and time.monotonic() < deadline:

@@ -13,7 +13,7 @@ import pytest
 from common.config import RunConfig
 from common.runs.folder import Run
 from common.runs.progress import shown
-from common.runs.progress.shown import Progress, waiting
+from common.runs.progress.shown import CountedWork, waiting
 from common.runs.progress.state import read_now, read_processes
 
 ENDLESS = """
@@ -42,7 +42,7 @@ def until(condition):
 def test_a_run_says_what_it_counts_what_it_waits_for_and_that_it_is_finished(tmp_path):
     with Run(tmp_path, RunConfig()):
         assert read_now(tmp_path).state == "running" and read_now(tmp_path).alive is True
-        with Progress("score", 8, "shards", waits=lambda: "shard_3") as work:
+        with CountedWork("score", 8, "shards", waits=lambda: "shard_3") as work:
             work.at(2, "loss 3.5")
             until(lambda: read_now(tmp_path).work and read_now(tmp_path).work[0]["done"] == 2)
             now = read_now(tmp_path)
