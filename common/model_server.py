@@ -113,23 +113,73 @@ def api_key(variable: str) -> str:
     return key
 
 
-class _Address:
+@dataclass(eq=False)
+class Address:
     """One address, the requests it works on, and until when it is left alone."""
 
-    def __init__(self, url: str, client: Any) -> None:
-        self.url = url.rstrip("/")
-        self.client = client
-        self.busy = 0
-        self.failures = 0
-        self.rests_until = 0.0
+    url: str
+    busy: int = 0
+    failures: int = 0
+    """In a row."""
+    rests_until: float = 0.0
+
+
+BAD_ANSWERS = 3
+"""An address rests after so many failures in a row, or one that answers badly at once would draw all requests."""
+
+OWN_FAULTS = ("http_400", "http_404", "http_413", "http_422")
+"""Failures that say nothing about the server."""
+
+
+class Balance:
+    """Which of several servers gets the next request: of those that do not rest, the one with the fewest in work.
+
+    One that cannot be reached rests, longer each time (at most a minute); so does one that fails several times in a
+    row. An answer ends both. Not for several threads at once.
+
+    Args:
+        urls: base addresses; a text holds several with commas between.
+        backoff_s: of the first rest.
+
+    Raises:
+        ValueError: there is none.
+    """
+
+    def __init__(self, urls: str | Sequence[str], backoff_s: float) -> None:
+        listed = urls.split(",") if isinstance(urls, str) else urls
+        self.addresses = [Address(url.strip().rstrip("/")) for url in listed if url.strip()]
+        if not self.addresses:
+            raise ValueError("no server is named: give its url, such as http://127.0.0.1:8001/v1")
+        self.backoff_s = backoff_s
+
+    def awake(self, besides: Address | None = None) -> list[Address]:
+        """The addresses that do not rest, but for one."""
+        now = time.monotonic()
+        return [one for one in self.addresses if one.rests_until <= now and one is not besides]
+
+    def choose(self) -> Address:
+        """The address for the next request; one that rests only where all do."""
+        return min(self.awake() or self.addresses, key=lambda one: (one.busy, one.failures))
+
+    def answered(self, address: Address) -> None:
+        """It works."""
+        address.failures, address.rests_until = 0, 0.0
+
+    def failed(self, address: Address, reason: str) -> None:
+        """It did not; `reason` as in `Failure`."""
+        if reason in OWN_FAULTS:
+            return
+        address.failures += 1
+        if reason == "unreachable" or address.failures >= BAD_ANSWERS:
+            rest_s = min(self.backoff_s * 2**address.failures, LONGEST_WAIT_S)
+            address.rests_until = time.monotonic() + rest_s
 
 
 class ModelServer:
     """A client for one server or several that serve the same; its connections close with a `with`, or its end.
 
-    Of several addresses each request goes to the one with the fewest requests in work. One that cannot be reached
-    rests, longer each time (at most a minute), and is asked again after that; the request goes on to another. One that
-    answers with errors or not in time is asked last until it answers well again.
+    Of several addresses each request goes to the one that `Balance` chooses; where that cannot be reached, the request
+    goes on to another.
 
     Args:
         urls: base addresses, such as `http://127.0.0.1:8001/v1`; a text holds several with commas between.
@@ -157,26 +207,20 @@ class ModelServer:
     ) -> None:
         import httpx
 
-        listed = urls.split(",") if isinstance(urls, str) else urls
-        named = [url.strip() for url in listed if url.strip()]
-        if not named:
-            raise ValueError("no server is named: give its url, such as http://127.0.0.1:8001/v1")
+        self._balance = Balance(urls, backoff_s)
         key = api_key(api_key_env)
         self.retries, self.backoff_s, self.deadline_s = retries, backoff_s, deadline_s
         self._lock = threading.Lock()
-        self._addresses = [
-            _Address(
-                url,
-                httpx.Client(
-                    timeout=timeout_s,
-                    headers={"Authorization": f"Bearer {key}"} if key else {},
-                    limits=httpx.Limits(max_connections=connections),
-                    trust_env=not is_loopback(url),
-                ),
+        self._clients = {
+            address: httpx.Client(
+                timeout=timeout_s,
+                headers={"Authorization": f"Bearer {key}"} if key else {},
+                limits=httpx.Limits(max_connections=connections),
+                trust_env=not is_loopback(address.url),
             )
-            for url in named
-        ]
-        weakref.finalize(self, _close, [address.client for address in self._addresses])
+            for address in self._balance.addresses
+        }
+        weakref.finalize(self, _close, list(self._clients.values()))
 
     def __enter__(self) -> "ModelServer":
         """The client itself."""
@@ -188,17 +232,17 @@ class ModelServer:
 
     def close(self) -> None:
         """Close the connections."""
-        _close([address.client for address in self._addresses])
+        _close(list(self._clients.values()))
 
     @property
     def closed(self) -> bool:
         """Whether its connections are closed for good."""
-        return all(address.client.is_closed for address in self._addresses)
+        return all(one.is_closed for one in self._clients.values())
 
     @property
     def urls(self) -> list[str]:
         """The addresses, in the order given."""
-        return [address.url for address in self._addresses]
+        return [address.url for address in self._balance.addresses]
 
     def post(self, path: str, body: Mapping[str, Any], read: Callable[[Any], T]) -> Answer[T] | Failure:
         """Send a request until there is an answer or no try is left.
@@ -234,7 +278,7 @@ class ModelServer:
             ValueError: no address answers, or none with a list of models.
         """
         problem = ""
-        for address in self._addresses:
+        for address in self._balance.addresses:
             outcome = self._ask(address, "get", "models", None, lambda found: [dict(one) for one in found["data"]], 1)
             if isinstance(outcome[0], Answer):
                 return outcome[0].value
@@ -242,8 +286,7 @@ class ModelServer:
         raise ValueError(f"no server at {', '.join(self.urls)} ({problem})")
 
     def _pause(self, failure: Failure, attempt: int, jitter: random.Random, asked_s: float) -> float:
-        others = any(address.rests_until <= time.monotonic() for address in self._addresses)
-        if failure.reason == "unreachable" and len(self._addresses) > 1 and others:
+        if failure.reason == "unreachable" and len(self._clients) > 1 and self._balance.awake():
             return 0.0  # another address is asked at once
         return backoff(attempt, self.backoff_s, jitter, asked_s)
 
@@ -251,9 +294,7 @@ class ModelServer:
         self, path: str, body: Mapping[str, Any], read: Callable[[Any], T], tries: int
     ) -> tuple[Answer[T] | Failure, float]:
         with self._lock:
-            now = time.monotonic()
-            awake = [address for address in self._addresses if address.rests_until <= now] or self._addresses
-            address = min(awake, key=lambda one: (one.busy, one.failures))
+            address = self._balance.choose()
             address.busy += 1
         try:
             outcome, asked_s = self._ask(address, "post", path, body, read, tries)
@@ -261,24 +302,20 @@ class ModelServer:
             with self._lock:
                 address.busy -= 1
         with self._lock:
-            if isinstance(outcome, Failure) and outcome.reason == "unreachable":
-                address.failures += 1
-                rest_s = min(self.backoff_s * 2**address.failures, LONGEST_WAIT_S)
-                address.rests_until = time.monotonic() + rest_s
-            elif isinstance(outcome, Failure) and outcome.reason not in ("http_400", "http_404", "http_422"):
-                address.failures += 1  # it answers, but badly: the next try goes to one that has not failed
-            elif isinstance(outcome, Answer):
-                address.failures, address.rests_until = 0, 0.0
+            if isinstance(outcome, Failure):
+                self._balance.failed(address, outcome.reason)
+            else:
+                self._balance.answered(address)
         return outcome, asked_s
 
     def _ask(
-        self, address: _Address, method: str, path: str, body: Any, read: Callable[[Any], T], tries: int
+        self, address: Address, method: str, path: str, body: Any, read: Callable[[Any], T], tries: int
     ) -> tuple[Answer[T] | Failure, float]:
         """One request, and how long the server asks to wait."""
         import httpx
 
         try:
-            response = address.client.request(method, f"{address.url}/{path}", json=body)
+            response = self._clients[address].request(method, f"{address.url}/{path}", json=body)
         except httpx.TimeoutException as error:
             return Failure("timeout", type(error).__name__, tries), 0.0
         except (httpx.HTTPError, httpx.InvalidURL, httpx.StreamError) as error:

@@ -29,6 +29,9 @@ SLACK_TOKENS = 8
 CARRY_CHARS = 500
 """How much of the previous output `carry` shows."""
 
+MOST_CHARS = 32 << 20
+"""Characters of the documents that are open at a time, give or take one: bounds memory where documents are huge."""
+
 Watch = Callable[[dict[str, Any]], None]
 Key = tuple[int, int, int]  # number of the job, rollout, chunk
 
@@ -134,6 +137,7 @@ class _Pass:
         self.ended = False
         # Far more than is in flight: a slow document at the head must not keep the engine waiting.
         self.most_open = max(64, 4 * rephraser.engine.limit)
+        self.open_chars = 0
         self.health = Health(self.config.health)
         self.given = 0
 
@@ -153,7 +157,7 @@ class _Pass:
                 key = self.queue.popleft()
                 self.in_flight += 1
                 yield self._request(key)
-            elif self.ended or len(self.jobs) >= self.most_open:
+            elif self.ended or len(self.jobs) >= self.most_open or self.open_chars >= MOST_CHARS:
                 if self.in_flight == 0:
                     return  # whatever is open is done: it is given back before more is read
                 yield None
@@ -189,6 +193,7 @@ class _Pass:
         if not todo and result is None:  # nothing but verbatim blocks
             job.result = self.rephraser.joiner.finish(job)
         self.jobs.append(job)
+        self.open_chars += len(document["text"])
         for rollout in range(count):
             self.queue.extend((number, rollout, index) for index in (todo[:1] if self.in_turn else todo))
 
@@ -240,7 +245,7 @@ class _Pass:
     def _ready(self) -> Iterator[Result]:
         """Results at the head of the line; none before the engine has shown that it is there."""
         while not self.health.deaf() and self.jobs and (result := self.jobs[0].result) is not None:
-            self.jobs.popleft()
+            self.open_chars -= len(self.jobs.popleft().document["text"])
             self.first += 1
             self.given += 1
             self.health.see(result.counts.get("chunk_statuses", {}))

@@ -31,6 +31,7 @@ from common.runs.launch import find_gpus, run_shards
 from common.runs.per_process import PerProcess
 from rephrase.config import RephraseConfig
 from rephrase.health import Unhealthy
+from rephrase.speculation import known, settled
 from rephrase.worker import RephraseWorker, logs_folder, run_hash
 
 RUNS_HERE = "configs/rephrase/rephrase_tiny_cpu.yaml"
@@ -63,7 +64,9 @@ def check(config: RephraseConfig) -> list[Shard]:
         problems += [str(error), f"on this machine {RUNS_HERE} can run"]
     refuse_overlap(config.output, [config.input, *(shard.path for shard in shards)])
     logs_folder(config)
-    refuse_other_output(config.output, run_hash(config))
+    found = known(config)
+    if not found.engine.wants_probe:  # else what the output will be is not known yet
+        refuse_other_output(config.output, run_hash(found))
     if problems:
         raise Missing("; ".join(problems))
     return shards
@@ -76,7 +79,7 @@ def plan(config: RephraseConfig) -> dict[str, Any]:
         reads = f"{len(shards)} shards of {config.input}, {shards[0].name} to {shards[-1].name}"
     except Missing as error:
         reads = f"nothing yet: {error}"
-    return {"reads": reads, "writes": config.output, "config_hash": run_hash(config)}
+    return {"reads": reads, "writes": config.output, "config_hash": run_hash(known(config))}
 
 
 @entry_point
@@ -85,6 +88,8 @@ def main(argv: list[str] | None = None) -> None:
     config = parse(RephraseConfig, __doc__, argv, positional=("start", "end"), plan=plan)
     with usage_errors():
         shards = check(config)
+        if config.cluster == "local":
+            config = settled(config)
         gpus = [] if config.engine.kind == "server" else find_gpus()
         workers = config.workers or max(1, len(gpus) // config.engine.devices_per_engine)
         try:

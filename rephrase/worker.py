@@ -16,6 +16,7 @@ from common.runs.launch import take_gpus
 from rephrase.config import RephraseConfig
 from rephrase.meter import Meter
 from rephrase.rephraser import Rephraser
+from rephrase.speculation import settled
 
 
 class RephraseWorker:
@@ -29,7 +30,6 @@ class RephraseWorker:
     def __init__(self, config: RephraseConfig, gpus: Sequence[str]) -> None:
         self.config = config
         self.gpus = gpus
-        self.hash = run_hash(config)
         self.run = Run(logs_folder(config), config, seed=config.seed)
         self._rephraser: Rephraser | None = None
 
@@ -44,7 +44,7 @@ class RephraseWorker:
 
     def __call__(self, shard: Shard) -> Stats:
         """Rephrase one shard."""
-        config = self.config
+        config = self.config = settled(self.config)
         meter = Meter(shard.name, config, self.run.log)
 
         def transform(documents: Iterator[Document]) -> Iterable[Result]:
@@ -56,7 +56,7 @@ class RephraseWorker:
             shard,
             config.output,
             transform,
-            config_hash=self.hash,
+            config_hash=run_hash(config),
             part_docs=config.part_docs,
             restart_each_part=config.engine.batches_shape_output,
             verify=config.verify,

@@ -2,9 +2,9 @@
 
 from typing import Annotated, Any, Literal
 
-from pydantic import BeforeValidator, Field
+from pydantic import BeforeValidator, Field, model_validator
 
-from common.config import HOW, RunConfig
+from common.config import ADDED, HOW, RunConfig
 
 
 class Capabilities(RunConfig):
@@ -20,13 +20,18 @@ class Capabilities(RunConfig):
         """Whether the output depends on which requests share a batch, so that a part of a shard starts a new one."""
         return False
 
+    @property
+    def wants_probe(self) -> bool:
+        """Whether something that shapes the output is still to be chosen by measuring (`common.engines.drafts`)."""
+        return False
+
     def tokenizer_folder(self, model: str) -> str | None:
         """Where the tokenizer of a model lies, if it is known."""
         return model
 
 
 class TransformersEngineConfig(Capabilities):
-    """Generation with transformers in this process: any machine, any model, batches of similar length."""
+    """Generation with transformers in this process: any machine, any model; slots are filled again as texts end."""
 
     kind: Literal["transformers"] = "transformers"
 
@@ -34,7 +39,7 @@ class TransformersEngineConfig(Capabilities):
     """Sequences decoded together. Hashed: a batch's shape moves the last bits of its sums."""
 
     window: int = Field(256, ge=1)
-    """Requests waiting; a batch takes those of similar length among them."""
+    """Requests taken in; those of similar length among them are decoded together."""
 
     device: str = "auto"
     """`cpu`, `cuda`, `cuda:1`, or `auto`: the first GPU if there is one."""
@@ -83,16 +88,41 @@ class VLLMEngineConfig(Capabilities):
     enforce_eager: Annotated[bool, HOW] = False
     """No graph capture: starts sooner, runs slower."""
 
+    speculation: Annotated[Literal["off", "ngram", "suffix", "auto"], ADDED] = "off"
+    """Drafts that the model checks several tokens at a time: from the request's own text (`ngram`), from all texts so
+    far (`suffix`, needs arctic-inference). `auto` measures once per output pool and takes them only where they pay."""
+
+    draft_tokens: Annotated[int, ADDED] = Field(5, ge=1)
+    """Tokens of a draft, at most."""
+
+    draft_schedule: Annotated[list[tuple[int, int, int]], ADDED] = []
+    """Tokens of a draft by batch size: [first size, last size, tokens] each; where vLLM can; empty: always as many."""
+
     options: dict[str, Any] = {}
-    """More of vLLM's engine arguments by name, such as `speculative_config`."""
+    """More of vLLM's engine arguments by name."""
 
     chat_template_kwargs: dict[str, Any] = {}
     """Handed to the chat template, such as `{enable_thinking: false}` for Qwen3."""
+
+    @model_validator(mode="after")
+    def _say_it_once(self) -> "VLLMEngineConfig":
+        if self.speculation != "off" and "speculative_config" in self.options:
+            raise ValueError("give engine.speculation or engine.options.speculative_config, not both")
+        return self
 
     @property
     def devices_per_engine(self) -> int:
         """As many as share each layer's weights."""
         return self.tensor_parallel_size
+
+    @property
+    def wants_probe(self) -> bool:
+        """Whether the drafts are still to be chosen."""
+        return self.speculation == "auto"
+
+
+def _joined(value: Any) -> Any:
+    return ",".join(map(str, value)) if isinstance(value, list | tuple) else value
 
 
 class ServerEngineConfig(Capabilities):
@@ -100,8 +130,8 @@ class ServerEngineConfig(Capabilities):
 
     kind: Literal["server"] = "server"
 
-    url: Annotated[str, HOW] = "http://127.0.0.1:8000/v1"
-    """Base URL, with `/v1`."""
+    url: Annotated[str, HOW, BeforeValidator(_joined)] = "http://127.0.0.1:8000/v1"
+    """Base URL, with `/v1`; a list, or several with commas between, are servers of the same model."""
 
     api_key_env: Annotated[str | None, HOW] = None
     """Environment variable that holds the key, if the server wants one."""
@@ -113,7 +143,7 @@ class ServerEngineConfig(Capabilities):
     """Prompt and completion together, in tokens; asked of the server if null, where it says so (vLLM does)."""
 
     in_flight: Annotated[int, HOW] = Field(256, ge=1)
-    """Requests at a time; 256 to 512 is the least that keeps a GPU server busy."""
+    """Requests at a time, to all servers together; 256 to 512 for each is the least that keeps a GPU server busy."""
 
     timeout_s: Annotated[float, HOW] = Field(600, gt=0)
     """Longest wait for one answer, in seconds."""
@@ -126,6 +156,12 @@ class ServerEngineConfig(Capabilities):
 
     start_timeout_s: Annotated[float, HOW] = Field(30, ge=0)
     """How long the server may take to answer at the start, in seconds."""
+
+    look_s: Annotated[float, HOW] = Field(10, gt=0)
+    """Of several servers: seconds between looks at silent ones. One that misses two in a row is left alone."""
+
+    second_after: Annotated[float, HOW] = Field(4, ge=0)
+    """Of several servers: a request that takes so many times the usual is sent to a second one too; 0: never."""
 
     extra_body: dict[str, Any] = {}
     """More fields of the request body, such as `{chat_template_kwargs: {enable_thinking: false}}`."""

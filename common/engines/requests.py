@@ -14,6 +14,7 @@ completions from `transformers`.
 """
 
 from abc import ABC, abstractmethod
+from collections import deque
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from types import TracebackType
@@ -26,6 +27,9 @@ FinishReason = Literal["stop", "length", "error"]
 
 NO_ROOM, OVERDUE = "no room", "deadline"
 """How the errors begin of a prompt that the model has no room for, and of a request given up at its deadline."""
+
+AHEAD = 4
+"""In ordered delivery, requests open at most, beside those in flight at most."""
 
 
 @dataclass(frozen=True)
@@ -96,18 +100,40 @@ class Engine(ABC):
     chat_template_kwargs: Mapping[str, Any] = {}
     _busy = False
 
-    def stream(self, requests: Iterable[Request | None]) -> Iterator[Completion]:
-        """Answer requests as they come, in whatever order they finish.
+    def stream(self, requests: Iterable[Request | None], *, ordered: bool = False) -> Iterator[Completion]:
+        """Answer requests as they come, in whatever order they finish, or in their own.
 
         The source is asked for more whenever there is room, and again after each completion has been taken. It may
         give None: nothing to send before the next completion (a retry may follow from it).
 
         Args:
             requests: the source; ids are unique among those in flight.
+            ordered: give each completion in its request's turn. What is done before its turn waits, while up to `AHEAD`
+                times as many requests as are in flight at most are taken in, so that a slow one holds up nobody.
 
         Yields:
             One completion per request.
         """
+        yield from self._in_turn(requests) if ordered else self._as_they_finish(requests)
+
+    def _in_turn(self, requests: Iterable[Request | None]) -> Iterator[Completion]:
+        turns: deque[str] = deque()
+        done: dict[str, Completion] = {}
+
+        def noted() -> Iterator[Request | None]:
+            for request in requests:
+                while len(turns) >= AHEAD * self.limit:
+                    yield None  # the first of them is in flight
+                if request is not None:
+                    turns.append(request.id)
+                yield request
+
+        for completion in self._as_they_finish(noted()):
+            done[completion.request_id] = completion
+            while turns and turns[0] in done:
+                yield done.pop(turns.popleft())
+
+    def _as_they_finish(self, requests: Iterable[Request | None]) -> Iterator[Completion]:
         if self._busy:
             raise RuntimeError("an engine answers one stream at a time; close the other one")
         self._busy = True

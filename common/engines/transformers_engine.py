@@ -1,7 +1,7 @@
-"""The `transformers` back-end: batches of similar length, rows leave a batch as they finish.
+"""The `transformers` back-end: a row that ends gives its slot to a request that waits (`common.engines.slots`).
 
 transformers' own `generate` keeps every row until the last has finished and draws all rows from one random stream;
-here a row that ends is taken out of the batch and its cache, and each draws from its own seed.
+here each row draws from its own seed.
 """
 
 import time
@@ -11,8 +11,12 @@ import torch
 
 from common.engines.config import TransformersEngineConfig
 from common.engines.requests import Completion, Engine, Request, load_tokenizer, overdue, too_long
+from common.engines.slots import SlotUse, open_cells
 from common.engines.stopping import StopFinder
 from common.weights import context_length, find_model
+
+REFILL = 16
+"""Slots are filled again when one in so many is free: reading prompts holds up the rows that are in work."""
 
 
 class _Row:
@@ -21,7 +25,7 @@ class _Row:
     def __init__(self, request: Request, ids: list[int]) -> None:
         self.request = request
         self.ids = ids
-        self.began = self.began_batch = time.monotonic()
+        self.began = self.began_decoding = time.monotonic()
         self.out: list[int] = []
         self.generator = torch.Generator().manual_seed(request.seed) if request.temperature > 0 else None
         self.stopping: StopFinder | None = None
@@ -38,7 +42,7 @@ class TransformersEngine(Engine):
         from transformers import AutoModelForCausalLM
 
         self.model = model
-        self.limit = config.window
+        self.limit = max(config.window, config.batch_size)
         self.batch_size = config.batch_size
         self.chat_template_kwargs = config.chat_template_kwargs
         self.tokenizer = load_tokenizer(model)
@@ -54,6 +58,11 @@ class TransformersEngine(Engine):
         self.dtype = str(self.lm.dtype).removeprefix("torch.")
         self.max_model_len = context_length(self.lm.config)
         self.end_ids = _end_ids(self.lm, self.tokenizer)
+        self.refill = max(1, self.batch_size // REFILL)
+        self.cells = open_cells(self.lm.config, self.batch_size, self.device)
+        self.slot_use = SlotUse()
+        self._running: list[_Row] = []
+        self._sorted: list[_Row] = []
         self._waiting: list[_Row] = []
         self._failed: list[Completion] = []
 
@@ -69,79 +78,89 @@ class TransformersEngine(Engine):
                 row.stopping = StopFinder(request.stop, self._text, self.tokenizer.all_special_ids)
             self._waiting.append(row)
 
-    def _collect(self) -> list[Completion]:
-        if self._failed:
-            failed, self._failed = self._failed, []
-            return failed
-        return self._generate(self._next_batch())
-
-    def _next_batch(self) -> list[_Row]:
-        """The oldest request and those nearest to it in length: little padding, and nobody waits for ever."""
-        oldest = self._waiting[0]
-        by_length = sorted(self._waiting, key=lambda row: (len(row.ids), row.request.id))
-        place = by_length.index(oldest)
-        start = max(0, min(place - self.batch_size // 2, len(by_length) - self.batch_size))
-        batch = by_length[start : start + self.batch_size]
-        chosen = set(map(id, batch))
-        self._waiting = [row for row in self._waiting if id(row) not in chosen]
-        return batch
-
-    def _abort(self) -> None:
-        self._waiting.clear()
-        self._failed.clear()
-
-    def close(self) -> None:
-        """Drop the model and give the CPU threads back."""
-        torch.set_num_threads(self._threads_before)
-        del self.lm
-
     @torch.inference_mode()
-    def _generate(self, rows: list[_Row]) -> list[Completion]:
-        """Decode a batch to its end.
+    def _collect(self) -> list[Completion]:
+        finished, self._failed = self._failed, []
+        while not finished:
+            if min(self.refill, len(self._waiting) + len(self._sorted)) <= self.cells.free() and self._next_is_there():
+                finished += self._let_in()
+            else:
+                finished += self._go_on()
+        return finished
+
+    def _next_is_there(self) -> bool:
+        """Put those that wait in order, the longest first, each time all of the last order have begun.
+
+        So rows that are decoded together are of similar length, and nobody waits for ever.
+        """
+        if not self._sorted:
+            self._sorted = sorted(self._waiting, key=lambda row: (len(row.ids), row.request.id))
+            self._waiting = []
+        return bool(self._sorted)
+
+    def _let_in(self) -> list[Completion]:
+        """Read the prompts of as many requests as there is room for; those that end with their first token.
 
         Prompts are padded on the left, and positions count from each row's first token: the model sees what it would
         see alone, up to the order in which sums are taken.
         """
-        from common.engines.growing_cache import growing_cache
-
-        longest = max(len(row.ids) for row in rows)
-        pad = self.end_ids[0] if self.end_ids else 0
-        ids = torch.tensor([[pad] * (longest - len(row.ids)) + row.ids for row in rows], device=self.device)  # [B, T]
-        lengths = torch.tensor([len(row.ids) for row in rows], device=self.device)
-        mask = (torch.arange(longest, device=self.device) >= longest - lengths[:, None]).long()  # [B, T]
-        positions = (mask.cumsum(-1) - 1).clamp(min=0)
-        cache = growing_cache(self.lm.config)
-        finished: list[Completion] = []
+        count = min(self.cells.free(), len(self._sorted))
+        rows = [self._sorted.pop() for _ in range(count)]
         for row in rows:
-            row.began_batch = time.monotonic()  # waiting for a batch is no fault of a request's
-        while True:
-            logits = self.lm(
-                input_ids=ids,
-                attention_mask=mask,
-                position_ids=positions,
-                past_key_values=cache,
-                use_cache=True,
-                logits_to_keep=1,
-            ).logits[:, -1]  # [B, V]
-            tokens = self._choose(logits.float(), rows)
-            going = []
-            for index, (row, token) in enumerate(zip(rows, tokens.tolist(), strict=True)):
-                row.out.append(token)
-                completion = self._finished(row)
-                if completion is None:
-                    going.append(index)
-                else:
-                    finished.append(completion)
-            if not going:
-                return finished
-            if len(going) < len(rows):
-                keep = torch.tensor(going, device=self.device)
-                rows = [rows[index] for index in going]
-                tokens, mask, positions = tokens[keep], mask[keep], positions[keep]
-                cache.batch_select_indices(keep)
-            ids = tokens[:, None]
-            positions = positions[:, -1:] + 1
-            mask = torch.cat([mask, mask.new_ones(len(rows), 1)], dim=1)
+            row.began_decoding = time.monotonic()  # waiting for a slot is no fault of a request's
+        before = len(self._running)
+        self._running += rows
+        mask = self.cells.read([len(row.ids) for row in rows])  # [K, T]
+        longest = mask.shape[1]
+        pad = self.end_ids[0] if self.end_ids else 0
+        ids = torch.tensor([[pad] * (longest - len(row.ids)) + row.ids for row in rows], device=self.device)  # [K, T]
+        return self._take(before, self._forward(ids, mask, (mask.long().cumsum(-1) - 1).clamp(min=0)))
+
+    def _go_on(self) -> list[Completion]:
+        """One more token for each row; those that end with it."""
+        rows = self._running
+        self.slot_use.add(len(rows), self.batch_size)
+        mask = self.cells.step()
+        ids = torch.tensor([[row.out[-1]] for row in rows], device=self.device)
+        positions = torch.tensor([[len(row.ids) + len(row.out) - 1] for row in rows], device=self.device)
+        return self._take(0, self._forward(ids, mask, positions))
+
+    def _forward(self, ids: torch.Tensor, mask: torch.Tensor, positions: torch.Tensor) -> torch.Tensor:
+        """[B, V] logits of the token behind each row's last."""
+        return self.lm(
+            input_ids=ids,
+            attention_mask=mask,
+            position_ids=positions,
+            past_key_values=self.cells.cache,
+            use_cache=True,
+            logits_to_keep=1,
+        ).logits[:, -1]
+
+    def _take(self, first: int, logits: torch.Tensor) -> list[Completion]:
+        """Give each row from number `first` on its next token; those that end with it leave their slots."""
+        rows = self._running[first:]
+        finished, gone = [], []
+        for number, (row, token) in enumerate(zip(rows, self._choose(logits.float(), rows).tolist(), strict=True)):
+            row.out.append(token)
+            completion = self._finished(row)
+            if completion is not None:
+                finished.append(completion)
+                gone.append(first + number)
+        if gone:
+            self._running = [self._running[number] for number in self.cells.drop(gone)]
+        return finished
+
+    def _abort(self) -> None:
+        self._waiting.clear()
+        self._sorted.clear()
+        self._failed.clear()
+        self.cells.drop(range(len(self._running)))
+        self._running.clear()
+
+    def close(self) -> None:
+        """Drop the model and give the CPU threads back."""
+        torch.set_num_threads(self._threads_before)
+        del self.lm, self.cells
 
     def _choose(self, logits: torch.Tensor, rows: list[_Row]) -> torch.Tensor:
         """The next token of each row, [B]; a row's draw depends on its own logits, settings and seed alone."""
@@ -168,7 +187,7 @@ class TransformersEngine(Engine):
             return row.done(before, "stop")
         if len(row.out) == row.request.max_tokens:
             return row.done(self._text(row.out), "length")
-        seconds = time.monotonic() - row.began_batch
+        seconds = time.monotonic() - row.began_decoding
         if row.request.deadline_s is not None and seconds > row.request.deadline_s:
             return overdue(row.request, len(row.ids), seconds)
         return None

@@ -1,5 +1,6 @@
 """How alike two texts are: lexical F1, lengths, edits, n-grams, and all measures of a pair at once."""
 
+import itertools
 from collections import Counter
 from collections.abc import Iterable
 
@@ -93,6 +94,29 @@ def duplicate_ngrams(text: str, n: int = 10) -> float:
     """
     grams = ngrams(text, n)
     return 1 - len(set(grams)) / len(grams) if grams else 0.0
+
+
+def repeats(text: str, most: float, n: int = 10) -> bool:
+    """Whether `duplicate_ngrams` is above a share; of most texts it is plain without making them.
+
+    A run of n words that came before begins with a pair that came before. Instead of words, runs of ASCII letters and
+    digits are looked at, which are quick to find: a word is one of them or several, but for what apostrophes join and
+    other characters hide, at most one run each.
+    """
+    lowered = text.lower()
+    raw = lowered.encode("utf-8", "surrogatepass")
+    others = 0 if len(raw) == len(lowered) else len(raw.translate(None, _NO_STARTS))
+    pieces = raw.translate(_PIECES).split()
+    old_pairs = len(pieces) - len(set(itertools.pairwise(pieces)))
+    runs = len(pieces) - raw.count(b"'") - others - n  # at least so many
+    return old_pairs + 2 * others > most * runs and duplicate_ngrams(text, n) > most
+
+
+_PIECES = bytes(code if chr(code).isalnum() or chr(code) == "_" else 32 for code in range(128)) + b" " * 128
+"""Letters, digits and `_` of ASCII as they are, all else white space."""
+
+_NO_STARTS = bytes(range(0xC0))
+"""All bytes that do not begin a character beyond ASCII."""
 
 
 def opening_collisions(texts: Iterable[str], characters: int = 50) -> float:

@@ -88,6 +88,10 @@ def chunk(
         # No tokenizer in use makes more tokens than bytes, so short pieces need no counting.
         return 4 * len(piece) < max_tokens or count_tokens(piece) <= max_tokens
 
+    body = text.rstrip()
+    # The usual page is one chunk. A fence at the end keeps the blanks on its line, and so goes the long way.
+    if fits(0, len(body)) and not _FENCE.match(body, body.rfind("\n") + 1):
+        return [Chunk(body, text[len(body) :])]
     atoms = _merge_empty(list(_atoms(text, fits)))
     groups = list(_pack(atoms, max_chars, fits))
     if len(groups) > 1:
@@ -175,22 +179,33 @@ def _split(text: str, start: int, end: int, fits: Fits, level: int) -> Iterator[
 def _pieces(text: str, start: int, end: int, level: int) -> Iterator[_Atom]:
     """Split once. Runs of white space are found first, then judged: one pattern for both would be quadratic."""
     begin = start
-    if level < 2 and text.find("\n", start, end) < 0:  # nowhere to split: the runs need not be gone through
-        yield _Atom(start, start + len(text[start:end].rstrip()), end)
-        return
-    for run in _SPACE.finditer(text, start, end):
-        cut = run.end()
+    for first, cut in _breaks(text, start, end) if level < 2 else _runs(text, start, end):
         if level < 2 and cut < end:
-            newlines = text.count("\n", run.start(), cut)
-            if newlines < 2 - level:
+            if text.count("\n", first, cut) < 2 - level:
                 continue
-            cut = _line_start(text, run.start(), cut)
-        elif level == 2 and cut < end and (run.start() == start or text[run.start() - 1] not in ".!?"):
+            cut = _line_start(text, first, cut)
+        elif level == 2 and cut < end and (first == start or text[first - 1] not in ".!?"):
             continue
-        yield _Atom(begin, run.start(), cut)
+        yield _Atom(begin, first, cut)
         begin = cut
     if begin < end:
-        yield _Atom(begin, end, end)
+        yield _Atom(begin, begin + len(text[begin:end].rstrip()), end)
+
+
+def _runs(text: str, start: int, end: int) -> Iterator[tuple[int, int]]:
+    """Runs of white space."""
+    return (run.span() for run in _SPACE.finditer(text, start, end))
+
+
+def _breaks(text: str, start: int, end: int) -> Iterator[tuple[int, int]]:
+    """Runs of white space with a line's end in them: most runs have none, and are not looked at."""
+    newline = text.find("\n", start, end)
+    while newline >= 0:
+        first = start + len(text[start:newline].rstrip())
+        run = _SPACE.match(text, newline, end)
+        start = run.end() if run else newline + 1
+        yield first, start
+        newline = text.find("\n", start, end)
 
 
 def _cut(text: str, start: int, end: int, fits: Fits) -> Iterator[_Atom]:

@@ -7,7 +7,7 @@ there is none; a failed completion is data to count, not an exception.
 import re
 from typing import Literal, NamedTuple, get_args
 
-from eval.faithfulness.measures import duplicate_ngrams
+from eval.faithfulness.measures import duplicate_ngrams, repeats
 from rephrase.text.lines import EDITS, apply_edits
 from rephrase.text.prompts import SENTINEL, Form
 
@@ -60,16 +60,15 @@ ORGANIC_DUPLICATES = 0.1
 _RULE = re.compile(r"[ \t]*(?:-{3,}|\*{3,}|_{3,})[ \t]*")
 _OPENING_FENCE = re.compile(r"(`{3,}+|~{3,}+)[^\n`]*+\n")
 _FENCE_LINE = re.compile(r"^ {0,3}(?:`{3,}|~{3,})", re.MULTILINE)
-_META = [
-    re.compile(pattern, re.IGNORECASE)
-    for pattern in (
-        r"\bthe user (?:wants|asked|asks|has asked|is asking)\b",
-        r"\bas an ai\b",
-        r"\bi(?:['’]m| am) sorry\b",
-        r"\bi(?: cannot| can['’]?t| can not| will|['’]ll) (?:paraphrase|rewrite)\b",
-        r"\blet me (?:paraphrase|rewrite)\b",
-    )
-]
+_META_PATTERNS = (
+    r"\bthe user (?:wants|asked|asks|has asked|is asking)\b",
+    r"\bas an ai\b",
+    r"\bi(?:['’]m| am) sorry\b",
+    r"\bi(?: cannot| can['’]?t| can not| will|['’]ll) (?:paraphrase|rewrite)\b",
+    r"\blet me (?:paraphrase|rewrite)\b",
+)
+_META = [re.compile(pattern, re.IGNORECASE) for pattern in _META_PATTERNS]
+_ANY_META = re.compile("|".join(_META_PATTERNS), re.IGNORECASE)
 _META_WINDOW = 200  # characters
 
 _EMPTY_THINK = r"<think>\s*</think>"
@@ -125,9 +124,9 @@ def read_completion(completion: str, organic: str, finish_reason: str = "stop", 
     if not text:
         return Reading("", "empty", flags)
     opening = text[:_META_WINDOW]
-    if any(phrase.search(opening) and not phrase.search(organic) for phrase in _META):
+    if _ANY_META.search(opening) and any(phrase.search(opening) and not phrase.search(organic) for phrase in _META):
         return Reading("", "meta_leak", flags)
-    if duplicate_ngrams(text) > MAX_DUPLICATES and duplicate_ngrams(organic) < ORGANIC_DUPLICATES:
+    if repeats(text, MAX_DUPLICATES) and duplicate_ngrams(organic) < ORGANIC_DUPLICATES:
         return Reading("", "repetition", flags)
     return Reading(text, "ok", flags)
 

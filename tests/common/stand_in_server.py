@@ -1,5 +1,8 @@
 """A small OpenAI-compatible server for tests: `python stand_in_server.py` prints its port and serves until killed.
 
+`python stand_in_server.py PORT DELAY_S STATUS` listens there, takes so long for each answer, and answers with that
+status; 0 and no words more leave each as it is.
+
 It answers a rephrasing prompt with the sentinel and the text in capitals, and a raw prompt with its words reversed:
 both are functions of the request alone. Marks in the text ask for trouble:
     [[busy 2]]   HTTP 503 for the first two attempts       [[refuse]]    HTTP 400
@@ -11,6 +14,7 @@ both are functions of the request alone. Marks in the text ask for trouble:
 
 import json
 import re
+import sys
 import threading
 import time
 from collections import Counter
@@ -26,6 +30,8 @@ class Handler(BaseHTTPRequestHandler):
     seen = Counter()
     in_flight = 0
     most_in_flight = 0
+    delay_s = 0.0
+    status = 0
     lock = threading.Lock()
 
     def do_GET(self):
@@ -58,7 +64,9 @@ class Handler(BaseHTTPRequestHandler):
         with self.lock:
             Handler.seen[whole] += 1
             attempt = Handler.seen[whole]
-        time.sleep(marks.get("slow", 0))
+        time.sleep(marks.get("slow", 0) + self.delay_s)
+        if self.status:
+            return self.reply(self.status, {"error": "as told"})
         if attempt <= marks.get("busy", 0):
             return self.reply(503, {"error": "busy"})
         if attempt <= marks.get("broken", 0):
@@ -102,6 +110,9 @@ class Server(ThreadingHTTPServer):
 
 
 if __name__ == "__main__":
-    server = Server(("127.0.0.1", 0), Handler)
+    port, Handler.delay_s, Handler.status = (
+        cast(word) for cast, word in zip((int, float, int), [*sys.argv[1:], "0", "0", "0"], strict=False)
+    )
+    server = Server(("127.0.0.1", port), Handler)
     print(server.server_port, flush=True)  # noqa: T201
     server.serve_forever()
