@@ -57,14 +57,14 @@ def test_each_comes_out_once_as_text_or_as_a_counted_reason(tmp_path, root, monk
         from common.engines.requests import load_tokenizer
 
         tokenizer = load_tokenizer("rephrase/tiny")
-    named = {name: text[:400_000] if tokens else text for name, text in HOSTILE.items()}
+    named = {name: text[:60_000] if tokens else text for name, text in HOSTILE.items()}
     began = time.process_time()
     stats = rephrase(
         tmp_path, InstantEngine(64, tokenizer), [{"id": name, "text": text} for name, text in named.items()]
     )
     assert time.process_time() - began < 60
     kept = {document["id"]: document["text"] for document in read_documents(str(tmp_path / "out/s.jsonl"))}
-    rejects = [json.loads(line) for line in (tmp_path / "out/s.rejects.jsonl").read_text().splitlines()]
+    rejects = [json.loads(line) for line in (tmp_path / "out/s.rejects.jsonl").read_bytes().splitlines()]
     dropped = {row["document"]["id"]: row["reason"] for row in rejects}
     assert stats["docs_in"] == len(named) == stats["docs_out"] + sum(stats["drops"].values())
     assert len(kept) == stats["docs_out"] and kept.keys() | dropped.keys() == named.keys()
