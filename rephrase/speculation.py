@@ -61,7 +61,8 @@ def known(config: RephraseConfig) -> RephraseConfig:
         kept = json.loads(read_bytes(place))
     except ValueError:
         kept = None
-    engine = from_record(config.engine, kept if isinstance(kept, dict) else {}, config_hash(config), place)
+    record = kept if isinstance(kept, dict) else {}
+    engine = from_record(config.engine, record, config_hash(config), place)  # type: ignore[arg-type]  # as below
     return config.model_copy(update={"engine": engine})
 
 

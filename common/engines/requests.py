@@ -18,7 +18,7 @@ from collections import deque
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from types import TracebackType
-from typing import Any, Literal
+from typing import Any, Literal, Self
 
 from common.tokens.chat import Message, chat_ids, plain_ids
 from common.weights import find_model
@@ -199,7 +199,7 @@ class Engine(ABC):
             raise ValueError("this engine has no tokenizer; name a folder that holds one (engine.tokenizer)")
         return len(plain_ids(self.tokenizer, text))
 
-    def __enter__(self) -> "Engine":
+    def __enter__(self) -> Self:
         """The engine itself."""
         return self
 
