@@ -114,7 +114,7 @@ def api_key(variable: str) -> str:
 
 
 @dataclass(eq=False)
-class Address:
+class ServerAddress:
     """One address, the requests it works on, and until when it is left alone."""
 
     url: str
@@ -147,25 +147,25 @@ class Balance:
 
     def __init__(self, urls: str | Sequence[str], backoff_s: float) -> None:
         listed = urls.split(",") if isinstance(urls, str) else urls
-        self.addresses = [Address(url.strip().rstrip("/")) for url in listed if url.strip()]
+        self.addresses = [ServerAddress(url.strip().rstrip("/")) for url in listed if url.strip()]
         if not self.addresses:
             raise ValueError("no server is named: give its url, such as http://127.0.0.1:8001/v1")
         self.backoff_s = backoff_s
 
-    def awake(self, besides: Address | None = None) -> list[Address]:
+    def awake(self, besides: ServerAddress | None = None) -> list[ServerAddress]:
         """The addresses that do not rest, but for one."""
         now = time.monotonic()
         return [one for one in self.addresses if one.rests_until <= now and one is not besides]
 
-    def choose(self) -> Address:
+    def choose(self) -> ServerAddress:
         """The address for the next request; one that rests only where all do."""
         return min(self.awake() or self.addresses, key=lambda one: (one.busy, one.failures))
 
-    def answered(self, address: Address) -> None:
+    def answered(self, address: ServerAddress) -> None:
         """It works."""
         address.failures, address.rests_until = 0, 0.0
 
-    def failed(self, address: Address, reason: str) -> None:
+    def failed(self, address: ServerAddress, reason: str) -> None:
         """It did not; `reason` as in `Failure`."""
         if reason in OWN_FAULTS:
             return
@@ -309,7 +309,7 @@ class ModelServer:
         return outcome, asked_s
 
     def _ask(
-        self, address: Address, method: str, path: str, body: Any, read: Callable[[Any], T], tries: int
+        self, address: ServerAddress, method: str, path: str, body: Any, read: Callable[[Any], T], tries: int
     ) -> tuple[Answer[T] | Failure, float]:
         """One request, and how long the server asks to wait."""
         import httpx

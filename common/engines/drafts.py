@@ -38,7 +38,7 @@ Measure = Callable[[VLLMEngineConfig], Speeds]
 """Opens an engine with a setting and measures it."""
 
 
-class Choice(NamedTuple):
+class DraftChoice(NamedTuple):
     """What the probe found."""
 
     engine: VLLMEngineConfig
@@ -66,7 +66,7 @@ def vllm_setting(config: VLLMEngineConfig) -> dict[str, Any]:
     return {"speculative_config": drafts}
 
 
-def choose(config: VLLMEngineConfig, kinds: Sequence[str], by_batch_size: bool, measure: Measure) -> Choice:
+def choose(config: VLLMEngineConfig, kinds: Sequence[str], by_batch_size: bool, measure: Measure) -> DraftChoice:
     """Measure without drafts and with each kind, and pick.
 
     Args:
@@ -86,9 +86,9 @@ def choose(config: VLLMEngineConfig, kinds: Sequence[str], by_batch_size: bool, 
     settings = {kind: measured(kind, speculation=kind) for kind in kinds}
     best = max(settings, key=lambda kind: speeds[kind].full, default=None)
     if best is None:
-        return Choice(off, speeds)
+        return DraftChoice(off, speeds)
     if speeds[best].full >= CLEARLY * speeds["off"].full:
-        return Choice(settings[best], speeds)
+        return DraftChoice(settings[best], speeds)
     best = max(settings, key=lambda kind: speeds[kind].small)
     batch = speeds["off"].batch
     small = batch // SMALL_SHARE
@@ -96,11 +96,11 @@ def choose(config: VLLMEngineConfig, kinds: Sequence[str], by_batch_size: bool, 
         schedule = [(1, small, config.draft_tokens), (small + 1, batch, 0)]
         scheduled = measured(f"{best} up to {small}", speculation=best, draft_schedule=schedule)
         if speeds[f"{best} up to {small}"].full >= speeds["off"].full:
-            return Choice(scheduled, speeds)
-    return Choice(off, speeds)
+            return DraftChoice(scheduled, speeds)
+    return DraftChoice(off, speeds)
 
 
-def to_record(choice: Choice, of: str, **about: Any) -> dict[str, Any]:
+def to_record(choice: DraftChoice, of: str, **about: Any) -> dict[str, Any]:
     """A choice as JSON, to be kept beside the pool; `of` tells the run that it was made for."""
     chosen = choice.engine.model_dump(mode="json", include={"speculation", "draft_tokens", "draft_schedule"})
     speeds = {

@@ -26,9 +26,9 @@ from common.engines.requests import Completion, Engine, Request, load_tokenizer,
 from common.model_server import (
     RETRIED,
     UNREADABLE,
-    Address,
     Balance,
     ModelServer,
+    ServerAddress,
     api_key,
     backoff,
     is_loopback,
@@ -78,8 +78,10 @@ class ServerEngine(Engine):
         self.chat_template_kwargs = config.extra_body.get("chat_template_kwargs", {})
         self._done: queue.Queue[Completion] = queue.Queue()
         self._tasks: set[asyncio.Task[None]] = set()
-        self._asking: dict[Address, set[asyncio.Task[Completion]]] = {one: set() for one in self.balance.addresses}
-        self._answers: dict[Address, int] = dict.fromkeys(self.balance.addresses, 0)
+        self._asking: dict[ServerAddress, set[asyncio.Task[Completion]]] = {
+            one: set() for one in self.balance.addresses
+        }
+        self._answers: dict[ServerAddress, int] = dict.fromkeys(self.balance.addresses, 0)
         self._seconds: deque[float] = deque(maxlen=USUAL_OF)
         self.sent_twice = 0
         """Requests that a second server was asked as well, since the first one took too long."""
@@ -89,7 +91,7 @@ class ServerEngine(Engine):
         self._thread.start()
         self._clients = asyncio.run_coroutine_threadsafe(self._open_clients(), self._loop).result()
 
-    async def _open_clients(self) -> dict[Address, aiohttp.ClientSession]:
+    async def _open_clients(self) -> dict[ServerAddress, aiohttp.ClientSession]:
         """The connections; made on the loop, because they belong to it."""
         patience = aiohttp.ClientTimeout(total=self.config.timeout_s, sock_connect=min(self.config.timeout_s, 30))
         clients = {
@@ -124,7 +126,7 @@ class ServerEngine(Engine):
                 address.rests_until = math.inf
         return min((length for length in lengths if isinstance(length, int)), default=None)
 
-    def _length_at(self, address: Address) -> int | ValueError | None:
+    def _length_at(self, address: ServerAddress) -> int | ValueError | None:
         """What a server says of the model's length, or why it does not answer."""
         with ModelServer([address.url], api_key_env=self.config.api_key_env or "", timeout_s=10) as server:
             try:
@@ -186,7 +188,7 @@ class ServerEngine(Engine):
             await client.close()
         await asyncio.sleep(0)  # the sockets themselves close one turn of the loop later
 
-    async def _look_after(self, clients: Mapping[Address, aiohttp.ClientSession]) -> None:
+    async def _look_after(self, clients: Mapping[ServerAddress, aiohttp.ClientSession]) -> None:
         """Retire servers that are silent and do not answer, and take those back that do again."""
         misses = dict.fromkeys(clients, 0)
         heard = dict(self._answers)
@@ -205,14 +207,14 @@ class ServerEngine(Engine):
                 elif misses[address] >= MISSES:
                     self._retire(address, "does not answer")
 
-    async def _is_there(self, client: aiohttp.ClientSession, address: Address) -> bool:
+    async def _is_there(self, client: aiohttp.ClientSession, address: ServerAddress) -> bool:
         try:
             async with asyncio.timeout(max(self.config.look_s, 1.0)), client.get(f"{address.url}/models") as answer:
                 return answer.status == 200
         except (aiohttp.ClientError, TimeoutError):
             return False
 
-    def _retire(self, address: Address, why: str) -> None:
+    def _retire(self, address: ServerAddress, why: str) -> None:
         """Leave a server alone until it answers a look; what it had in work goes to the others."""
         if address.rests_until == math.inf or not self.balance.awake(address):
             return
@@ -290,7 +292,7 @@ class ServerEngine(Engine):
             await asyncio.gather(*tasks, return_exceptions=True)
         raise problem or RuntimeError("no server was asked")
 
-    def _start_asking(self, request: Request, began: float, address: Address) -> asyncio.Task[Completion]:
+    def _start_asking(self, request: Request, began: float, address: ServerAddress) -> asyncio.Task[Completion]:
         task = self._loop.create_task(self._ask(request, began, address))
         address.busy += 1
         self._asking[address].add(task)
@@ -302,12 +304,12 @@ class ServerEngine(Engine):
         task.add_done_callback(ended)
         return task
 
-    def _heard(self, address: Address, seconds: float) -> None:
+    def _heard(self, address: ServerAddress, seconds: float) -> None:
         self._answers[address] += 1
         self._seconds.append(seconds)
         self.balance.answered(address)
 
-    def _failed(self, address: Address, error: ServerError) -> None:
+    def _failed(self, address: ServerAddress, error: ServerError) -> None:
         if error.reason == "unreachable" and self.balance.awake(address):
             self._retire(address, f"cannot be reached ({error})")
         else:
@@ -323,7 +325,7 @@ class ServerEngine(Engine):
         """How long to wait until it is asked whether a request takes too long: what is usual may change meanwhile."""
         return min(max(began + self._long_s() - time.monotonic(), 0.1), LOOK_AGAIN_S)
 
-    def _second_server(self, first: Address, waited_s: float) -> Address | None:
+    def _second_server(self, first: ServerAddress, waited_s: float) -> ServerAddress | None:
         """For a request that takes too long: a server that has less in work than the slow one; an idle one only, where
         many requests were sent twice.
         """
@@ -333,7 +335,7 @@ class ServerEngine(Engine):
         many = self.sent_twice > SECOND_SHARE * sum(self._answers.values())
         return other if other is not None and other.busy < (1 if many else max(first.busy, 1)) else None
 
-    async def _ask(self, request: Request, began: float, address: Address) -> Completion:
+    async def _ask(self, request: Request, began: float, address: ServerAddress) -> Completion:
         path, body = self._body(request)
         try:
             async with self._clients[address].post(f"{address.url}/{path}", json=body) as answer:
