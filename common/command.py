@@ -103,7 +103,7 @@ def parse_command(
     arguments = words_of(argv)
     if arguments and arguments[0] in ("-h", "--help"):
         print((doc or "").strip())  # noqa: T201 - the command's output
-        print(f"\nCommands: {_few(commands)}; `NAME --help` lists one's fields.")  # noqa: T201
+        print(f"\nCommands: {_few(commands)}; `NAME --help` explains one.")  # noqa: T201
         raise SystemExit(0)
     if not arguments:
         fail(f"no command is named; there are: {_few(commands)}")
@@ -196,7 +196,7 @@ def read_command(command: Command[C], doc: str | None, arguments: list[str]) -> 
         print(version())  # noqa: T201 - the command's output
         raise SystemExit(0)
     if any(argument in ("-h", "--help") for argument in arguments):
-        keys = [word for word in arguments if word in command.config.model_fields]
+        keys = [word for word in arguments if word.split(".")[0] in command.config.model_fields]
         print(help_text(command.config, command.doc or doc, command.rename, keys))  # noqa: T201 - the command's output
         raise SystemExit(0)
     with usage_errors():
@@ -224,8 +224,8 @@ def read_command(command: Command[C], doc: str | None, arguments: list[str]) -> 
 
 FLAG_VALUES = ("true", "false")
 
-MANY_KINDS = 4
-"""A choice between so many kinds is one line of help; `--help KEY` lists their fields."""
+MANY_KEYS = 6
+"""A part of a config with more keys than this is one line of help; `--help KEY` explains them."""
 
 
 def help_text(
@@ -234,11 +234,10 @@ def help_text(
     rename: Mapping[str, str] | None = None,
     keys: Sequence[str] = (),
 ) -> str:
-    """The module docstring, then every field with its default and its docstring; of `keys`, all that is inside."""
+    """The module docstring, then every field with default and note; or what is inside `keys`, such as `data.noise`."""
     if keys:
-        lines = [line for key in keys for line in _field_lines(config_class, "", set(), only=key)]
-        return "\n".join(lines)
-    lines = [(doc or "").strip(), "", "Fields (key=value; YAML files and --dry-run are understood too):"]
+        return "\n".join(line for key in keys for line in _lines_of_key(config_class, key))
+    lines = [(doc or "").strip(), "", "Fields (key=value, or in a YAML file; --dry-run says what a run would do):"]
     lines += [f"  {line}" for line in _field_lines(config_class, "", set())]
     for key, name in (rename or {}).items():
         lines = [line for line in lines if not line.startswith(f"  {key}: ")]
@@ -246,8 +245,18 @@ def help_text(
     return "\n".join(lines)
 
 
-def _field_lines(config_class: type[BaseModel], prefix: str, seen: set[type], only: str = "") -> Iterator[str]:
-    for name, described in config_class.model_fields.items():
+def _lines_of_key(config_class: type[BaseModel], key: str) -> Iterator[str]:
+    *path, name = key.split(".")
+    models: list[type[BaseModel]] = [config_class]
+    for part in path:
+        fields = [model.model_fields[part] for model in models if part in model.model_fields]
+        models = [model for described in fields for model in models_in(described.annotation)]
+    for model in models:
+        yield from _field_lines(model, "", set(), ".".join([*path, ""]), only=name)
+
+
+def _field_lines(of: type[BaseModel], prefix: str, seen: set[type], path: str = "", only: str = "") -> Iterator[str]:
+    for name, described in of.model_fields.items():
         if only and name != only:
             continue
         default = described.get_default(call_default_factory=True)
@@ -255,15 +264,16 @@ def _field_lines(config_class: type[BaseModel], prefix: str, seen: set[type], on
         note = " ".join((described.description or "").split())
         yield f"{prefix}{name}: {shown}" + (f"  {note}" if note else "")
         inside = [model for model in models_in(described.annotation) if model not in seen]
-        kinds = [kind for model in inside if (kind := _kind(model))]
-        if len(kinds) >= MANY_KINDS and not only:
-            yield f"{prefix}    kinds: {', '.join(kinds)}; `--help {name}` lists their fields"
+        if sum(len(model.model_fields) for model in inside) > MANY_KEYS and not only:
+            kinds = [kind for model in inside if (kind := _kind(model))]
+            named = f"kinds: {', '.join(kinds)}" if kinds else f"keys: {', '.join(inside[0].model_fields)}"
+            yield f"{prefix}    {named}; see `--help {path}{name}`"
             continue
         for model in inside:
             seen.add(model)
             summary = " ".join((model.__doc__ or "").split())
             yield f"{prefix}  [{model.__name__}] {summary}"
-            yield from _field_lines(model, prefix + "    ", seen)
+            yield from _field_lines(model, prefix + "    ", seen, f"{path}{name}.")
 
 
 def _kind(model: type[BaseModel]) -> str:
@@ -275,7 +285,7 @@ def _kind(model: type[BaseModel]) -> str:
 
 def _short(value: Any) -> str:
     if isinstance(value, BaseModel):
-        value = value.model_dump(mode="json")
+        return _kind(type(value)) or "{...}"
     text = json.dumps(value, ensure_ascii=False, default=str)
     return text if len(text) <= 100 else text[:97] + "..."
 

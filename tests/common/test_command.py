@@ -5,6 +5,7 @@ import errno
 import importlib
 import io
 import os
+import re
 import subprocess
 import sys
 import typing
@@ -204,13 +205,23 @@ def test_a_closed_pipe_is_no_traceback(root):
     assert done.stdout.count("\n") == 1
 
 
-def test_many_kinds_are_one_line_of_help_until_asked_for(root):
+def test_parts_with_many_keys_are_one_line_of_help_until_asked_for():
     from rl.score import ScorePairsConfig
 
     short = help_text(ScorePairsConfig, "Doc.", {"out": "scores"})
-    assert len(short.splitlines()) < 50
-    assert "quality, semantic" in short
+    assert len(short.splitlines()) < 24
+    assert "kinds: quality, semantic" in short and "see `--help rewards`" in short
+    assert "keys: mode, dtype" in short and "see `--help scorer`" in short
     assert "min_ratio" in help_text(ScorePairsConfig, "Doc.", keys=["rewards"])
+
+
+def test_help_of_a_key_inside_is_of_that_key():
+    from rl.grpo.config import RLConfig
+
+    assert "see `--help data.scorer`" in help_text(RLConfig, "Doc.", keys=["data"])
+    of_data = help_text(RLConfig, "Doc.", keys=["data.scorer"])
+    assert "FastTextConfig" in of_data and "max_packed_tokens" not in of_data
+    assert help_text(RLConfig, "Doc.", keys=["data.noise"]).startswith("noise: null")
 
 
 def doors():
@@ -289,3 +300,16 @@ def test_an_error_of_the_data_says_its_own_exit_code(capsys):
             raise error
         assert ended.value.code == code
     assert "shard_3 is damaged" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("door", list(doors()))
+def test_every_key_that_help_sends_to_is_explained(door, monkeypatch, capsys):
+    for command in commands_of(door, monkeypatch):
+        waiting, seen = [""], set()
+        while waiting:
+            key = waiting.pop()
+            text = help_text(command.config, "Doc.", command.rename, [key] if key else ())
+            assert len(text.splitlines()) > 1, key
+            named = set(re.findall(r"see `--help ([\w.]+)`", text)) - seen
+            waiting += named
+            seen |= named
