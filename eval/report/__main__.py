@@ -1,14 +1,16 @@
-"""Write one self-contained HTML file about any number of runs: curves, texts side by side, counts, scores.
+"""Write one self-contained HTML file about any number of runs: verdicts, curves, texts side by side, counts, scores.
 
 Usage:
     python -m eval.report RUN [RUN ...] out=FILE.html
     python -m eval.report runs/quickstart out=runs/quickstart/report.html summary=runs/quickstart/summary.json
 
 A RUN is a run folder, a pool, a tokenised set, an evaluation record, or a folder of these. What a folder holds is told
-by its files, not by its name. The page needs no network and runs no script; page text is escaped.
+by its files, not by its name. Several runs of a kind share their charts. A run that has crashed or still goes on shows
+what there is and says what is missing. The page needs no network and runs no script; every chart's data downloads as
+CSV; page text is escaped.
 """
 
-from typing import Annotated
+from typing import Annotated, Any
 
 from pydantic import Field
 
@@ -54,27 +56,30 @@ def main(argv: list[str] | None = None) -> None:
 
 
 def write_report(stages: list[Stage], config: ReportConfig) -> str:
-    """Write the page, and the summary if one is asked for; returns the stages' table for a terminal."""
+    """Write the page, and the summary if one is asked for; what a terminal shows: the stages, then what was learnt."""
+    from eval.report.drawing.colours import Colours
     from eval.report.figures import figures, text_table
-    from eval.report.held_out import held_out_gains, told
+    from eval.report.findings.verdicts import Findings
     from eval.report.page import page
-    from eval.report.recycled import faithfulness
-    from eval.report.students import student_sentences
+    from eval.report.sections.view import View
+    from eval.report.students import sentence
 
+    findings = Findings.of(stages)
+    view = View(stages, findings, Colours(stage.name for stage in stages), config.pairs, config.pair_chars)
     with atomic_write(config.out) as target:
-        target.write(page(stages, config.title, config.pairs, config.pair_chars).encode())
-    faithful = {stage.name: found for stage in stages if (found := faithfulness(stage))}
-    gains = {stage.name: found for stage in stages if (found := held_out_gains(stage))}
-    students = student_sentences(stages)
+        target.write(page(view, config.title).encode(errors="replace"))
     if config.summary:
-        more = {name: {"faithfulness": found} for name, found in faithful.items()}
-        more |= {name: {"held_out": found} for name, found in gains.items()}
+        more: dict[str, dict[str, Any]] = {name: {"faithfulness": found} for name, found in findings.faithful.items()}
+        for name, gains in findings.gains.items():
+            more.setdefault(name, {})["held_out"] = gains
+        for name, told in findings.missing:
+            more.setdefault(name, {})["missing"] = told
         summary = {stage.name: figures(stage) | more.get(stage.name, {}) for stage in stages}
+        students = [sentence(*pair) for pair in findings.students]
         write_json(config.summary, summary | ({"students": {"told": students}} if students else {}))
-    verdicts = [f"{name}: {found['verdict']}" for name, found in faithful.items()]
-    return "\n".join(
-        [text_table(stages), *(f"{name}: {told(one)}" for name, one in gains.items()), *verdicts, *students]
-    )
+    learnt = [verdict.line for verdict in findings.verdicts()]
+    missing = [f"{name}: {told}" for name, told in findings.missing]
+    return "\n".join([text_table(stages), *(["", *learnt] if learnt else []), *(["", *missing] if missing else [])])
 
 
 if __name__ == "__main__":

@@ -3,7 +3,8 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from eval.report.charts import short_number
+from eval.report.drawing.frame import short_number
+from eval.report.names import metric
 from eval.report.stages import Stage
 
 REWARD_TOTAL = "reward"
@@ -42,19 +43,57 @@ def text_table(stages: Sequence[Stage]) -> str:
 
 
 def stage_rows(stages: Sequence[Stage]) -> list[list[Any]]:
-    """A row per stage: its name, what it did, its time."""
+    """A row per stage: its name, what it did, its time, its headline figures in words."""
     rows = []
     for stage in stages:
         known = figures(stage)
         documents = [known.pop(key, None) for key in ("docs_in", "docs_out")]
         seconds = known.pop("seconds", None)
-        rest = ", ".join(
-            f"{key} {short_number(value)}" for key, value in known.items() if isinstance(value, int | float)
-        )
+        told = [_count(key, value) for key, value in known.items() if key in COUNTS]
+        told += [_moved(stage, key) for key in _shown_metrics(stage)]
+        scored = record_scores(stage) if stage.record else {}
+        told += [f"{_score(key)} {short_number(value)}" for key, value in list(scored.items())[:MOST_SCORES]]
+        if len(scored) > MOST_SCORES:
+            told.append(f"{len(scored) - MOST_SCORES} more scores")
         if stage.trained_nothing:
-            rest = ", ".join(filter(None, ["no step was trained", rest]))
-        rows.append([stage.name, *documents, seconds, rest])
+            told.insert(0, "no step was trained")
+        rows.append([stage.name, *documents, seconds, "; ".join(filter(None, told))])
     return rows
+
+
+COUNTS = {
+    "documents": "documents",
+    "tokens": "tokens",
+    "num_tokens": "tokens",
+    "num_sequences": "sequences",
+    "tokens_organic": "tokens before",
+    "tokens_kept": "tokens after",
+    "tokens_completion": "tokens generated",
+    "chunks_in": "parts",
+}
+"""Counts of a stage's record that stand in its row → what they count."""
+
+MOST_SCORES = 3
+"""Scores of a record that stand in its row; the section about evaluation has them all."""
+
+
+def _count(key: str, value: Any) -> str:
+    return f"{short_number(value)} {COUNTS[key]}" if isinstance(value, int | float) else ""
+
+
+def _moved(stage: Stage, key: str) -> str:
+    values = [value for _, value in stage.series(key) if value == value]
+    name = "total reward, held out" if key == f"eval_{REWARD_TOTAL}" else metric(key).text.lower()
+    if not values:
+        return ""
+    if len(values) == 1:
+        return f"{name} {short_number(values[0])}"
+    return f"{name} from {short_number(values[0])} to {short_number(values[-1])}"
+
+
+def _score(key: str) -> str:
+    name = metric(key).text
+    return name.lower() if "/" in key and name[1:2].islower() else name if key.startswith("Core") else key
 
 
 def record_scores(stage: Stage) -> dict[str, float]:

@@ -1,25 +1,37 @@
 """What training with rewards did to each reward on held-out rows, with its error, and one sentence about it."""
 
-import json
 import math
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from statistics import fmean, stdev
 from typing import Any
 
+from eval.report.findings.rollouts import read_rollouts
 from eval.report.stages import Stage
 
 Gains = dict[str, dict[str, float]]
 
 
 def held_out_gains(stage: Stage) -> Gains:
-    """Each reward's mean at the first and at the exported evaluation, the gain, its error over rows; {} without two."""
-    samples, done = stage.path / "samples.jsonl", stage.path / "done.json"
-    if not (samples.is_file() and done.is_file()):
+    """Each reward's mean at the first and at the exported evaluation, the gain, its error over rows; {} without two.
+
+    Of a run that has not finished it is the last evaluation so far. The weighted sum stands first, as `total`.
+    """
+    samples = stage.path / "samples.jsonl"
+    if not samples.is_file():
         return {}
-    best = json.loads(done.read_text(encoding="utf-8")).get("best_step")
-    with samples.open(encoding="utf-8") as lines:
-        return gains_between(map(json.loads, lines), best)
+    rows = [
+        {
+            "step": row["step"],
+            "mode": "eval",
+            "id": row["id"],
+            "rewards": {"total": row.get("total"), **row["rewards"]},
+        }
+        for row in read_rollouts(samples)
+        if row["mode"] == "eval"
+    ]
+    last = max((row["step"] for row in rows), default=None)
+    return gains_between(rows, stage.done.get("best_step") if stage.done else last)
 
 
 def gains_between(rows: Iterable[Mapping[str, Any]], last: int | None) -> Gains:

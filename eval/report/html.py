@@ -1,10 +1,15 @@
-"""Escaping, tables, figures: the few pieces of HTML that sections share."""
+"""Escaping, tables, headings: the few pieces of HTML that sections share."""
 
 import html
-from collections.abc import Mapping, Sequence
+import re
+from collections.abc import Sequence
 from typing import Any
 
-from eval.report.charts import line_chart, short_number
+from eval.report.drawing.figure import csv_link
+from eval.report.drawing.frame import short_number
+
+MOST_COLUMNS = 3
+"""Columns that a phone has room for; the rows of a wider table are set as lists there."""
 
 
 def escape(value: object) -> str:
@@ -12,29 +17,59 @@ def escape(value: object) -> str:
     return html.escape(str(value))
 
 
-def figure_row(charts: Sequence[tuple[str, Mapping[str, Sequence[tuple[float, float]]]]]) -> str:
-    """Charts side by side."""
-    drawn = "".join(
-        f"<figure><h3>{escape(title)}</h3>{line_chart(series)}</figure>" for title, series in charts if series
-    )
-    return f'<div class="grid">{drawn}</div>'
+def html_table(head: Sequence[str], rows: Sequence[Sequence[Any]], title: str) -> str:
+    """An HTML table with escaped cells, in a box that scrolls on a narrow screen, with its data to download.
 
+    Args:
+        head: names of the columns.
+        rows: cells; a number is set flush right, None is an empty cell. The first cell names the row.
+        title: what the table shows, for screen readers and for the name of the file.
+    """
 
-def html_table(head: Sequence[str], rows: Sequence[Sequence[Any]]) -> str:
-    """An HTML table with escaped cells."""
+    many = len(head) > MOST_COLUMNS
 
-    def cell(value: Any) -> str:
+    def cell(name: str, value: Any) -> str:
+        label = f' data-name="{escape(name)}"' if many else ""
         if value is None:
-            return "<td></td>"
-        if isinstance(value, int | float) and not isinstance(value, bool):
-            return f'<td class="number">{short_number(value)}</td>'
-        return f"<td>{escape(value)}</td>"
+            return f"<td{label}></td>"
+        if _is_number(value):
+            return f'<td class="number"{label}>{short_number(value)}</td>'
+        return f"<td{label}>{escape(value)}</td>"
 
-    top = "".join(f"<th>{escape(name)}</th>" for name in head)
-    body = "".join(f"<tr>{''.join(cell(value) for value in row)}</tr>" for row in rows)
-    return f'<div class="scroll"><table><thead><tr>{top}</tr></thead><tbody>{body}</tbody></table></div>'
+    numeric = [any(_is_number(row[column]) for row in rows) for column in range(len(head))]
+    top = "".join(
+        f'<th scope="col"{" class=number" if flush else ""}>{escape(name)}</th>'
+        for name, flush in zip(head, numeric, strict=True)
+    )
+    body = "".join(
+        f'<tr><th scope="row">{escape(row[0])}</th>{"".join(map(cell, head[1:], row[1:]))}</tr>' for row in rows
+    )
+    opened = '<table class="many">' if many else "<table>"
+    return (
+        f'<div class="scroll" role="group" tabindex="0" aria-label="{escape(title)}">{opened}'
+        f"<thead><tr>{top}</tr></thead><tbody>{body}</tbody></table></div>"
+        f'<p class="foot note">{csv_link(title, head, rows)}</p>'
+    )
+
+
+def heading(text: str, level: int = 3) -> str:
+    """A heading inside a section."""
+    return f"<h{level}>{escape(text)}</h{level}>"
+
+
+def grid(figures: Sequence[str]) -> str:
+    """Figures side by side where there is room; nothing for none."""
+    return f'<div class="grid">{"".join(figures)}</div>' if figures else ""
 
 
 def anchor(name: str) -> str:
-    """The id that a heading can be linked by."""
-    return name.lower().replace(" ", "-")
+    """The id that a heading can be linked by.
+
+    >>> anchor("Recycled text: before, after")
+    'recycled-text-before-after'
+    """
+    return re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-")
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)

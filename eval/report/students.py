@@ -1,6 +1,7 @@
 """One sentence about each model scored beside the first: how many bits per byte apart, and whether that is noise."""
 
 from collections.abc import Sequence
+from typing import NamedTuple
 
 from eval.compare.differences import Difference, compare, read
 from eval.report.stages import Stage
@@ -8,13 +9,27 @@ from eval.report.stages import Stage
 BITS = "bits per byte"
 
 
-def student_sentences(stages: Sequence[Stage]) -> list[str]:
-    """Bits per byte of every further model beside the first one's, on the documents that both scored."""
+class StudentPair(NamedTuple):
+    """Two models and how many bits per byte they are apart."""
+
+    first: str
+    other: str
+    difference: Difference
+
+
+def student_pairs(stages: Sequence[Stage]) -> list[StudentPair]:
+    """Every further model with bits per byte beside the first one, on the documents that both scored."""
     runs = [read(str(stage.path)) for stage in stages if "bpb" in stage.record]
     if not runs:
         return []
     first, *others = runs
-    return [sentence(first.name, other.name, compare(first, other)[BITS]) for other in others]
+    found = [(other, compare(first, other).get(BITS)) for other in others]
+    return [StudentPair(first.name, other.name, difference) for other, difference in found if difference is not None]
+
+
+def student_sentences(stages: Sequence[Stage]) -> list[str]:
+    """Bits per byte of every further model beside the first one's, on the documents that both scored."""
+    return [sentence(*pair) for pair in student_pairs(stages)]
 
 
 def sentence(first: str, other: str, difference: Difference) -> str:

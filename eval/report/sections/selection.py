@@ -1,72 +1,107 @@
-"""Section: score histograms with thresholds; documents and tokens, drops by reason."""
+"""Section: scores of the pools with the thresholds that were used, and what other thresholds would keep."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from eval.report.charts import bar_chart, histogram
-from eval.report.html import escape, html_table
+from eval.report.drawing.figure import lines_figure
+from eval.report.drawing.frame import Axes, short_number
+from eval.report.drawing.series import Series, steps
+from eval.report.html import grid, html_table
+from eval.report.names import Name, scorer
+from eval.report.sections.view import View
 from eval.report.stages import Stage
 
+LEAD = (
+    "Scores of every pool as it came (solid) and as it was kept (dashed); the upright line is the threshold. The "
+    "curves of tokens say what any other threshold would have kept."
+)
 
-def quality_histograms(stages: Sequence[Stage]) -> str:
-    """Scores of every source as it came and as it was kept, on one scale per scorer."""
+BINS = 25
+"""Bins that a histogram is drawn with; the record has 100."""
+
+
+def quality_histograms(view: View) -> str:
+    """Scores of every source as it came and as it was kept, a curve of tokens by threshold, a table of the cuts."""
     charts: list[str] = []
-    for stage in stages:
-        scored = [source for source in stage.dataset.get("sources", []) if source.get("histogram")]
-        for scorer in dict.fromkeys(source["scorer"] for source in scored):
-            of_scorer = [source for source in scored if source["scorer"] == scorer]
-            low = min(source["histogram"]["edges"][0] for source in of_scorer)
-            high = max(source["histogram"]["edges"][-1] for source in of_scorer)
-            shown = {
-                f"{source['name']}{suffix}": _rebinned(source["histogram"], kind, low, high)
-                for source in of_scorer
-                for kind, suffix in (("documents", ""), ("kept", ", kept"))
-            }
-            drawn = histogram(shown, low, high, x_label=scorer)
-            charts.append(f"<figure><h3>{escape(stage.name)}: {escape(scorer)}</h3>{drawn}</figure>")
-    return f'<div class="grid">{"".join(charts)}</div>' if charts else ""
+    rows: list[list[Any]] = []
+    for stage in view.stages:
+        sources = stage.dataset.get("sources") or []
+        scored = [source for source in sources if source.get("histogram")]
+        for field in dict.fromkeys(source["scorer"] for source in scored):
+            of_scorer = [source for source in scored if source["scorer"] == field]
+            charts += _charts(view, stage, of_scorer, scorer(field))
+        rows += [_row(stage, source) for source in sources if "select" in source]
+    if not charts and not rows:
+        return ""
+    head = ["pool", "source", "rule", "threshold", "documents in", "kept", "share", "tokens in", "tokens kept"]
+    return grid(charts) + (html_table(head, rows, "What each rule kept") if rows else "")
 
 
-def counts(stages: Sequence[Stage]) -> str:
-    """Documents, tokens and drop reasons, stage by stage."""
-    documents: dict[str, float] = {}
-    tokens: dict[str, float] = {}
-    rows = []
-    for stage in stages:
-        for name, step in _steps(stage):
-            documents[f"{name} in"] = step["docs_in"]
-            documents[f"{name} out"] = step["docs_out"]
-            for reason, number in sorted(step["drops"].items(), key=lambda item: -item[1]):
-                rows.append([name, reason, number, f"{100 * number / max(step['docs_in'], 1):.1f} %"])
-        for source in stage.dataset.get("sources", []):
-            for key in ("tokens_in", "tokens"):
-                if source.get(key):
-                    tokens[f"{stage.name}: {source['name']} {'in' if key == 'tokens_in' else 'out'}"] = source[key]
-        for key, value in {**stage.stats, **stage.dataset}.items():
-            if key.startswith(("tokens_", "num_tokens")) and isinstance(value, int):
-                tokens[f"{stage.name}: {key.removeprefix('tokens_').removeprefix('num_')}"] = value
-    body = []
-    if documents:
-        body.append(f"<h3>Documents</h3>{bar_chart(documents)}")
+def _charts(view: View, stage: Stage, sources: Sequence[Mapping[str, Any]], name: Name) -> list[str]:
+    low = min(source["histogram"]["edges"][0] for source in sources)
+    high = max(source["histogram"]["edges"][-1] for source in sources)
+    edges = [name.factor * (low + (high - low) * number / BINS) for number in range(BINS + 1)]
+    shares, tokens, marks = [], [], []
+    for source in sources:
+        colour = view.source_colour(stage, source["name"])
+        for kind, told in (("documents", ""), ("kept", ", kept")):
+            counts = rebinned(source["histogram"], kind, low, high)
+            shares.append(Series(f"{source['name']}{told}", steps(counts, edges), colour, int(bool(told))))
+        threshold = source.get("select", {}).get("threshold")
+        if threshold is not None:
+            marks.append((name.factor * threshold, f"{source['name']}: {short_number(name.factor * threshold)}"))
+        curve = [(name.factor * edge, kept) for edge, kept in budget_curve(source["histogram"])]
+        if any(kept for _, kept in curve):
+            tokens.append(Series(source["name"], curve, colour))
+    x_label = f"{name.text.lower()}{f' ({name.unit})' if name.unit else ''}"
+    limits = (edges[0], edges[-1])
+    drawn = [
+        lines_figure(
+            f"{stage.name}: {name.text.lower()}",
+            shares,
+            Axes(x_label, "% of documents", x=limits, marks=marks),
+            note=name.about,
+        )
+    ]
     if tokens:
-        body.append(f"<h3>Tokens</h3>{bar_chart(tokens)}")
-    if rows:
-        body.append(f"<h3>Why documents were dropped</h3>{html_table(['stage', 'reason', 'documents', 'share'], rows)}")
-    return "".join(body)
+        axes = Axes(f"threshold: {x_label}", "tokens kept", x=limits, marks=marks)
+        drawn.append(lines_figure(f"{stage.name}: tokens kept by threshold", tokens, axes))
+    return drawn
 
 
-def _steps(stage: Stage) -> list[tuple[str, Mapping[str, Any]]]:
-    """What counts documents in and out: the steps of a filter recipe, else the pool's own stats."""
-    if stage.dataset.get("steps"):
-        return [(f"{stage.name}: {step['step']} {step['source']}", step) for step in stage.dataset["steps"]]
-    return [(stage.name, stage.stats)] if "docs_in" in stage.stats else []
+def _row(stage: Stage, source: Mapping[str, Any]) -> list[Any]:
+    rule = source["select"]
+    share = f"{100 * source['documents_selected'] / source['documents_in']:.1f} %" if source["documents_in"] else ""
+    return [
+        stage.name,
+        source["name"],
+        f"{rule['mode']}, by {scorer(source['scorer']).text.lower()}" if source.get("scorer") else rule["mode"],
+        rule.get("threshold"),
+        source["documents_in"],
+        source["documents_selected"],
+        share,
+        source["tokens_in"],
+        source["tokens_selected"],
+    ]
 
 
-def _rebinned(source: Mapping[str, Any], kind: str, low: float, high: float, bins: int = 25) -> list[int]:
+def budget_curve(histogram: Mapping[str, Any]) -> list[tuple[float, float]]:
+    """(threshold, tokens that score at least that) at the edges of a record's bins.
+
+    >>> budget_curve({"edges": [0, 1, 2], "tokens": [30, 10]})
+    [(0, 40), (1, 10), (2, 0)]
+    """
+    kept = [0]
+    for tokens in reversed(histogram.get("tokens") or []):
+        kept.append(kept[-1] + tokens)
+    return list(zip(histogram["edges"], reversed(kept), strict=False)) if len(kept) > 1 else []
+
+
+def rebinned(source: Mapping[str, Any], kind: str, low: float, high: float) -> list[int]:
     """Counts of a source's own fine bins in coarse bins that all sources share."""
-    coarse = [0] * bins
+    coarse = [0] * BINS
     edges = source["edges"]
     for left, right, count in zip(edges, edges[1:], source[kind], strict=False):
         place = ((left + right) / 2 - low) / (high - low) if high > low else 0.0
-        coarse[min(int(place * bins), bins - 1)] += count
+        coarse[min(int(place * BINS), BINS - 1)] += count
     return coarse
