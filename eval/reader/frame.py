@@ -6,7 +6,7 @@ from pathlib import Path
 from urllib.parse import urlencode
 
 from common.runs.terminal import visible
-from eval.report.charts import short_number
+from eval.report.drawing.frame import short_number
 from eval.report.html import escape
 from eval.report.pairs.style import PAIR_STYLE
 from eval.report.style import STYLE

@@ -10,7 +10,8 @@ from eval.reader.pages import SEARCH_KEY, waiting
 from eval.reader.run_index import SAMPLES, RunSearch, StepSamples, messages_of, number
 from eval.reader.search import terms
 from eval.reader.shelf import Book
-from eval.report.charts import line_chart
+from eval.report.drawing.frame import Axes
+from eval.report.drawing.series import Series, line_chart
 from eval.report.pairs.links import group_path, run_path, step_path
 
 GROUPS_SHOWN, ROLLOUTS_SHOWN, HITS_SHOWN = 50, 64, 30
@@ -62,7 +63,9 @@ def _steps(book: Book, batches: Sequence[StepSamples]) -> str:
         line = [(batch.step, batch.reward) for batch in batches if batch.split == split and batch.reward is not None]
         if len(line) > 1:
             name = f"mean reward, {SPLITS.get(split, split)}"
-            charts += f"<figure><h2>{text(name)}</h2>{line_chart({name: line})}</figure>"
+            charts += (
+                f"<figure><h2>{text(name)}</h2>{line_chart([Series(name, line)], Axes('step', 'mean reward'))}</figure>"
+            )
     head = ["step", "", "prompts", "rollouts", "mean reward", *names, "not scored", "discarded"]
     rows = "".join(_step_row(book, batch, names) for batch in reversed(batches))
     top = "".join(f'<th scope="col">{text(name)}</th>' for name in head)

@@ -3,6 +3,8 @@
 import re
 from typing import NamedTuple
 
+from eval.report.pairs.reasons import MEANINGS
+
 
 class Name(NamedTuple):
     """What a person would call a figure."""
@@ -92,31 +94,17 @@ REASONS = {
     "below_threshold": "score below the threshold",
     "tied_over_budget": "same score as the last one kept, and the budget was full",
     "no_score": "no score",
-    "missing_sentinel": "answer without its mark",
-    "truncated": "answer cut off at the length limit",
-    "unreadable_edit": "answer that is no list of edits",
-    "no_such_line": "edit of a line that is not there",
-    "no_such_fragment": "edit of words that are not there",
-    "engine_error": "the engine gave no answer",
     "routed_out": "score outside the range to rephrase",
     "blank": "blank document",
-    "empty": "nothing left of it",
     "contaminated": "holds a test item",
     "duplicate_ngrams": "repeats other documents",
     "exact_duplicate": "the same as another document",
     "near_duplicate": "nearly the same as another document",
     "joined": "joined with other versions of its page",
-    "not_json": "line that is no JSON",
-    "no_object": "line that is no document",
-    "no_text": "document without a text",
-    "line_too_long": "line too long to read",
-    "too_deep": "line nested too deeply",
-    "bad_cell": "cell that cannot be read",
-    "broken_compression": "damaged compression",
-    "broken_row_group": "damaged part of a Parquet file",
     "ok": "rephrased",
     "verbatim": "passed on untouched",
 }
+"""Reason → why a document or a part of one did not come through; those of answers and rows are in `pairs.reasons`."""
 
 STEPS = {
     "heuristics": "rules for web pages",
@@ -177,14 +165,12 @@ def reason(key: str) -> str:
     """Why something was dropped, kept back or not scored.
 
     >>> reason("unfaithful/numbers"), reason("too_long")
-    ('not faithful: numbers', 'too long')
+    ('too many numbers are lost', 'too long')
     """
     head, _, rest = key.partition("/")
-    if head == "unfaithful":
-        return f"not faithful: {rest.replace('_', ' ')}"
     if head == "verbatim" and rest:
         return f"passed on untouched: {rest}"
-    return REASONS.get(key) or key.replace("/", ": ").replace("_", " ")
+    return REASONS.get(key) or MEANINGS.get(key) or key.replace("/", ": ").replace("_", " ")
 
 
 def step(key: str) -> str:

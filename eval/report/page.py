@@ -1,6 +1,7 @@
 """The sections of the report: each takes the view and gives HTML, or nothing where no stage has what it shows."""
 
 from eval.report.html import anchor, escape
+from eval.report.pairs.style import PAIR_STYLE
 from eval.report.sections import evaluation, overview, pipeline, pretraining, provenance, recycled, rl, selection
 from eval.report.sections.view import View
 from eval.report.style import STYLE
@@ -34,7 +35,7 @@ def page(view: View, title: str) -> str:
         '<!doctype html><html lang="en"><head><meta charset="utf-8">'
         f'<meta http-equiv="Content-Security-Policy" content="{POLICY}">'
         '<meta name="viewport" content="width=device-width, initial-scale=1">'
-        f"<title>{escape(title)}</title><style>{STYLE}</style></head><body>"
+        f"<title>{escape(title)}</title><style>{STYLE}{PAIR_STYLE}</style></head><body>"
         '<a class="skip" href="#main">Skip to the report</a>'
         f"<header><h1>{escape(title)}</h1></header>"
         f'<nav aria-label="Sections"><ul>{links}</ul></nav><main id="main" tabindex="-1">{body}</main>'

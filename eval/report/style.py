@@ -72,9 +72,10 @@ svg .head { fill: var(--soft); stroke: none; } .bars { max-width: 760px; } .flow
 .verdicts h3 { margin: 0 0 2px; } .verdicts p { margin: 0; max-width: 90ch; } .verdicts .yes {
   border-color: var(--c2); }
 .verdicts .no { border-color: var(--c1); } .verdicts .missing { border-left-style: dashed; }
-.pair { display: grid; grid-template-columns: 1fr 1fr; gap: 14px; margin: 0 0 18px; } .text { background:
-  var(--panel); border-radius: 8px; padding: 12px; white-space: pre-wrap; overflow-wrap: anywhere; font-size: 14.5px;
-  min-width: 0; } .pair h4, .text h4 { white-space: normal; color: var(--soft); }
+.pair { display: grid; grid-template-columns: 1fr 1fr; gap: 14px; margin: 0 0 18px; }
+.text, .pair > div { background: var(--panel); border-radius: 8px; padding: 12px; white-space: pre-wrap;
+  overflow-wrap: anywhere; font-size: 14.5px; min-width: 0; }
+.pair h4, .text h4 { white-space: normal; color: var(--soft); }
 del { background: var(--gone); color: var(--ink); } ins { background: var(--came); color: var(--ink);
   text-decoration: none; } .samples { display: grid; gap: 12px; margin: 0 0 16px;
   grid-template-columns: repeat(auto-fit, minmax(min(300px, 100%), 1fr)); } .samples .text { max-height: 26em;

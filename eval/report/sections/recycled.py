@@ -3,16 +3,18 @@
 from collections import Counter
 from collections.abc import Sequence
 
+from common.runs.terminal import visible
 from eval.faithfulness.words import long_words_kept, stop_word_share
 from eval.report.drawing.figure import figure, lines_figure, scatter_figure
 from eval.report.drawing.frame import Axes
 from eval.report.drawing.series import Series, bar_chart, steps
 from eval.report.html import escape, grid, heading, html_table
 from eval.report.names import reason
+from eval.report.pairs.rows import pair_html, pair_rows
+from eval.report.pairs.style import LEGEND
 from eval.report.recycled import pick_pairs
 from eval.report.sections.view import View
 from eval.report.stages import Stage
-from eval.report.textdiff import marked_pair
 
 LEAD = (
     "First the pool in figures: how pages changed, and how much of their content each kept. Then single pages with "
@@ -134,13 +136,13 @@ def _pairs(view: View, stage: Stage) -> str:
     """Organic pages beside their rephrasings, differences marked."""
     body = []
     for number, (why, document) in enumerate(pick_pairs(stage, view.pairs, view.pair_chars)):
-        old, new = marked_pair(document["organic_text"], document["text"])
-        where = escape(document.get("url") or document["id"])
+        where = document.get("url") or document["id"]
         sizes = f"{len(document['organic_text']):,} → {len(document['text']):,} characters"
+        opened = " open" if number < OPEN_PAIRS else ""
         body.append(
-            f"<details{' open' if number < OPEN_PAIRS else ''}><summary>{escape(why[:1].upper() + why[1:])}</summary>"
-            f'<div class="pair"><div class="text"><h4>Before: {where}</h4>{old}</div>'
-            f'<div class="text"><h4>After ({sizes})</h4>{new}</div></div></details>'
+            f"<details{opened}><summary>{escape(why[:1].upper() + why[1:])}</summary>"
+            f'<p class="note">{escape(visible(f"{where}: {sizes}, before on the left, after on the right"))}</p>'
+            f"{pair_html(pair_rows(document))}</details>"
         )
     if not body:
         return ""
@@ -151,4 +153,6 @@ def _pairs(view: View, stage: Stage) -> str:
         "The median page, two of the worst tenth and the best, by the share of their prose that is kept; the others "
         f"were drawn by chance.{among}"
     )
-    return f'{heading(f"{stage.name}: pages before and after")}<p class="note">{escape(note)}</p>{"".join(body)}'
+    return (
+        f'{heading(f"{stage.name}: pages before and after")}<p class="note">{escape(note)}</p>{LEGEND}{"".join(body)}'
+    )

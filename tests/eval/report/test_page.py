@@ -39,7 +39,7 @@ def test_one_page_shows_every_stage(runs, tmp_path, capsys):
     text = out.read_text()
     for shown in (
         "recycled",
-        "answer without its mark",
+        "the answer does not say where the rephrasing begins",
         "models/mixed",
         "copa",
         "<del>",
