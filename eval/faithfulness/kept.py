@@ -59,7 +59,21 @@ class Fact(NamedTuple):
     """Whether the other text has it too."""
 
 
-def facts(text: str, other: str) -> list[Fact]:
+class KnownFacts(NamedTuple):
+    """What a text has of what may be looked for in another one."""
+
+    addresses: set[str]
+    numbers: set[str]
+    words: set[str]
+    """All words: a name may open a sentence."""
+
+
+def known_facts(text: str) -> KnownFacts:
+    """What a text has, for `facts` of others."""
+    return KnownFacts(_urls(text), set(NUMBER.findall(text)), set(WORD.findall(text)))
+
+
+def facts(text: str, other: str | KnownFacts) -> list[Fact]:
     """What `numbers_kept`, `urls_kept` and `names_kept` look for, in order; digits of an address are no numbers.
 
     What is not shared of an organic text is lost in its rephrasing; what is not shared of that is invented.
@@ -67,13 +81,13 @@ def facts(text: str, other: str) -> list[Fact]:
     >>> [(fact.kind, fact.shared) for fact in facts("seen in Rome in 1871, see www.a.org/2", "Rome, in 1870")]
     [('name', True), ('number', False), ('address', False)]
     """
-    addresses, numbers, words = _urls(other), set(NUMBER.findall(other)), set(WORD.findall(other))
+    known = known_facts(other) if isinstance(other, str) else other
     found = []
     for match in URL.finditer(text):
         address = match[0].rstrip(ADDRESS_END)
-        found.append(Fact(match.start(), match.start() + len(address), "address", address in addresses))
-    found += [Fact(*match.span(), "name", match[0] in words) for match in NAME.finditer(text)]
-    found += [Fact(*match.span(), "number", match[0] in numbers) for match in NUMBER.finditer(text)]
+        found.append(Fact(match.start(), match.start() + len(address), "address", address in known.addresses))
+    found += [Fact(*match.span(), "name", match[0] in known.words) for match in NAME.finditer(text)]
+    found += [Fact(*match.span(), "number", match[0] in known.numbers) for match in NUMBER.finditer(text)]
     apart: list[Fact] = []
     for fact in sorted(found):
         if fact.start >= (apart[-1].end if apart else 0) and fact.end > fact.start:

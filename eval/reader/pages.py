@@ -29,6 +29,13 @@ SCORE_WORDS = {
     "token_count": "tokens",
     "semantic": "semantic (lexical F1)",
     "structure": "structure kept",
+    "numbers": "numbers kept in the worst chunk",
+    "urls": "addresses kept in the worst chunk",
+    "names": "names kept in the worst chunk",
+    "content": "content words kept in the worst chunk",
+    "length": "length in the worst chunk",
+    "invented_words": "words invented in the worst chunk",
+    "novel_5grams": "new runs of five words in the worst chunk",
 }
 """Scores whose own names say too little."""
 
@@ -116,7 +123,12 @@ def _form(book: Book, search: PoolSearch, filters: Filters) -> str:
     ]
     if get_meta(connection, "dropped", 0) or filters.show:
         parts.append(select("show", "Documents", [("", "all"), ("kept", "kept"), ("dropped", "dropped")], filters.show))
-    for name, label in (("reason", "Dropped because"), ("status", "A chunk"), ("topic", "Topic"), ("source", "Source")):
+    for name, label in (
+        ("reason", "Dropped because"),
+        ("status", "A chunk ended or was"),
+        ("topic", "Topic"),
+        ("source", "Source"),
+    ):
         values = get_meta(connection, f"facet_{name}", [])
         chosen = getattr(filters, name)
         if values or chosen:

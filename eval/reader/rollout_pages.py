@@ -10,8 +10,10 @@ from eval.reader.pages import SEARCH_KEY, waiting
 from eval.reader.run_index import SAMPLES, RunSearch, StepSamples, messages_of, number
 from eval.reader.search import terms
 from eval.reader.shelf import Book
+from eval.report.drawing.figure import lines_figure
 from eval.report.drawing.frame import Axes
-from eval.report.drawing.series import Series, line_chart
+from eval.report.drawing.series import Series
+from eval.report.names import reward
 from eval.report.pairs.links import group_path, run_path, step_path
 
 GROUPS_SHOWN, ROLLOUTS_SHOWN, HITS_SHOWN = 50, 64, 30
@@ -63,12 +65,12 @@ def _steps(book: Book, batches: Sequence[StepSamples]) -> str:
         line = [(batch.step, batch.reward) for batch in batches if batch.split == split and batch.reward is not None]
         if len(line) > 1:
             name = f"mean reward, {SPLITS.get(split, split)}"
-            charts += (
-                f"<figure><h2>{text(name)}</h2>{line_chart([Series(name, line)], Axes('step', 'mean reward'))}</figure>"
-            )
-    head = ["step", "", "prompts", "rollouts", "mean reward", *names, "not scored", "discarded"]
+            charts += lines_figure(name, [Series(name, line)], Axes("step", "mean reward"))
+    head = ["step", "samples", "prompts", "rollouts", "mean reward", *map(reward, names), "not scored", "discarded"]
     rows = "".join(_step_row(book, batch, names) for batch in reversed(batches))
-    top = "".join(f'<th scope="col">{text(name)}</th>' for name in head)
+    top = "".join(
+        f'<th scope="col" class="{"number" if place > 1 else ""}">{text(name)}</th>' for place, name in enumerate(head)
+    )
     return (
         '<p class="note">Steps whose samples the run has written, the newest first. A step opens the prompts that the '
         "policy saw and what it made of them.</p>"
@@ -134,9 +136,12 @@ def step_page(book: Book, step: int, split: str, start: int) -> str | None:
     if not groups:
         return None
     items = []
+    asked = []
     for group in groups[:GROUPS_SHOWN]:
-        line = search.first_of(step, split, group.id) or {}
-        shown = messages_of(line)
+        shown = messages_of(search.first_of(step, split, group.id) or {})
+        asked.append(shown[-1][1] if shown else "")
+    alike = _shared_start(asked) if len(asked) > 1 else 0
+    for group, said in zip(groups, asked, strict=False):
         marks = ""
         if group.skipped:
             marks += f'<span class="chip bad">{group.skipped} not scored</span>'
@@ -149,7 +154,7 @@ def step_page(book: Book, step: int, split: str, start: int) -> str | None:
             f'<li><a data-hit href="{href(group_path(book.name, step, split, group.id))}">{text(group.id[:120])}</a> '
             f'<span class="chip">{group.samples} rollout{"" if group.samples == 1 else "s"}</span>'
             f'<span class="chip">mean reward <b>{reward}</b></span>{marks}'
-            f"<p>{snippet(shown[-1][1] if shown else '', [])}</p></li>"
+            f"<p>{snippet(said[alike:] or said, [])}</p></li>"
         )
     onward = start + GROUPS_SHOWN if len(groups) > GROUPS_SHOWN else None
     steps = "".join(
@@ -162,6 +167,12 @@ def step_page(book: Book, step: int, split: str, start: int) -> str | None:
     body = f'<ol class="hits">{"".join(items)}</ol><nav class="steps" aria-label="Pages">{steps}</nav>'
     title = f"Step {step}, {SPLITS.get(split, split)}"
     return framed(title, body, [("all", "/"), (book.name, run_path(book.name))], KEYS)
+
+
+def _shared_start(texts: Sequence[str]) -> int:
+    """How many characters all texts begin with: the request that stands before each prompt's own part."""
+    first, last = min(texts), max(texts)
+    return next((at for at, (one, other) in enumerate(zip(first, last, strict=False)) if one != other), len(first))
 
 
 def group_page(book: Book, step: int, split: str, identity: str) -> str | None:
@@ -224,9 +235,9 @@ def _rollout(line: Mapping[str, Any], place: int) -> str:
     if isinstance(line.get("tokens"), int):
         about.append(f"{line['tokens']:,} tokens")
     advantage = number(line.get("advantage"))
-    rows = [("reward", number(line.get("total")))]
-    if advantage is not None:
-        rows.append(("advantage", advantage))
+    worth = f"reward {figure(number(line.get('total')))}"
+    worth += f", advantage {figure(advantage, True)}" if advantage is not None else ""
+    rows: list[tuple[str, Any]] = []
     for group, sign in (("rewards", ""), ("parts", "· ")):
         found = line.get(group)
         rows += [(sign + str(name), value) for name, value in found.items()] if isinstance(found, dict) else []
@@ -235,8 +246,9 @@ def _rollout(line: Mapping[str, Any], place: int) -> str:
     )
     kind = "rollout discarded" if discarded else "rollout"
     return (
-        f'<section class="{kind}"><h2>Rollout {place}</h2>{"".join(told)}<p class="note">{text(", ".join(about))}</p>'
-        f'<table>{cells}</table><div class="text" dir="auto" lang="">{_completion(line)}</div></section>'
+        f'<section class="{kind}"><h3>Rollout {place}: {worth}</h3>{"".join(told)}'
+        f'<p class="note">{text(", ".join(about))}</p><div class="text" dir="auto" lang="">{_completion(line)}</div>'
+        f"<table>{cells}</table></section>"
     )
 
 

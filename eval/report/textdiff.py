@@ -5,26 +5,27 @@ import itertools
 from bisect import bisect_left
 from collections.abc import Sequence
 
-from eval.faithfulness.kept import Fact, facts
+from eval.faithfulness.kept import Fact, KnownFacts, facts
 from eval.faithfulness.words import word_changes
 
 Span = tuple[int, int]
 
 
-def marked_pair(organic: str, recycled: str, *, with_facts: bool = False) -> tuple[str, str]:
+def marked_pair(organic: str, recycled: str, known: tuple[KnownFacts, KnownFacts] | None = None) -> tuple[str, str]:
     """HTML of both texts: words only the organic one has in `<del>`, words only the recycled one has in `<ins>`.
 
     Every character of both texts is kept and escaped; page text can hold anything, scripts included. Texts that are too
     long to be compared are shown unmarked.
 
     Args:
-        organic: a page.
+        organic: a page, or a part of one.
         recycled: its rephrasing.
-        with_facts: numbers, addresses and names stand in `<mark>` too, of the class `kept`, `lost` or `invented`.
+        known: what the whole page and the whole rephrasing hold (`known_facts`); numbers, addresses and names then
+            stand in `<mark>` too, of the class `kept`, `lost` or `invented`.
     """
     old, new = changed_spans(organic, recycled)
-    left = facts(organic, recycled) if with_facts else []
-    right = facts(recycled, organic) if with_facts else []
+    left = facts(organic, known[1]) if known else []
+    right = facts(recycled, known[0]) if known else []
     return _marked(organic, old, "del", left, "lost"), _marked(recycled, new, "ins", right, "invented")
 
 

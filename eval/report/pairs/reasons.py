@@ -30,8 +30,15 @@ MEANINGS = {
     "bad_cell": "a cell of the table cannot be read",
     "broken_row_group": "a part of the Parquet file is damaged",
     "broken_compression": "the file is damaged from here on",
+    "kept_organic": "it stays as it was",
+    "dropped": "lines are dropped",
+    "cut": "parts of lines are cut",
+    "unnamed_lines": "the edits name not every line",
+    "unfenced": "a code fence around the answer is taken off",
+    "multiple_sentinels": "the answer says more than once where it begins",
+    "control_text": "control tokens that the page spells are broken up",
 }
-"""Status or reason → what it says of an answer or a row."""
+"""Status, flag or reason → what it says of an answer or a row."""
 
 
 def meaning(reason: str) -> str:
@@ -65,7 +72,7 @@ def chunk_note(chunk: Mapping[str, Any]) -> str:
     else:
         kept = "Left out"
     told = [] if status == "ok" else [meaning(status)]
-    told += [flag.replace("_", " ") for flag in flags]
+    told += [MEANINGS.get(flag, flag.replace("_", " ")) for flag in flags]
     attempts = chunk.get("attempts")
     if isinstance(attempts, int) and attempts > 1:
         told.append(f"{attempts} attempts")

@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 
 from common.pools.documents import record_of
 from common.runs.terminal import visible
+from eval.faithfulness.kept import known_facts
 from eval.report.html import escape
 from eval.report.pairs.reasons import chunk_note
 from eval.report.textdiff import marked_pair
@@ -78,13 +79,18 @@ def _follow(least: int, start: Any, end: Any, most: int) -> bool:
 
 
 def pair_html(rows: Sequence[PairRow], *, has_organic: bool = True) -> str:
-    """Rows of a document as HTML: the page on the left, the rephrasing on the right, differences and facts marked."""
+    """Rows of a document as HTML: the page on the left, the rephrasing on the right, differences and facts marked.
+
+    A fact is lost or invented where the other text has it nowhere, in whatever row.
+    """
+    known = (known_facts("".join(row.organic for row in rows)), known_facts("".join(row.recycled for row in rows)))
     out = []
     for row in rows:
+        organic, recycled = row.organic.strip("\r\n"), row.recycled.strip("\r\n")
         if has_organic:
-            old, new = (visible(one) for one in marked_pair(row.organic, row.recycled, with_facts=True))
+            old, new = (visible(one) for one in marked_pair(organic, recycled, known))
         else:
-            old, new = f'<em class="note">{escape(MISSING)}</em>', escape(visible(row.recycled))
+            old, new = f'<em class="note">{escape(MISSING)}</em>', escape(visible(recycled))
         note = f'<p class="why">{escape(visible(row.note))}</p>' if row.note else ""
         kind = ' class="pair stayed"' if row.status not in ("", "ok", "verbatim") else ' class="pair"'
         out.append(f'{note}<div{kind}><div dir="auto" lang="">{old}</div><div dir="auto" lang="">{new}</div></div>')

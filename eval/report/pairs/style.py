@@ -11,7 +11,7 @@ mark.invented { font-weight: 700; outline: 1.5px dashed currentColor; text-decor
 .pair.stayed > div { border: 1px dashed var(--soft); }
 .why { font-size: 13px; color: var(--soft); margin: 12px 0 4px; }
 .facts-legend { font-size: 13px; color: var(--soft); margin: 8px 0; }
-.facts-legend > * { margin-right: 4px; }
+.facts-legend > * { margin-right: 4px; color: var(--ink); }
 """
 """Goes behind `eval.report.style.STYLE`, whose colours it uses."""
 

@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from eval.faithfulness.kept import known_facts
 from eval.faithfulness.words import matched, word_changes
 from eval.report.textdiff import changed_spans, marked_pair
 
@@ -58,7 +59,7 @@ def test_passages_hold_both_texts_whole_and_take_turns(left, right):
 )
 def test_no_text_takes_long(left, right):
     began = time.process_time()
-    marked_pair(left, right, with_facts=True)
+    marked_pair(left, right, (known_facts(left), known_facts(right)))
     assert time.process_time() - began < 8
 
 
@@ -73,12 +74,13 @@ PIECES = st.lists(
 
 @given(PIECES.map("".join), PIECES.map("".join))
 def test_facts_and_differences_lose_no_character(organic, recycled):
-    old, new = marked_pair(organic, recycled, with_facts=True)
+    old, new = marked_pair(organic, recycled, (known_facts(organic), known_facts(recycled)))
     assert (plain(old), plain(new)) == (organic, recycled)
 
 
 def test_facts_are_marked_by_what_became_of_them():
-    old, new = marked_pair("It rose in Rome by 17 metres.", "It rose in Rome by 70 metres.", with_facts=True)
+    organic, recycled = "It rose in Rome by 17 metres.", "It rose in Rome by 70 metres."
+    old, new = marked_pair(organic, recycled, (known_facts(organic), known_facts(recycled)))
     assert '<mark class="kept" title="name kept">Rome</mark>' in old
     assert '<mark class="lost" title="number lost">17</mark>' in old
     assert '<mark class="invented" title="number invented">70</mark>' in new

@@ -67,6 +67,16 @@ def test_markup_and_control_codes_are_text():
     )
 
 
+def test_a_fact_that_stands_in_another_row_is_not_lost():
+    chunks = [
+        {"start": 0, "end": 8, "out_start": 0, "out_end": 0, "status": "ok"},
+        {"start": 10, "end": 24, "out_start": 0, "out_end": 14, "status": "ok"},
+    ]
+    page = {"organic_text": "In 1871,\n\nRome, in 1871.", "text": "Rome, in 1871.", "rephrase": {"chunks": chunks}}
+    shown = pair_html(pair_rows(page))
+    assert shown.count('title="number kept"') == 3 and "lost" not in shown
+
+
 def test_every_status_of_the_rephraser_has_words():
     assert set(STATUSES) - {"ok"} <= MEANINGS.keys()
     assert meaning("short_page") == "short page"
