@@ -94,10 +94,13 @@ def test_a_small_pool_opens_in_little_memory_from_a_small_index(tmp_path, root):
 @pytest.mark.timeout(7200)
 def test_a_million_documents_are_indexed_in_ten_minutes_and_open_in_three_seconds(tmp_path, root):
     text = write_short_documents(tmp_path / "pool", DOCUMENTS, 20)
-    cpu_s, wall_s, size, peak = built(root, tmp_path / "pool", tmp_path / "index")
-    print(f"\n{DOCUMENTS:,} documents, {text / 1e6:.0f} MB of text")
-    print(f"index: {cpu_s:.0f} s of CPU, {wall_s:.0f} s, {size / text:.2f} x the text, peak {peak:.0f} MiB")
-    first_s, cpu_s, peak, pages = opened(root, tmp_path / "pool", tmp_path / "index")
-    print(f"opens: {first_s:.2f} s ({cpu_s:.2f} s of CPU with the pages below), peak {peak:.0f} MiB")
-    print("; ".join(f"{name} {seconds:.2f} s" for name, seconds in pages.items()))
-    assert cpu_s <= 600 and size <= 1.5 * text and peak < MOST_MIB and first_s < 3
+    build_cpu_s, wall_s, size, peak = built(root, tmp_path / "pool", tmp_path / "index")
+    first_s, cpu_s, open_peak, pages = opened(root, tmp_path / "pool", tmp_path / "index")
+    lines = [
+        f"{DOCUMENTS:,} documents, {text / 1e6:.0f} MB of text",
+        f"index: {build_cpu_s:.0f} s of CPU, {wall_s:.0f} s, {size / text:.2f} x the text, peak {peak:.0f} MiB",
+        f"opens: {first_s:.2f} s ({cpu_s:.2f} s of CPU with the pages below), peak {open_peak:.0f} MiB",
+        "; ".join(f"{name} {seconds:.2f} s" for name, seconds in pages.items()),
+    ]
+    print("", *lines, sep="\n")  # noqa: T201 - the figures
+    assert build_cpu_s <= 600 and size <= 1.5 * text and max(peak, open_peak) < MOST_MIB and first_s < 3
