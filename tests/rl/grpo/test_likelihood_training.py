@@ -99,6 +99,12 @@ def test_two_steps_end_with_a_finite_loss_and_all_parts_logged(name, answering_p
         assert f"{name}/{part}" in training[0], sorted(training[0])
     assert (tmp_path / "run" / "baselines.parquet").is_file() == (name not in ("process", "verifiable"))
     assert json.loads((tmp_path / "run" / "done.json").read_text())["steps"] == 2
+    lines = [json.loads(line) for line in (tmp_path / "run" / "samples.jsonl").read_text().splitlines()]
+    trained = [line for line in lines if line["mode"] == "train" and "discarded" not in line]
+    assert len(trained) >= 8 and all(math.isfinite(line["advantage"]) for line in trained)
+    assert all(("advantages" in line) == (name in ("process", "mixed")) for line in trained)
+    for line in trained:  # stretches reach to the end of what was written
+        assert not line.get("advantages") or line["advantages"][-1][0] >= len(line["completion"])
 
 
 @pytest.mark.parametrize("name", ["reference_probability", "completion_gain", "process"])
