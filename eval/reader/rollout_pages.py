@@ -147,13 +147,13 @@ def step_page(book: Book, step: int, split: str, start: int) -> str | None:
             marks += f'<span class="chip bad">{group.skipped} not scored</span>'
         if group.discarded:
             marks += f'<span class="chip bad">{group.discarded} discarded</span>'
-        reward = figure(group.mean)
+        mean = figure(group.mean)
         if group.least != group.most:
-            reward += f" ({figure(group.least)} to {figure(group.most)})"
+            mean += f" ({figure(group.least)} to {figure(group.most)})"
         items.append(
             f'<li><a data-hit href="{href(group_path(book.name, step, split, group.id))}">{text(group.id[:120])}</a> '
             f'<span class="chip">{group.samples} rollout{"" if group.samples == 1 else "s"}</span>'
-            f'<span class="chip">mean reward <b>{reward}</b></span>{marks}'
+            f'<span class="chip">mean reward <b>{mean}</b></span>{marks}'
             f"<p>{snippet(said[alike:] or said, [])}</p></li>"
         )
     onward = start + GROUPS_SHOWN if len(groups) > GROUPS_SHOWN else None
@@ -238,9 +238,10 @@ def _rollout(line: Mapping[str, Any], place: int) -> str:
     worth = f"reward {figure(number(line.get('total')))}"
     worth += f", advantage {figure(advantage, True)}" if advantage is not None else ""
     rows: list[tuple[str, Any]] = []
-    for group, sign in (("rewards", ""), ("parts", "· ")):
+    for group in ("rewards", "parts"):
         found = line.get(group)
-        rows += [(sign + str(name), value) for name, value in found.items()] if isinstance(found, dict) else []
+        for name, value in found.items() if isinstance(found, dict) else ():
+            rows.append((reward(str(name)) if group == "rewards" else f"· {name}", value))
     cells = "".join(
         f"<tr><th scope=row>{text(name)}</th><td class=number>{_value(value)}</td></tr>" for name, value in rows
     )
