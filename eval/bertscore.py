@@ -36,7 +36,7 @@ class TruncationConfig(RunConfig):
     """The limit, special tokens included."""
 
     max_chars: int = Field(7000, ge=1)
-    """So much of each text is looked at: what a policy is shown (arXiv:2510.10681)."""
+    """Characters of each text that are looked at: as many as a policy is shown (arXiv:2510.10681)."""
 
 
 def left_out(lengths: Sequence[int], max_tokens: int) -> tuple[float, float]:

@@ -55,7 +55,7 @@ class CleaningConfig(RunConfig):
     """Longest answer."""
 
     max_rows: int = Field(100_000, gt=0)
-    """At most so many pages, from the first."""
+    """Pages to measure at most, from the first on."""
 
     out: Annotated[str | None, HOW, Out(".json")] = None
     """Where the figures go as JSON; the answers go beside them, as `.jsonl`."""

@@ -87,7 +87,7 @@ class FilterConfig(RunConfig):
     `tokens_for`."""
 
     seed: int = 0
-    """Of the order of the documents and of what is drawn when a source comes a fraction of a time."""
+    """Seed of the documents' order, and of the draw where only a part of a source is taken."""
 
     shard_docs: int = Field(10_000, ge=1)
     """Documents per output shard, about; one such shard is held in memory."""

@@ -35,7 +35,7 @@ class ExportConfig(RunConfig):
     """Take the averaged weights (of a run with `ema`)."""
 
     dtype: Literal["float32", "bfloat16"] = "float32"
-    """Of the exported weights; for bfloat16 the change of the logits is measured and printed."""
+    """Number format of the exported weights. For bfloat16, the change of the logits is measured and printed."""
 
     rope: Literal["as_trained", "exact"] = "as_trained"
     """`as_trained` keeps rounded rotary frequencies (a `longrope` table); `exact` writes the default ones."""

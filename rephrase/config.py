@@ -84,7 +84,8 @@ class RephraseConfig(RunConfig):
     """Nucleus of the sampling (arXiv:2510.10681)."""
 
     seed: int = 42
-    """With a document's id, chunk, rollout and attempt it makes the seed of a request."""
+    """Seed of the sampling; each request's own seed also depends on the document's id, the chunk, the rollout and the
+    attempt."""
 
     cut: Literal["pauses", "blind"] = "pauses"
     """Where chunks end: where the text pauses, or after `max_chars` wherever that is, joined by a space (original)."""
@@ -153,7 +154,7 @@ class RephraseConfig(RunConfig):
     """Where workers run."""
 
     verify: Annotated[bool, HOW] = False
-    """Of finished shards compare the outputs' digests too, not only their lengths."""
+    """Check finished shards by the digests of their outputs, not by their lengths alone."""
 
     logs: Annotated[str | None, HOW] = None
     """Run folder; `_rephrase` inside the output if null."""

@@ -24,16 +24,16 @@ class AdapterConfig(RunConfig):
     """What is trained beside the frozen base."""
 
     rank: int = Field(16, ge=1)
-    """Rows of A and columns of B."""
+    """Rank of the adapter: the rows of A and the columns of B."""
 
     alpha: float = Field(32.0, gt=0)
-    """The product counts `alpha / rank` times."""
+    """Scaling: the adapter's product is multiplied by `alpha / rank`."""
 
     dropout: float = Field(0.0, ge=0, lt=1)
-    """Of what A reads, while training. Likelihood rewards are scored without it."""
+    """Dropout on the adapter's input while training. Likelihood rewards are scored without it."""
 
     targets: list[str] = []
-    """Ends of the names of the layers that get one; empty: every linear layer but the output."""
+    """Layers that get an adapter, by the ends of their names; empty: every linear layer but the output."""
 
     bits: Literal[4, 8] | None = None
     """QLoRA: the frozen base in 4 bits (NF4, with double quantisation) or in 8; null: in the run's own precision."""

@@ -36,7 +36,7 @@ class LearningCheckConfig(RLConfig):
     """An RL run, repeated."""
 
     seeds: list[int] = Field([0, 1, 2], min_length=2)
-    """One run for each."""
+    """Seeds; one run is made with each."""
 
     measure: str = ""
     """What is compared: a reward by its name, a part of one (`completion_gain/gain`), or, if empty, the total."""

@@ -88,7 +88,7 @@ class MemoryConfig(RunConfig):
     """All weights are trained; else an adapter."""
 
     adapter: AdapterConfig = AdapterConfig(rank=32)
-    """The adapter."""
+    """The adapter that is trained."""
 
     batch: int = Field(4, ge=1)
     """Rows of a forward pass."""
@@ -97,7 +97,7 @@ class MemoryConfig(RunConfig):
     """Tokens of a row."""
 
     completion: int = Field(2048, ge=1)
-    """Of them the completion's."""
+    """Tokens of the completion among these."""
 
     vllm: bool = True
     """Rollouts by vLLM in the same process."""

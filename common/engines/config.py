@@ -158,10 +158,12 @@ class ServerEngineConfig(Capabilities):
     """How long the server may take to answer at the start, in seconds."""
 
     look_s: Annotated[float, HOW] = Field(10, gt=0)
-    """Of several servers: seconds between looks at silent ones. One that misses two in a row is left alone."""
+    """With several servers: seconds between two looks at a silent one. A server that misses two looks in a row is left
+    alone."""
 
     second_after: Annotated[float, HOW] = Field(4, ge=0)
-    """Of several servers: a request that takes so many times the usual is sent to a second one too; 0: never."""
+    """With several servers: a request that takes so many times as long as usual is sent to a second one too; 0:
+    never."""
 
     extra_body: dict[str, Any] = {}
     """More fields of the request body, such as `{chat_template_kwargs: {enable_thinking: false}}`."""

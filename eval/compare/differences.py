@@ -37,7 +37,7 @@ class CompareConfig(RunConfig):
     """Resamplings behind the intervals."""
 
     seed: int = 0
-    """Of the resampling."""
+    """Seed of the resampling."""
 
 
 @dataclass

@@ -34,13 +34,14 @@ class ItemsConfig(RunConfig):
     """Rows to score, drawn by `seed`; all if null. Prompts stay those of the whole file."""
 
     seed: int = 0
-    """Of the rows drawn."""
+    """Seed of the rows that `limit` draws."""
 
     seq_len: int = Field(SEQ_LEN, ge=2)
     """Tokens of context and answer together; at most the model's context."""
 
     precision: Precision = "fp32"
-    """Of the weights and products; sums are float32 always. bf16 logits tie often and move language-modelling tasks."""
+    """Number format of weights and products; sums are always float32. In bf16 many logits are equal, which changes
+    language-modelling tasks."""
 
     max_tokens_per_batch: Annotated[int, HOW] = Field(16384, ge=1)
     """Padded tokens of one forward pass."""

@@ -96,7 +96,7 @@ class CoreRun:
     """Score this many rows of each file, drawn by `seed`."""
 
     seed: int = 0
-    """Of the rows drawn and of the bootstrap."""
+    """Seed of the rows that are drawn, and of the bootstrap."""
 
     seq_len: int = SEQ_LEN
     """Tokens of context and answer together."""

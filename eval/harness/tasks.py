@@ -18,13 +18,13 @@ class HarnessConfig(RunConfig):
     """`engine` is ours, which shares contexts between answers; `hf` and `vllm` are lm-eval's own model classes."""
 
     num_fewshot: int | None = Field(None, ge=0)
-    """Shots; the task's own number if null."""
+    """Examples shown before the question; the task's own number if null."""
 
     include_path: str | None = None
     """Folder with further task files."""
 
     batch_size: Annotated[int, HOW] = Field(8, ge=1)
-    """Of the `hf` back-end."""
+    """Batch size of the `hf` back-end."""
 
 
 Metrics = dict[str, dict[str, float]]

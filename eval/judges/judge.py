@@ -34,7 +34,7 @@ class JudgeConfig(RunConfig):
     """Longest answer."""
 
     temperature: float = Field(0.0, ge=0)
-    """0: the likeliest answer."""
+    """Sampling temperature; 0 takes the likeliest answer."""
 
     seed: int = 1024
     """Sampling seed sent along (1024: arXiv:2510.10681's judge)."""

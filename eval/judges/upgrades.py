@@ -50,7 +50,7 @@ class UpgradeConfig(RunConfig):
     """Environment variable that holds the key; empty: OPENAI_API_KEY for a hosted model."""
 
     judge_all: bool = False
-    """Ask about right answers too: the verdict stays as the rules have it, and the agreement is over all."""
+    """Ask about right answers too. Their verdicts stay, and the agreement then counts all answers."""
 
     max_tokens: int = Field(2048, ge=1)
     """Longest reply."""

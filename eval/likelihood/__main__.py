@@ -40,7 +40,7 @@ class LikelihoodRowsConfig(ScorerConfig):
     """Folder, hub name or URL."""
 
     rows: str
-    """JSONL of rows, see above."""
+    """JSONL file of rows; their form is described above."""
 
     out: Annotated[str, HOW, Out()]
     """JSONL with the scores beside the rows."""

@@ -30,18 +30,19 @@ class ScorerConfig(RunConfig):
     """How likelihoods are computed; the numbers agree to 1e-5 per token in float32 whatever the mode."""
 
     mode: Annotated[Literal["auto", "packed", "cached", "duplicate"], HOW] = "auto"
-    """`auto`: packed up to `max_packed_tokens`, cached beyond, duplicate where the model allows neither."""
+    """How likelihoods are computed. `auto`: rows up to `max_packed_tokens` are packed, longer ones use a cache; where a
+    model allows neither, every text is a sequence of its own."""
 
     mask: Annotated[Literal["auto", "dense", "blocks"], HOW] = "auto"
     """How packed rows are masked: `dense`, or `blocks` of flex attention, which skips what nobody sees and needs no
     padding. `auto`: blocks on a GPU where the model allows them."""
 
     dtype: Literal["auto", "float32", "bfloat16", "float16"] = "auto"
-    """Of a model loaded from a folder; `auto` is the one it was saved in. Sums are float32 always. Of a live module
-    that computes in another one than its weights': which."""
+    """Number format of a model from a folder; `auto`: as it was saved. Sums are always float32. For a live module it
+    says what the module computes in, where its weights have another format."""
 
     device: Annotated[str, HOW] = "auto"
-    """Of a model loaded from a folder; `auto` is the GPU if there is one."""
+    """Where a model from a folder runs; `auto`: on the GPU if there is one."""
 
     max_tokens_per_batch: Annotated[int | None, HOW] = Field(None, ge=1)
     """Padded tokens of one forward pass; a longer row goes alone. null: 16384, on a CPU 2048 (more is slower)."""

@@ -65,10 +65,10 @@ class ReaderConfig(RunConfig):
     """Greatest `score` that is shown at first."""
 
     differences: bool = True
-    """Of the terminal's form (`terminal=true`); a page has a switch."""
+    """Mark differences on the terminal (`terminal=true`); a page has a switch for it."""
 
     width: int = Field(0, ge=0)
-    """Of the terminal's form too; a page has the browser's."""
+    """Columns on the terminal; a page uses the browser's width."""
 
     host: Annotated[str, HOW] = "127.0.0.1"
     """Address or name to listen at; anything but this machine's own lets others read."""

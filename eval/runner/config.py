@@ -33,7 +33,7 @@ class EvalConfig(RunConfig):
     """Name of a pretraining run below `logs`, or the path of one."""
 
     checkpoint: str = "last"
-    """Of a pretraining run: step, `last`, or a path."""
+    """Which checkpoint of a pretraining run: a step, `last`, or a path."""
 
     logs: str = "logs"
     """Folder of pretraining runs."""
@@ -68,7 +68,8 @@ class EvalConfig(RunConfig):
     """Tokens that a window of `bpb` repeats from the one before; a quarter of the window if null."""
 
     precision: Precision = "fp32"
-    """Of the weights and products; DCLM uses fp32. bf16 logits tie often, which moves language-modelling tasks."""
+    """Number format of weights and products. DCLM uses fp32. In bf16 many logits are equal, which changes
+    language-modelling tasks."""
 
     version: Version = "v2"
     """Baselines behind the names without a version; scores with both are always given."""
@@ -77,7 +78,7 @@ class EvalConfig(RunConfig):
     """Resamplings behind the 95 % intervals."""
 
     seed: int = 0
-    """Of the rows that `limit` draws and of the resampling."""
+    """Seed of the rows that `limit` draws, and of the resampling."""
 
     device: Annotated[str, HOW] = "auto"
     """`auto` is the GPU if there is one."""

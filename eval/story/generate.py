@@ -49,19 +49,19 @@ class ReasonConfig(RunConfig):
     """Longest completion (2048: arXiv:2503.22828)."""
 
     temperature: float = Field(0.7, ge=0)
-    """0.7, with top_p 0.8 and top_k 20: arXiv:2503.22828."""
+    """Sampling temperature; arXiv:2503.22828 has 0.7, with top_p 0.8 and top_k 20."""
 
     top_p: float = Field(0.8, gt=0, le=1)
-    """See `temperature`."""
+    """Nucleus of the sampling; see `temperature`."""
 
     top_k: int = Field(20, ge=0)
-    """See `temperature`; 0: all tokens."""
+    """How many of the likeliest tokens are drawn from; see `temperature`. 0: all."""
 
     limit: int | None = Field(None, ge=1)
     """Only so many rows."""
 
     seed: int = 0
-    """With a row's id and a completion's number it decides what is drawn."""
+    """Seed of the sampling; each completion's own seed also depends on the row's id and the completion's number."""
 
     engine: EngineConfig = TransformersEngineConfig()
     """What generates."""
@@ -80,7 +80,7 @@ class ContinueConfig(ReasonConfig):
     """Most tokens, as a share of the gold chapter's (1.5: arXiv:2503.22828); `max_tokens` is not used."""
 
     repetition_penalty: float = Field(1.05, gt=0)
-    """1.05: arXiv:2503.22828."""
+    """Penalty on tokens that were used before (1.05: arXiv:2503.22828)."""
 
 
 COMPLETION = ("id", "number", "completion")

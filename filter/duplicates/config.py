@@ -31,7 +31,7 @@ class MinHashDedup(RunConfig):
     """Values per band (datatrove: 8)."""
 
     seed: int = 1
-    """Of the permutations."""
+    """Seed of the permutations."""
 
     across: Literal["measure", "drop"] = "measure"
     """A near copy of a document of an earlier source: count it, or drop it."""
@@ -61,7 +61,7 @@ class NgramDedup(RunConfig):
     """`drop` lets a source start with the filter that the source before it left."""
 
     seed: int = 0
-    """Of the hashes."""
+    """Seed of the hashes."""
 
 
 AnyDedup = Annotated[ExactDedup | MinHashDedup | NgramDedup, Field(discriminator="kind")]

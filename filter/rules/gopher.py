@@ -46,10 +46,10 @@ class WordLength(RunConfig):
     kind: Literal["word_length"]
 
     low: float = 3
-    """Gopher: 3."""
+    """Least mean length of a word, in characters (Gopher: 3)."""
 
     high: float = 10
-    """Gopher: 10."""
+    """Greatest mean length of a word, in characters (Gopher: 10)."""
 
     def apply(self, page: Page) -> str | None:
         """`word_length`."""

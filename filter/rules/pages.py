@@ -37,7 +37,7 @@ class Language(RunConfig):
     """fastText's `lid.176.bin`."""
 
     language: str = "en"
-    """Wanted."""
+    """The language that is wanted."""
 
     above: float = 0.65
     """Its probability must be above this (RefinedWeb as in DCLM: 0.65)."""
@@ -124,7 +124,7 @@ class Phrases(RunConfig):
     kind: Literal["phrases"]
 
     phrases: list[str] = ["lorem ipsum", "{"]
-    """In lower case."""
+    """Phrases that ban a page, in lower case."""
 
     file: str | None = None
     """Further phrases, one a line, that count only as whole words (C4: LDNOOBW's list)."""

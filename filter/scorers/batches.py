@@ -90,7 +90,7 @@ class ScorePoolConfig(RunConfig):
     """Where the shards are worked on."""
 
     verify: Annotated[bool, HOW] = False
-    """Of finished shards compare the outputs' digests too, not only their lengths."""
+    """Check finished shards by the digests of their outputs, not by their lengths alone."""
 
     @model_validator(mode="after")
     def _has_scorers(self) -> "ScorePoolConfig":

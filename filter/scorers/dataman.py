@@ -85,10 +85,10 @@ class DataManConfig(RunConfig):
     """Over it only the first and last half of it are read (arXiv:2510.10681's code); `mean` has no such limit."""
 
     max_tokens: int = Field(1_894, ge=2)
-    """Likewise in the rater's tokens, after the characters."""
+    """Longest text in the rater's tokens, applied after `max_chars` and in the same way."""
 
     seed: int = 1024
-    """Sent with each request; temperature is 0."""
+    """Seed that is sent with each request; the temperature is 0."""
 
     prompts_per_request: Annotated[int, HOW] = Field(32, ge=1)
     """Texts in one request."""

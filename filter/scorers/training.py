@@ -51,7 +51,7 @@ class FastTextTraining(RunConfig):
     """Rarest word that is a feature; DCLM: 1."""
 
     seed: int = 42
-    """DCLM: 42."""
+    """Seed of the training; DCLM: 42."""
 
     thread: int = Field(1, ge=1)
     """More than one trains faster, and not twice to the same model."""

@@ -89,7 +89,7 @@ class PretrainConfig(RunConfig):
     """Attention and positions stop at document borders; false lets attention cross them, as open_lm does."""
 
     seed: int = 124
-    """Initialisation and the order of passes after the first."""
+    """Seed of the initial weights, and of the data's order in every pass after the first."""
 
     precision: Literal["fp32", "amp_bf16", "bf16_reduce"] = "amp_bf16"
     """`amp_bf16`: fp32 weights and states, bf16 forward, fp32 gradient sums; `bf16_reduce`: bf16 gradient sums too."""

@@ -12,7 +12,7 @@ class PlanConfig(RephraseConfig):
     """A rephrase config, and what the estimate assumes."""
 
     output: Annotated[str, HOW] = ""
-    """Not written to."""
+    """Not used: a plan writes nothing."""
 
     gpus: Annotated[int, HOW] = Field(1, ge=1)
     """Devices that share the work."""

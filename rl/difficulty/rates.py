@@ -58,7 +58,7 @@ class SamplerConfig(RunConfig):
     """Settings of the verifiers by name, such as a judge's address."""
 
     seed: int = 0
-    """Of the samples."""
+    """Seed of the samples."""
 
     threads: Annotated[int, HOW] = Field(8, ge=1)
     """Verdicts at once."""

@@ -35,7 +35,7 @@ class DifficultyConfig(RunConfig):
     """Name of the weak model's pass rate in the rows, or of one of `models`."""
 
     strong: str = "qwen3_30b"
-    """Name of the strong model's."""
+    """Name of the strong model's pass rate."""
 
     models: list[SamplerConfig] = []
     """Models to sample first; without any, the rows' own pass rates are taken and no engine is opened."""
@@ -60,7 +60,7 @@ class DifficultyConfig(RunConfig):
     is about 10,000."""
 
     seed: int = 0
-    """Of that sample."""
+    """Seed of that sample."""
 
     share: Annotated[str, HOW] = ""
     """`3/8`: only draw the third of eight shares of the samples, for an array of jobs; the last to end selects."""

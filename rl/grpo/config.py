@@ -44,12 +44,13 @@ class RLConfig(RowsConfig):
     """Run folder. `{out}` in any other value stands for it."""
 
     combine: Literal["sum_then_normalize", "normalize_then_sum", "center_second"] = "sum_then_normalize"
-    """Several rewards as one advantage: of their sum; or the sum of their own, all divided by their deviations, or the
-    first so and the others only centred (arXiv:2506.18254, a rule verifier first)."""
+    """How several rewards become one advantage. `sum_then_normalize` adds the rewards and then normalises the sum.
+    `normalize_then_sum` normalises each reward and adds the results. `center_second` does so too, but only the first
+    one is divided by its deviation, and the others are centred (arXiv:2506.18254, a rule verifier first)."""
 
     algorithm: Algorithm | None = None
-    """A name from `rl.grpo.algorithms`; it stands for values of the fields below, each of which may be given over
-    it."""
+    """A published algorithm by its name in `rl.grpo.algorithms`. It sets some of the fields below; a field that is
+    given stands above it."""
 
     max_skipped: float = Field(0.05, ge=0, le=1)
     """The run stops when a larger share of completions cannot be scored."""
@@ -73,7 +74,7 @@ class RLConfig(RowsConfig):
     """Optimizer steps (arXiv:2510.10681: 2,000)."""
 
     learning_rate: float = Field(1e-6, gt=0)
-    """Peak (arXiv:2510.10681: 1e-6); AdamW."""
+    """Peak learning rate of AdamW (arXiv:2510.10681: 1e-6)."""
 
     warmup_frac: float = Field(0.1, ge=0, lt=1)
     """Share of the steps in which the rate rises from 0 (arXiv:2510.10681: 0.1)."""
@@ -85,7 +86,7 @@ class RLConfig(RowsConfig):
     """The cosine's end as a share of the peak (arXiv:2510.10681: 0.1)."""
 
     weight_decay: float = Field(0.0, ge=0)
-    """AdamW's."""
+    """Weight decay of AdamW."""
 
     max_grad_norm: float = Field(1.0, gt=0)
     """Gradients are scaled down to this norm."""
@@ -97,7 +98,7 @@ class RLConfig(RowsConfig):
     """Clip range of the probability ratio (arXiv:2510.10681: 0.2)."""
 
     epsilon_high: float | None = Field(None, gt=0)
-    """Its upper side where that is another (clip-higher; DAPO: 0.28); `epsilon` if null."""
+    """Upper side of the clip range, where it differs (clip-higher; DAPO: 0.28); `epsilon` if null."""
 
     loss_type: Literal["bnpo", "dapo", "grpo", "dr_grpo"] = "bnpo"
     """How token losses are averaged; unpublished for the paper, whose TRL 0.18 had `bnpo` as default."""
@@ -124,16 +125,16 @@ class RLConfig(RowsConfig):
     """Leave completions that ran out of tokens out of the loss."""
 
     temperature: float = Field(1.0, gt=0)
-    """Sampling (arXiv:2510.10681: 1.0)."""
+    """Sampling temperature (arXiv:2510.10681: 1.0)."""
 
     top_p: float = Field(0.9, gt=0, le=1)
-    """Sampling (arXiv:2510.10681: 0.9)."""
+    """Nucleus of the sampling (arXiv:2510.10681: 0.9)."""
 
     eval_temperature: float | None = Field(None, gt=0)
-    """Sampling of held-out completions; `temperature` if null."""
+    """Sampling temperature of held-out completions; `temperature` if null."""
 
     eval_top_p: float | None = Field(None, gt=0, le=1)
-    """Likewise; `top_p` if null."""
+    """Nucleus of the sampling of held-out completions; `top_p` if null."""
 
     max_completion_length: int = Field(2048, ge=1)
     """Longest completion in tokens (arXiv:2510.10681: 2,048)."""
@@ -154,8 +155,8 @@ class RLConfig(RowsConfig):
     """Recompute activations instead of keeping them."""
 
     eval_kl: Annotated[bool, HOW] = False
-    """Measure KL, entropy and loss on held-out prompts too: two or three times an evaluation's time, and no reward
-    needs it. Those of training are measured always."""
+    """Measure KL, entropy and loss on held-out prompts too. An evaluation then takes two or three times as long, and no
+    reward needs it. On training prompts they are always measured."""
 
     eval_steps: int = Field(30, ge=1)
     """Steps between evaluations on the held-out rows (arXiv:2510.10681: 30); the first is before step 1."""
@@ -177,7 +178,7 @@ class RLConfig(RowsConfig):
     """Metric → bound: the run stops after `stop_patience` steps above it; `kl` or `completions/clipped_ratio`."""
 
     stop_below: dict[str, float] = {}
-    """Likewise below it (`entropy`, `rewards/semantic/mean`)."""
+    """Metric → bound: the run stops after `stop_patience` steps below it (`entropy`, `rewards/semantic/mean`)."""
 
     stop_patience: int = Field(10, ge=1)
     """Steps in a row beyond a bound."""
@@ -192,7 +193,7 @@ class RLConfig(RowsConfig):
     """Names of `configs/serve/`: servers that `scripts/rl.sh` starts and stops with the run."""
 
     seed: int = 42
-    """Of sampling, order and evaluation (arXiv:2510.10681: 42)."""
+    """Seed of sampling, order and evaluation (arXiv:2510.10681: 42)."""
 
     trl: dict[str, Any] = {}
     """Further options of TRL's GRPOConfig, under TRL's names, such as `vllm_gpu_memory_utilization`."""

@@ -34,7 +34,7 @@ class StdFilterConfig(RunConfig):
     """Share of the moving average below which a prompt is left out; 0 keeps all (published: 0.5, 0.9, 1 by model)."""
 
     ema: float = Field(0.99, ge=0, lt=1)
-    """What the moving average keeps of itself in a step."""
+    """Share of the moving average that remains after a step."""
 
     record_from: int = Field(6, ge=1)
     """First step whose mean deviation counts for the average's start."""

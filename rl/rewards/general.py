@@ -47,10 +47,10 @@ class RepetitionConfig(RewardConfig):
     """Length of the run (RLPR, arXiv:2506.18254: 10)."""
 
     times: int = Field(10, ge=2)
-    """So many times the same run is repetition (RLPR: 10)."""
+    """How often the same run may occur before it counts as repetition (RLPR: 10)."""
 
     penalty: float = Field(-1.0, le=0)
-    """The reward then."""
+    """The reward of such a completion."""
 
 
 class OverlongConfig(RewardConfig):

@@ -69,7 +69,7 @@ class ReferenceProbabilityConfig(LikelihoodConfig):
     """Share of the format in the reward."""
 
     strict: bool = False
-    """Without the right tags -1, with them the gain alone."""
+    """A completion without the right tags earns -1; with them it earns the gain alone."""
 
     require_close: bool = False
     """An answer without `</answer>` counts as none; the released code pays it."""

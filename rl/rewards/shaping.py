@@ -103,7 +103,7 @@ class Squash(Curve):
     kind: Literal["sigmoid", "tanh"]
 
     k: float = Field(6.0, gt=0)
-    """Steepness."""
+    """Steepness of the curve."""
 
     def curve(self, x: float) -> float:
         """See the class."""
@@ -118,10 +118,10 @@ class Steps(Curve):
     kind: Literal["steps"] = "steps"
 
     edges: list[float]
-    """Rising."""
+    """Edges of the steps, from low to high."""
 
     values: list[float]
-    """One more than edges."""
+    """Value of each step: one more than there are edges."""
 
     @model_validator(mode="after")
     def _fit(self) -> Steps:

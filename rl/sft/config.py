@@ -48,13 +48,13 @@ class SFTRunConfig(RunConfig):
     """A curriculum in place of `data`; one process only."""
 
     learning_rate: float = Field(5e-5, gt=0)
-    """Peak; the default is that of arXiv:2510.10681."""
+    """Peak learning rate; the default is that of arXiv:2510.10681."""
 
     lr_scheduler_type: str = "cosine"
-    """A schedule's name in transformers."""
+    """Schedule of the learning rate, by its name in transformers."""
 
     lr_scheduler_kwargs: dict[str, Any] = {}
-    """What that schedule takes."""
+    """Arguments of that schedule."""
 
     warmup_frac: float = Field(0.03, ge=0, lt=1)
     """Share of the steps in which the rate rises."""
@@ -63,7 +63,7 @@ class SFTRunConfig(RunConfig):
     """Passes over `data`."""
 
     max_steps: int = -1
-    """Stops earlier than the epochs say; -1: does not."""
+    """Optimizer steps after which training stops, before the epochs end; -1: no such limit."""
 
     per_device_train_batch_size: int = Field(4, gt=0)
     """Rows per device and forward pass, where there are no stages."""
@@ -78,10 +78,10 @@ class SFTRunConfig(RunConfig):
     """Gradients are scaled down to this norm."""
 
     weight_decay: float = Field(0.0, ge=0)
-    """AdamW's."""
+    """Weight decay of AdamW."""
 
     adam_beta2: float = Field(0.999, gt=0, lt=1)
-    """AdamW's."""
+    """Decay of AdamW\'s second moment."""
 
     precision: Literal["fp32", "bf16", "mixed"] = "bf16"
     """What the model computes in; `mixed`: products in bfloat16, weights and sums in float32, on CPU too."""
@@ -96,7 +96,7 @@ class SFTRunConfig(RunConfig):
     """Recompute activations instead of keeping them."""
 
     seed: int = 42
-    """Of fresh weights and of the order of the rows."""
+    """Seed of fresh weights and of the order of the rows."""
 
     report_to: Annotated[TrackerName, HOW] = "none"
     """Service that gets the metrics too (pip install -e .[track]); `USE_WANDB=true` means wandb."""

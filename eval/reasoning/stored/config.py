@@ -22,16 +22,16 @@ class RescoreConfig(RunConfig):
     """`strict`, or `guru` for the scores that Reasoning360 published."""
 
     verifier: str = ""
-    """For samples that name none; empty: their own, and those without are left out and counted."""
+    """Verifier of samples that name none. If empty, such samples are left out and counted."""
 
     split: Literal["", "train", "eval"] = ""
-    """Of a training run: only these rows; `eval` are the held-out ones."""
+    """Which rows of a training run to score: `eval` are the held-out ones; all if empty."""
 
     options: dict[str, Any] = Field(default_factory=dict)
     """Settings of the verifiers by name."""
 
     judge: UpgradeConfig = UpgradeConfig()
-    """A model that is asked about answers which the rules call wrong."""
+    """A model that is asked about the answers that rules call wrong."""
 
     against: str = ""
     """Samples of another model: the judge says which answers are better, pair by pair, each pair in both orders."""

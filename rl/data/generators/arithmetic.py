@@ -45,7 +45,7 @@ class ArithmeticConfig(RunConfig):
     """Held-out questions."""
 
     seed: int = 0
-    """Of the sums."""
+    """Seed of the sums."""
 
     @model_validator(mode="after")
     def _enough_sums(self) -> "ArithmeticConfig":

@@ -54,7 +54,7 @@ class GenerateConfig(RunConfig):
     """Puzzles to make: those with index 0 to n - 1."""
 
     seed: Annotated[int, HOW] = 0
-    """Of everything that is drawn."""
+    """Seed of all puzzles."""
 
     out: Annotated[str, HOW, Out(".parquet", ".jsonl")]
     """File of the rows, `.parquet` or `.jsonl`."""

@@ -31,14 +31,14 @@ class OverlapConfig(RunConfig):
     """Files, folders or globs of evaluation rows; no row that shares text with one of them stays."""
 
     keep: Literal["longer", "earlier", "both"] = "longer"
-    """Of two questions of which one contains the other, which stays: the `longer` (the paper's text), the `earlier`
-    (its released code), or `both`: no row goes for another row's sake."""
+    """Where one question contains another, which of them stays: the `longer` (the paper's text), the `earlier` (its
+    released code), or `both`."""
 
     min_chars: int = Field(0, ge=0)
     """Questions with fewer characters are copies only of equal ones."""
 
     drop: bool = True
-    """Leave rows out; false keeps all, and writes into `info.overlap` what would have made them go."""
+    """Leave such rows out. With false, all rows stay, and `info.overlap` says why a row would have gone."""
 
 
 class Fate(NamedTuple):

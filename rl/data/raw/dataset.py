@@ -41,7 +41,7 @@ class PrepareConfig(RunConfig):
     """Raw records to read; the data set's own number if null."""
 
     seed: int = 42
-    """Of every draw; each row draws by itself, from seed, data set and record."""
+    """Seed of every draw. Each row's draw depends on the seed, the data set and the record alone."""
 
     max_length: int | None = Field(4096, ge=101)
     """Context in tokens: a prompt, in the chat template, may have 100 fewer. Null keeps every length."""

@@ -36,8 +36,8 @@ class NoiseConfig(RunConfig):
     """Clean passages of the pool with boilerplate put in, in place of its documents as they are."""
 
     held_out_frac: float = Field(0.05, gt=0, lt=1)
-    """Share of the documents whose passages are held out (0.05: as where the tiny rephraser was trained, so that what
-    is held out here was held out there); a small pool needs more for different passages."""
+    """Share of the documents whose passages are held out. The tiny rephraser was trained with 0.05: keep this value for
+    it, or the evaluation includes training pages. A small pool needs a larger share."""
 
     min_tokens: int = Field(16, gt=0)
     """Shortest passage, before the noise."""
@@ -102,7 +102,7 @@ class RecyclingDataConfig(RunConfig):
     """Scores the rows that carry no `score_field`."""
 
     seed: int = 42
-    """Of the noise and of the order (42: arXiv:2510.10681)."""
+    """Seed of the noise and of the rows' order (42: arXiv:2510.10681)."""
 
     @model_validator(mode="after")
     def _score_has_a_field(self) -> "RecyclingDataConfig":

@@ -87,7 +87,7 @@ class RephraseDataConfig(RunConfig):
     """The request's system line."""
 
     seed: int = 0
-    """With a document's id it decides its passages and its boilerplate."""
+    """Seed of the passages and the boilerplate; a document's draws also depend on its id."""
 
     @model_validator(mode="after")
     def _bounds(self) -> "RephraseDataConfig":

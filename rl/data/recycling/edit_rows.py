@@ -107,7 +107,7 @@ class EditRowsConfig(RunConfig):
     """The request's system line."""
 
     seed: int = 0
-    """With a document's id it decides everything."""
+    """Seed of every draw; a document's draws also depend on its id."""
 
 
 def build_rows(config: EditRowsConfig, count: Count) -> Iterator[Row]:

@@ -99,10 +99,10 @@ class ConversationsConfig(RunConfig):
     """Longest prompt, and longest conversation before the gold, in the policy's tokens without the template's own."""
 
     max_reference_tokens: int = Field(8192, ge=1)
-    """Longest gold text, likewise."""
+    """Longest gold text, in the policy's tokens."""
 
     seed: int = 42
-    """Of the order and of what is held out."""
+    """Seed of the rows' order, and of what is held out."""
 
 
 def build(config: ConversationsConfig, folder: str | Path, count_tokens: Count) -> dict[str, Any]:

@@ -44,7 +44,7 @@ class RLPRConfig(RunConfig):
     """Longest prompt in tokens (2048: arXiv:2506.18254)."""
 
     seed: int = 42
-    """Of the order."""
+    """Seed of the rows' order."""
 
 
 def local_source(source: str, revision: str) -> str:

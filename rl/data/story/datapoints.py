@@ -91,10 +91,10 @@ class StoryConfig(RunConfig):
     """Chapters before the next one that are told in full."""
 
     min_chapter_words: int = Field(200, ge=0)
-    """A next chapter has more words than this; an excerpt, than half of `excerpt_words`."""
+    """Shortest next chapter, in words; an excerpt has more than half of `excerpt_words`."""
 
     max_chapter_words: int = Field(5000, ge=1)
-    """And fewer than this; so have the chapters told in full."""
+    """Longest next chapter, in words; the chapters told in full keep to it too."""
 
     max_prompt_words: int = Field(10_000, ge=1)
     """Most words of a prompt."""
@@ -133,7 +133,7 @@ class StoryConfig(RunConfig):
     """The engine's model (published: Llama-3.3-70B-Instruct)."""
 
     seed: int = 0
-    """Of the draw of books."""
+    """Seed of the draw of books."""
 
     @model_validator(mode="after")
     def _excerpts_have_a_length(self) -> "StoryConfig":

@@ -37,7 +37,7 @@ class StoryPlansConfig(RunConfig):
     """Only so many rows, drawn at random."""
 
     seed: int = 0
-    """Of every draw."""
+    """Seed of every draw."""
 
 
 def chats(rows: Sequence[Row], config: StoryPlansConfig) -> list[Row]:
