@@ -5,6 +5,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, model_validator
 
+from common.claims.config import ClaimsConfig
 from common.config import ADDED, HOW, Out, RunConfig
 from common.engines.config import EngineConfig, VLLMEngineConfig
 from common.runs.launch import Cluster
@@ -148,10 +149,14 @@ class RephraseConfig(RunConfig):
     """When to stop."""
 
     workers: Annotated[int, HOW] = Field(0, ge=0)
-    """Processes, each with an engine and a share of the shards; 0: one per GPU (group), one without GPUs."""
+    """Processes, each with an engine, that share the parts of the shards; 0: one per GPU (group), one without GPUs.
+    Any number of further commands, on any machine, may work on the same shards at the same time."""
 
     cluster: Annotated[Cluster, HOW] = "local"
     """Where workers run."""
+
+    claims: Annotated[ClaimsConfig, HOW] = ClaimsConfig()
+    """How workers share the parts of shards."""
 
     verify: Annotated[bool, HOW] = False
     """Check finished shards by the digests of their outputs, not by their lengths alone."""

@@ -21,6 +21,13 @@ class Meter:
         self.statuses: Counter[str] = Counter()
         self.logged = 0
 
+    def follower(self, shard: str) -> "Meter":
+        """A meter for the shard that comes behind this one's, without a pause."""
+        following = Meter(shard, self.config, self.log)
+        following.devices = self.devices
+        following.began = time.monotonic() if self.counts["docs"] else self.began
+        return following
+
     def start(self, devices: int) -> None:
         """The engine is there and the work on the shard begins: rates are over the time from here on."""
         self.devices = devices

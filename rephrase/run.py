@@ -9,8 +9,11 @@ Every document comes out once: rephrased, or counted under the reason it was dro
 `<shard>.rejects.jsonl`). Killed, the same command goes on from the last committed part; with greedy decoding by the
 `transformers` back-end the output is then equal to the byte.
 
+Any number of these commands, on one machine or many, may work on the same shards: they share them by claims on parts,
+and take over what one that died had claimed. SIGTERM lets a command commit the parts that it has begun.
+
 Exit codes: 0; 2 for a mistake in the command or a pool without documents; 1 where the run stopped for its health, or
-where not one document came out for want of scores or answers, which is no result.
+where not one document came out for want of scores or answers, which is no result; 75 where SIGTERM stopped it.
 
 Differs from the original code (arXiv:2510.10681):
     1. Chunks end where the text pauses, and join as they stood; `cut=blind` cuts every 7,000 characters.
@@ -18,21 +21,27 @@ Differs from the original code (arXiv:2510.10681):
     3. One unbroken stream of requests, parts committed on the way, all fields of a document kept.
 """
 
+from collections.abc import Sequence
 from functools import partial
 from typing import Any
 
+from common.claims.crew import STOPPED_CODE, run_crew
+from common.claims.index import ShardIndex
+from common.claims.leases import reopen
+from common.claims.store import FileStore
+from common.claims.work import finished_before, read_others, refuse_unreadable
 from common.command import entry_point, fail, parse, usage_errors
 from common.engines.open import check_engine
 from common.pools.inputs import refuse_overlap
 from common.pools.marks import refuse_other_output
 from common.pools.shards import Shard, list_shards
 from common.pools.stats import NO_DOCUMENT, Stats, documents_in, refuse_no_documents, sum_stats
-from common.runs.launch import find_gpus, run_shards
-from common.runs.per_process import PerProcess
+from common.runs.launch import find_gpus
+from common.runs.progress.shown import CountedWork
 from rephrase.config import RephraseConfig
 from rephrase.health import Unhealthy
 from rephrase.speculation import known, settled
-from rephrase.worker import RephraseWorker, logs_folder, run_hash
+from rephrase.worker import logs_folder, run_hash, work_on_pool
 
 RUNS_HERE = "configs/rephrase/rephrase_tiny_cpu.yaml"
 """What a machine without a GPU and without a model hub can run."""
@@ -90,18 +99,43 @@ def main(argv: list[str] | None = None) -> None:
         shards = check(config)
         if config.cluster == "local":
             config = settled(config)
-        gpus = [] if config.engine.kind == "server" else find_gpus()
-        workers = config.workers or max(1, len(gpus) // config.engine.devices_per_engine)
         try:
-            with PerProcess(partial(RephraseWorker, config, gpus)) as work, work.worker.run:
-                done = run_shards(work, shards, workers=workers, cluster=config.cluster, label="rephrase")
+            total = rephrase(config, shards)
         except Unhealthy as error:
             fail(str(error), code=1)
-        total = sum_stats(done)
         refuse_no_documents(total, config.input)
     if not total["docs_out"] and documents_in(total) and total["drops"].keys() - NO_DOCUMENT <= NO_RESULT:
         fail(f"not one of the documents came out: {summary(total, config.output)}", code=1)
     print(summary(total, config.output))  # noqa: T201 - the command's output
+
+
+def rephrase(config: RephraseConfig, shards: Sequence[Shard]) -> Stats:
+    """Work on a pool until it is done, beside whoever else does; the stats of all shards.
+
+    Raises:
+        Unhealthy: the run stopped itself.
+        Unreadable: not one document could be read of a shard; all others are done.
+        SystemExit: it was told to stop.
+    """
+    if config.engine.wants_probe:  # a worker of the cluster measures first, and only then the hash is known
+        finished, lost = {}, []
+    else:
+        finished, lost = finished_before(shards, config.output, run_hash(config), verify=config.verify)
+    store, index = FileStore(config.output), ShardIndex(shard.name for shard in shards)
+    for name in lost:
+        reopen(store, index, name)
+    if len(finished) < len(shards):
+        gpus = [] if config.engine.kind == "server" else find_gpus()
+        each = 0 if config.engine.kind == "server" else config.engine.devices_per_engine
+        workers = config.workers or (0 if config.cluster == "ray" else max(1, len(gpus) // max(1, each)))
+        work = partial(work_on_pool, config, shards, list(finished), gpus)
+        counted = CountedWork("rephrase", len(shards), "shards", start=len(finished))
+        found = run_crew(work, workers, counted, cluster=config.cluster, gpus_each=each)
+        finished |= {name: stats for worker in found for name, stats in worker.done.items()}
+        refuse_unreadable([error for worker in found for error in worker.unreadable])
+        if not any(worker.all_done for worker in found):
+            fail("stopped by SIGTERM: what was begun is committed, and the same command goes on", STOPPED_CODE)
+    return sum_stats(read_others(shards, config.output, finished))
 
 
 def summary(total: Stats, output: str) -> str:

@@ -1,16 +1,27 @@
-"""What one process keeps from shard to shard: engine, run folder; its GPUs by its number."""
+"""One worker of a run: its engine, its run folder and its claims on the parts of the pool's shards."""
 
 import hashlib
+import os
+import socket
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
+from common.claims.claims import Claims
+from common.claims.crew import Overdue, Tell, stop_on_sigterm
+from common.claims.index import ShardIndex
+from common.claims.owner import this_process
+from common.claims.store import FileStore, SystemClock
+from common.claims.work import PoolWork
 from common.config import config_hash
 from common.engines.open import open_engine
-from common.pools.documents import Document
-from common.pools.exactly_once import Result, process_shard
+from common.pools.documents import Document, form_of
+from common.pools.exactly_once import Result
+from common.pools.marks import Unreadable, read_done
 from common.pools.shards import Shard
 from common.pools.stats import Stats
-from common.pools.storage import is_remote
+from common.pools.storage import is_remote, one_listing_each
 from common.runs.folder import Run, run_folder
 from common.runs.launch import take_gpus
 from rephrase.config import RephraseConfig
@@ -19,19 +30,64 @@ from rephrase.rephraser import Rephraser
 from rephrase.speculation import settled
 
 
+@dataclass
+class WorkDone:
+    """What one worker did until the pool was done, or until it was told to stop."""
+
+    done: dict[str, Stats] = field(default_factory=dict)
+    """The shards that it put together."""
+    unreadable: list[Unreadable] = field(default_factory=list)
+    all_done: bool = False
+    """Every shard of the run is finished, by whomever."""
+
+
 class RephraseWorker:
-    """Rephrases shards in one process; its engine opens with the first one that is not done yet.
+    """One worker; its engine opens with the first part that is to be done.
 
     Args:
         config: the run.
+        shards: the run's.
+        finished: names of those that were finished before it.
         gpus: those of this machine.
+        number: this worker's among those of the command, from 0.
     """
 
-    def __init__(self, config: RephraseConfig, gpus: Sequence[str]) -> None:
-        self.config = config
+    def __init__(
+        self, config: RephraseConfig, shards: Sequence[Shard], finished: Iterable[str], gpus: Sequence[str], number: int
+    ) -> None:
+        self.config = config = settled(config)
         self.gpus = gpus
+        self.number = number
+        self.hash = run_hash(config)
+        self.shards = {shard.name: shard for shard in shards}
         self.run = Run(logs_folder(config), config, seed=config.seed)
+        owner = this_process(f"{config.claims.worker or command_name()}.{number}")
+        self.claims = Claims(
+            FileStore(config.output),
+            SystemClock(),
+            ShardIndex(self.shards),
+            owner,
+            lease_s=config.claims.lease_s,
+            most_parts=config.claims.most_parts,
+            finished=self._is_finished,
+        )
+        self.claims.passed.update(finished)
+        self.pool = PoolWork(self.claims, shards, config.output, config_hash=self.hash, part_docs=config.part_docs)
+        self.meter = Meter("", config, self._log)
         self._rephraser: Rephraser | None = None
+
+    def work(self) -> WorkDone:
+        """Rephrase parts until the pool is done, by whomever, or SIGTERM comes."""
+        done = WorkDone(self.pool.done, self.pool.unreadable)
+        try:
+            with stop_on_sigterm(self.pool.stop, self.config.claims.notice_s):
+                self.pool.run(self._rephrase, by_part=self.config.engine.batches_shape_output)
+        except Overdue:
+            return done
+        finally:
+            self.meter.report()
+        done.all_done = self.claims.all_done
+        return done
 
     @property
     def rephraser(self) -> Rephraser:
@@ -42,33 +98,60 @@ class RephraseWorker:
             self._rephraser = Rephraser(self.config, open_engine(self.config.engine, self.config.model))
         return self._rephraser
 
-    def __call__(self, shard: Shard) -> Stats:
-        """Rephrase one shard."""
-        config = self.config = settled(self.config)
-        meter = Meter(shard.name, config, self.run.log)
-
-        def transform(documents: Iterator[Document]) -> Iterable[Result]:
-            self.rephraser.watch = meter.add
-            meter.start(self.rephraser.engine.devices)
-            return self.rephraser(documents)
-
-        stats = process_shard(
-            shard,
-            config.output,
-            transform,
-            config_hash=run_hash(config),
-            part_docs=config.part_docs,
-            restart_each_part=config.engine.batches_shape_output,
-            verify=config.verify,
-        )
-        meter.report()
-        return stats
-
     def close(self) -> None:
         """Close the engine and the run folder."""
         if self._rephraser is not None:
             self._rephraser.engine.close()
         self.run.close()
+
+    def _rephrase(self, documents: Iterator[Document]) -> Iterable[Result]:
+        self.rephraser.watch = self._count
+        self.meter.start(self.rephraser.engine.devices)
+        return self.rephraser(documents)
+
+    def _count(self, counts: dict[str, Any]) -> None:
+        """Count a document under its shard, whose counts begin anew with each visit."""
+        shard = self.pool.shard_in_turn()
+        if shard != self.meter.shard:
+            self.meter.report()
+            self.meter = self.meter.follower(shard)
+        self.meter.add(counts)
+
+    def _log(self, row: dict[str, Any]) -> None:
+        self.run.log({"worker": self.number, **row})
+
+    def _is_finished(self, name: str) -> bool:
+        shard, config = self.shards[name], self.config
+        outputs = [name + form_of(shard.path)]
+        how = {"source": shard.path, "outputs": outputs, "verify": config.verify, "listed": False}
+        return read_done(config.output, name, self.hash, **how) is not None
+
+
+def work_on_pool(
+    config: RephraseConfig,
+    shards: Sequence[Shard],
+    finished: Iterable[str],
+    gpus: Sequence[str],
+    number: int,
+    tell: Tell,
+) -> WorkDone:
+    """One worker's whole work, as `run_crew` calls it in the worker's own process."""
+    with one_listing_each():
+        worker = RephraseWorker(config, shards, finished, gpus, number)
+        worker.pool.tell = tell
+        try:
+            with worker.run:
+                return worker.work()
+        finally:
+            worker.close()
+
+
+def command_name() -> str:
+    """A name of this command that a restart bears too: of a Slurm job, its array number."""
+    job = os.environ.get("SLURM_ARRAY_JOB_ID") or os.environ.get("SLURM_JOB_ID")
+    if job is None:
+        return socket.gethostname()
+    return f"slurm-{job}-{os.environ.get('SLURM_ARRAY_TASK_ID', '0')}-{os.environ.get('SLURM_PROCID', '0')}"
 
 
 def run_hash(config: RephraseConfig) -> str:

@@ -205,13 +205,7 @@ class Leases:
             self.held.pop(claim.path, None)
             self.store.remove(claim.folder)
             self.ends.pop(claim.shard, None)
-            self.reopen(claim.shard)
-
-    def reopen(self, shard: str) -> None:
-        """Take a shard for one that nobody has begun: its output is gone or is not what its mark says."""
-        entry = self.index.entry(shard)
-        self.store.remove(entry + DONE)
-        self.store.remove(entry)
+            reopen(self.store, self.index, claim.shard)
 
     def age(self, modified: float) -> float:
         """How long ago the store's clock showed a time."""
@@ -242,3 +236,11 @@ class Leases:
         if not claim.todo:
             self.held.pop(claim.path, None)
             self.ended.append(claim.shard)
+
+
+def reopen(store: ClaimStore, index: ShardIndex, shard: str) -> None:
+    """Take a shard for one that nobody has begun: its output is gone or is not what its mark says."""
+    folder, _, key = index.entry(shard).rpartition("/")
+    for name in store.list(folder):
+        if name == key or name.startswith(f"{key}."):
+            store.remove(f"{folder}/{name}")

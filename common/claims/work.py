@@ -21,10 +21,14 @@ from common.claims.view import mark_name
 from common.pools.documents import Document, form_of
 from common.pools.exactly_once import Damaged, ShardWork, Transform
 from common.pools.inputs import Record, place_of, unchanged
-from common.pools.marks import Unreadable, refuse_other
+from common.pools.marks import MARK, Unreadable, read_done, read_mark, refuse_other
 from common.pools.shards import Shard
 from common.pools.stats import Stats
-from common.pools.storage import sweep_once
+from common.pools.storage import is_remote, join, listing, one_listing_each, sweep_once
+
+POOL_LISTED = 20_000
+"""Up to so many shards on this machine's disks, every mark is read before a run; beyond, and on object stores, a mark
+that is there is believed."""
 
 log = logging.getLogger("repro")
 
@@ -64,8 +68,8 @@ class PoolWork:
         """The shards that this worker put together."""
         self.unreadable: list[Unreadable] = []
         self.stopping = False
-        self.watch: Callable[[str, Stats], None] = lambda shard, mark: None
-        """Told of each part that this worker committed."""
+        self.tell: Callable[[str, str], None] = lambda event, shard: None
+        """Told of the shard that this worker is `at`, and of one that is `done`."""
         self._reading: ShardReading | None = None
         self._pending: deque[tuple[PartsInWork, int]] = deque()
         self._clock_s: float | None = None
@@ -75,6 +79,10 @@ class PoolWork:
     def stop(self) -> None:
         """Begin no part any more, commit those begun, and let go of the rest."""
         self.stopping = True
+
+    def shard_in_turn(self) -> str:
+        """The shard of the document whose result comes next."""
+        return self._pending[0][0].claim.shard
 
     def run(self, transform: Transform, *, by_part: bool = False) -> None:
         """Work until every shard of the run is finished, by whomever, or this worker is told to stop.
@@ -135,6 +143,7 @@ class PoolWork:
                 self._known.add(shard.name)
             if self._reading is None or self._reading.shard is not shard:
                 self._reading = ShardReading(shard, self.part_docs)
+                self.tell("at", shard.name)
             exact = form_of(shard.name + self._form(shard)) == ".parquet"
             return PartsInWork(claim, self._reading, exact=exact)
         return None
@@ -203,8 +212,7 @@ class PoolWork:
             mark |= {"seconds": now - (self._clock_s or now), "config_hash": self.config_hash}
             self._clock_s = now
             lines = {"jsonl": part.kept, **({"rejects.jsonl": part.rejects} if part.rejects else {})}
-            if self.claims.commit(work.claim, part.number, mark, lines):
-                self.watch(work.claim.shard, mark)
+            self.claims.commit(work.claim, part.number, mark, lines)
 
     def _refuse_other(self, claim: Claim) -> None:
         """Refuse a shard whose committed parts other settings made; the one before the claim's is asked."""
@@ -247,6 +255,7 @@ class PoolWork:
             self.claims.give_up(claim)
         else:
             self.claims.joined(claim)
+            self.tell("done", shard.name)
 
     def _mark(self, claim: Claim, number: int) -> dict[str, Any]:
         """A part's mark, which may come into sight late."""
@@ -258,6 +267,45 @@ class PoolWork:
             self.claims.clock.sleep(NAP_S)
         mark: dict[str, Any] = json.loads(content)
         return mark
+
+
+def finished_before(
+    shards: Sequence[Shard], output: str, config_hash: str, *, form: str | None = None, verify: bool = False
+) -> tuple[dict[str, Stats], list[str]]:
+    """The shards that are finished, with their stats, and those whose marks are there while their outputs are not.
+
+    Of an object store, or of very many shards, nothing is looked at unless `verify`: no pool is too large to begin.
+
+    Raises:
+        ValueError: other settings made the output, or the input of a finished shard is another than it was.
+    """
+    if not verify and (is_remote(output) or len(shards) > POOL_LISTED):
+        return {}, []
+    finished, lost = {}, []
+    with one_listing_each():
+        for shard in shards:
+            outputs = [shard.name + (form or form_of(shard.path))]
+            stats = read_done(output, shard.name, config_hash, source=shard.path, outputs=outputs, verify=verify)
+            if stats is not None:
+                finished[shard.name] = stats
+            elif shard.name + MARK in listing(output):
+                lost.append(shard.name)
+    return finished, lost
+
+
+def read_others(shards: Sequence[Shard], output: str, known: Mapping[str, Stats]) -> Iterator[Stats]:
+    """The stats of all shards; what other machines finished is read."""
+    for shard in shards:
+        found = known.get(shard.name)
+        yield found if found is not None else read_mark(join(output, shard.name + MARK))
+
+
+def refuse_unreadable(errors: Sequence[Unreadable]) -> None:
+    """Raise the first error of shards of which not one document could be read; several workers may have met one."""
+    messages = list(dict.fromkeys(map(str, errors)))
+    if messages:
+        more = f" (and {len(messages) - 1} more shards)" if len(messages) > 1 else ""
+        raise Unreadable(f"{messages[0]}{more}; the other shards are done")
 
 
 def _are_of_one_input(path: str, marks: Sequence[Mapping[str, Any]]) -> bool:

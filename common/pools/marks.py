@@ -36,6 +36,7 @@ def read_done(
     source: str | None = None,
     outputs: Sequence[str] = (),
     verify: bool = False,
+    listed: bool = True,
 ) -> Stats | None:
     """The stats of a shard that is finished, or None if it is to be done (again).
 
@@ -46,14 +47,16 @@ def read_done(
         source: the input file, compared by content; None where there is not one.
         outputs: names of the files that a mark of an earlier version stands for.
         verify: read the outputs and compare their digests too.
+        listed: list the folder; else only this shard's files are asked for, whatever else is there.
 
     Raises:
         ValueError: the folder holds another configuration's output, or the input is another than it was.
     """
-    names = listing(output)
+    names = listing(output) if listed else {}
     path = join(output, name + MARK)
     # a name may have come since the folder was listed: from another worker, or from this one's step before
-    if name + MARK not in names and (output not in listings().sizes or not exists(path)):
+    late = output in listings().sizes or not listed
+    if name + MARK not in names and not (late and exists(path)):
         _check_any(output, names, config_hash)
         return None
     stats = read_mark(path)

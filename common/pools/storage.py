@@ -4,6 +4,7 @@ import io
 import os
 import re
 import socket
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from contextvars import ContextVar
@@ -311,7 +312,8 @@ def create(path: str, content: bytes, *, durable: bool = True) -> bool:
         return True
     place = local_path(path)
     place.parent.mkdir(parents=True, exist_ok=True)
-    beside = place.with_name(f".{place.name}.{_HERE}-{os.getpid()}.tmp")
+    # threads of one process may want one name too, and each needs a file of its own
+    beside = place.with_name(f".{place.name}-{threading.get_ident():x}.{_HERE}-{os.getpid()}.tmp")
     try:
         _write_through(beside, content, "wb", durable)
         try:

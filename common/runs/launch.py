@@ -176,11 +176,15 @@ def _pool(workers: int, threads: bool) -> Executor:
 
 
 def _begin_worker() -> None:
+    die_with_parent()
+    keep_listings()
+
+
+def die_with_parent() -> None:
     """Let this worker die with its parent, whatever ends that: a worker that lives on holds memory and locks."""
     parent = multiprocessing.parent_process()
     if parent is not None:
         threading.Thread(target=_follow, args=(parent.sentinel,), daemon=True).start()
-    keep_listings()
 
 
 def _follow(sentinel: int) -> None:
@@ -189,11 +193,7 @@ def _follow(sentinel: int) -> None:
 
 
 def _on_ray(function: Callable[[Shard], Any], shards: Sequence[Shard], workers: int, label: str) -> list[Any]:
-    try:
-        import ray
-    except ImportError:
-        raise ValueError("cluster=ray needs the `cluster` extra: pip install -e .[cluster]") from None
-    ray.init(ignore_reinit_error=True, log_to_driver=False)
+    ray = open_ray()
     task = ray.remote(_call_on_ray)  # takes functions only, and the work may be a `functools.partial`
     work = ray.put(function)
     results: dict[int, Any] = {}
@@ -214,6 +214,20 @@ def _on_ray(function: Callable[[Shard], Any], shards: Sequence[Shard], workers: 
 
 def _on_cluster(shards: Sequence[Shard], running: Mapping[Any, int]) -> str:
     return _names([shards[number] for number in list(running.values())])
+
+
+def open_ray() -> Any:
+    """Ray, connected to the cluster that `RAY_ADDRESS` names, or to one on this machine.
+
+    Raises:
+        ValueError: it is not installed.
+    """
+    try:
+        import ray
+    except ImportError:
+        raise ValueError("cluster=ray needs the `cluster` extra: pip install -e .[cluster]") from None
+    ray.init(ignore_reinit_error=True, log_to_driver=False)
+    return ray
 
 
 def _call(function: Callable[[Shard], Any], shard: Shard) -> Any:

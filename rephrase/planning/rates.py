@@ -104,16 +104,17 @@ def recorded(folder: str) -> DeviceRate:
 
 def _parts(rows: Sequence[dict[str, Any]]) -> Iterator[RunPart]:
     """What came between two lines of a run's metrics, which count from the start of their shard."""
-    before: dict[str, RunPart] = {}
+    before: dict[tuple[str, int | None], RunPart] = {}
     for row in rows:
         if row.get("organic_tok_s_device") is None or not row.get("elapsed_s"):
             continue
         seconds = row["elapsed_s"]
         now = RunPart(seconds, row["organic_tok_s_device"] * seconds, (row["completion_tok_s_device"] or 0) * seconds)
-        last = before.get(row["shard"])
+        key = (row["shard"], row.get("worker"))  # several workers may share a shard
+        last = before.get(key)
         if last is None or last.seconds >= now.seconds:  # a shard's first line, of this or of a later start
             last = RunPart(0, 0, 0)
-        before[row["shard"]] = now
+        before[key] = now
         if now.tokens > last.tokens:
             yield RunPart(*(new - old for new, old in zip(now, last, strict=True)))
 
