@@ -192,9 +192,9 @@ def _be_worker(work: Work, number: int, answer: multiprocessing.connection.Conne
     die_with_parent()
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent hears Ctrl-C too, and ends this one
     try:
-        answer.send((True, work(number)))
+        answer.send(("result", work(number, lambda event, shard: answer.send((event, shard)))))
     except BaseException as error:
-        answer.send((False, _portable(error)))
+        answer.send(("error", _portable(error)))
     answer.close()
 
 
