@@ -95,10 +95,11 @@ class Frame:
             _between(point[1], self.y, HEIGHT - BOTTOM, TOP),
         )
 
-    def svg(self, body: Sequence[str], about: str) -> str:
-        """The chart with its axes; `about` is what a screen reader says."""
+    def svg(self, body: Sequence[str], about: str, *, links: bool = False) -> str:
+        """The chart with its axes; `about` is what a screen reader says. One with links inside is no mere picture."""
+        role = "group" if links else "img"
         return (
-            f'<svg viewBox="0 0 {WIDTH} {HEIGHT}" role="img" aria-label="{html.escape(about)}">'
+            f'<svg viewBox="0 0 {WIDTH} {HEIGHT}" role="{role}" aria-label="{html.escape(about)}">'
             f"{self._axes()}{''.join(body)}{self._marks()}</svg>"
         )
 

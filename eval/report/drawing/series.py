@@ -3,7 +3,7 @@
 import html
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from eval.report.drawing.colours import colour_class
 from eval.report.drawing.frame import Axes, Frame, Point, finite, short_number
@@ -31,6 +31,8 @@ class Series:
     """Its number among `DASHES`."""
     faint: bool = False
     """Drawn thin and pale: the single values behind a mean."""
+    links: Mapping[float, str] = field(default_factory=dict)
+    """x → address that a dot at the point there opens, such as a step's samples."""
 
     @property
     def stroke(self) -> str:
@@ -56,7 +58,20 @@ def line_chart(series: Sequence[Series], axes: Axes) -> str:
                 body.append(f'<circle class="{colour}" cx="{x:.1f}" cy="{y:.1f}" r="3.5" fill="currentColor"/>')
             drawn = " ".join(f"{x:.1f},{y:.1f}" for x, y in places)
             body.append(f'<polyline points="{drawn}" {one.stroke}><title>{html.escape(one.name)}</title></polyline>')
-    return frame.svg(body, _told(series, axes))
+    dots = [_linked(one, point, frame, axes) for one in series for point in one.points if point[0] in one.links]
+    return frame.svg(body + [dot for dot in dots if dot], _told(series, axes), links=any(dots))
+
+
+def _linked(one: Series, point: Point, frame: Frame, axes: Axes) -> str:
+    """A dot that opens what a point links to."""
+    if not finite(point):
+        return ""
+    x, y = frame.place(point)
+    label = html.escape(f"{one.name}, {axes.x_label} {short_number(point[0])}: {short_number(point[1])}; open it")
+    return (
+        f'<a href="{html.escape(one.links[point[0]])}" aria-label="{label}"><title>{label}</title>'
+        f'<circle class="{colour_class(one.colour)}" cx="{x:.1f}" cy="{y:.1f}" r="4.5" fill="currentColor"/></a>'
+    )
 
 
 def scatter(series: Sequence[Series], axes: Axes, labels: Mapping[Point, str] | None = None) -> str:

@@ -121,7 +121,11 @@ def test_filters_are_in_the_address(base, page):
 
 def test_rollouts_are_reached_from_the_steps(base, page):
     page.goto(base + run_path("rl"))
-    page.click("text=step 10")
+    page.locator("svg a").last.focus()
+    page.keyboard.press("Enter")  # a dot of the chart
+    page.wait_for_url("**/step?step=10**")
+    page.go_back()
+    page.click("td >> text=step 10")
     page.wait_for_url("**/step?**")
     page.click("[data-hit] >> nth=0")
     page.wait_for_url("**/group?**")

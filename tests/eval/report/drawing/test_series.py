@@ -47,6 +47,16 @@ def test_a_value_that_is_not_finite_leaves_a_gap():
     assert len(chart.findall(".//polyline")) == 2
 
 
+def test_a_point_with_a_link_is_a_dot_that_opens_it_and_says_so():
+    line = Series("reward", [(1, 0.5), (2, 0.75)], links={2: "/run/rl/step?step=2&split=train"})
+    chart = elements(line_chart([line], LOSS))
+    (dot,) = chart.findall(".//a")
+    assert dot.get("href") == "/run/rl/step?step=2&split=train" and chart.find("svg").get("role") == "group"
+    assert dot.get("aria-label") == "reward, step 2: 0.75; open it"
+    plain = elements(line_chart([Series("reward", [(1, 0.5), (2, 0.75)])], LOSS))
+    assert plain.find("svg").get("role") == "img" and not plain.findall(".//a")
+
+
 def test_a_dot_for_each_point_and_another_form_for_each_cloud():
     chart = elements(scatter([Series("a", [(0, 1), (1, 2)]), Series("b", [(2, 2)], 1)], LOSS))
     forms = [path.get("d").split("m", 1)[1] for path in chart.findall(".//path")]
