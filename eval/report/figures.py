@@ -57,7 +57,7 @@ def stage_rows(stages: Sequence[Stage]) -> list[list[Any]]:
             told.append(f"{len(scored) - MOST_SCORES} more scores")
         if stage.trained_nothing:
             told.insert(0, "no step was trained")
-        rows.append([stage.name, *documents, seconds, "; ".join(filter(None, told))])
+        rows.append([stage.name, *documents, seconds, "; ".join(filter(None, dict.fromkeys(told)))])
     return rows
 
 

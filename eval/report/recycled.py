@@ -32,7 +32,7 @@ def faithfulness(stage: Stage) -> dict[str, Any]:
     lost = stage.stats.get("docs_in", 0) - stage.stats["docs_out"]
     figures = pool_figures(pages, max(lost, 0))
     if stage.read < stage.stats["docs_out"]:
-        figures["documents_read"] = stage.read
+        figures["documents_read"], figures["documents_made"] = stage.read, stage.stats["docs_out"]
         figures["verdict"] += f" (looked at: {stage.read:,} of {stage.stats['docs_out']:,} documents)"
     return figures
 

@@ -94,7 +94,7 @@ pre { white-space: pre-wrap; overflow-wrap: anywhere; background: var(--panel); 
   .grid { display: block; columns: 2; column-gap: 14px; } .grid > figure { margin-bottom: 14px; }
   .flow svg { min-width: 0 !important; }
   .scroll, .flow, .samples .text { overflow: visible; max-height: none; } figure, .text, .verdicts li { border: 1px
-  solid var(--rule); } details::details-content { content-visibility: visible; block-size: auto; } @page { margin:
+  solid var(--rule); } @page { margin:
   14mm; } .note, .legend, table { font-size: 9.5pt; } }
 """
 )

@@ -36,7 +36,7 @@ def short_number(value: float) -> str:
     if abs(value) >= 1000:
         return f"{value:,.0f}"
     if abs(value) >= 0.001:
-        return f"{value:.4f}".rstrip("0").rstrip(".") if abs(value) < 10 else f"{value:.2f}"
+        return f"{value:.{4 if abs(value) < 10 else 2}f}".rstrip("0").rstrip(".")
     return f"{value:.2g}"
 
 
@@ -86,7 +86,8 @@ class Frame:
         self.axes = axes
         marks = [place for place, _ in axes.marks if math.isfinite(place)]
         self.x = axes.x or spread([*(x for x, _ in points), *marks], 0.0)
-        self.y = axes.y or spread([y for _, y in points], pad)
+        low, high = axes.y or spread([y for _, y in points], pad)
+        self.y = (low if axes.y or min(y for _, y in points) < 0 else max(low, 0.0), high)  # no room below nothing
 
     def place(self, point: Point) -> Point:
         """Where a point lies, in the chart's own units."""

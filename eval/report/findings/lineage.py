@@ -95,11 +95,9 @@ def _inputs(stage: Stage) -> Iterator[tuple[str, bool, tuple[int | None, int | N
             return
         for path in config.get("source_ref_paths") or []:
             yield str(path), False, (None, None)
-    for key in ("input", "data_config", "held_out"):
-        if isinstance(config.get(key), str) and config[key]:
-            trained = (None, counted(stage)[1]) if stage.kind == "pretraining" else read
-            yield config[key], False, trained if key != "held_out" else counted(stage)
-    yield from ((path, False, counted(stage)) for path in _data(config.get("data")))
+    trained = (None, counted(stage)[1]) if stage.kind == "pretraining" else read
+    yield from ((path, False, trained) for key in ("input", "data_config") for path in _data(config.get(key)))
+    yield from ((path, False, counted(stage)) for key in ("data", "held_out") for path in _data(config.get(key)))
     for key in ("model", "pretrained"):
         if stage.kind != "pretraining" and isinstance(config.get(key), str) and config[key]:
             yield config[key], True, (None, None)

@@ -47,7 +47,9 @@ class Findings:
     """All that follows from the stages, worked out once."""
 
     faithful: dict[str, dict[str, Any]] = field(default_factory=dict)
-    """Recycled pool → figures of `eval.faithfulness.recycled`."""
+    """Pool with recycled text → figures of `eval.faithfulness.recycled`."""
+    made: list[str] = field(default_factory=list)
+    """Those of them that were recycled, in contrast to what was selected of them."""
     gains: dict[str, Gains] = field(default_factory=dict)
     """Run → held-out gains."""
     students: list[StudentPair] = field(default_factory=list)
@@ -59,6 +61,7 @@ class Findings:
         """What follows from these stages."""
         found = cls()
         found.faithful = {stage.name: figures for stage in stages if (figures := faithfulness(stage))}
+        found.made = [stage.name for stage in stages if stage.kind != "selected" and stage.name in found.faithful]
         found.gains = {stage.name: gains for stage in stages if (gains := held_out_gains(stage))}
         found.students = student_pairs(stages)
         found.missing = unfinished(stages)
@@ -67,7 +70,7 @@ class Findings:
     def verdicts(self) -> list[RunVerdict]:
         """An answer for every recycled pool, every run with rewards, every further model."""
         open_ends = {name for name, _ in self.missing}
-        found = [faithful_verdict(name, figures) for name, figures in self.faithful.items()]
+        found = [faithful_verdict(name, self.faithful[name]) for name in self.made or self.faithful]
         found += [training_verdict(name, gains, name in open_ends) for name, gains in self.gains.items()]
         return found + [noise_verdict(pair) for pair in self.students]
 
@@ -86,6 +89,9 @@ def faithful_verdict(name: str, figures: Mapping[str, Any]) -> RunVerdict:
     bounds = f" (95 % over pages: {100 * between[0]:.1f} to {100 * between[1]:.1f})" if between else ""
     of_numbers = f" and {100 * numbers:.1f} % of its numbers" if numbers is not None else ""
     lost = figures["pages_lost"]
+    among = ""
+    if "documents_read" in figures:
+        among = f" Looked at were {figures['documents_read']:,} of {figures['documents_made']:,} pages."
     word = {"yes": "Yes", "partly": "Partly", "no": "No"}[answer]
     return RunVerdict(
         name,
@@ -93,7 +99,7 @@ def faithful_verdict(name: str, figures: Mapping[str, Any]) -> RunVerdict:
         answer,
         f"{word}: it keeps {100 * kept:.1f} % of the words of the prose{bounds}{of_numbers}. "
         f"{100 * (invented or 0):.2f} % of its words stand nowhere in the source. "
-        f"{_changed(figures)} {lost} page{' was' if lost == 1 else 's were'} lost.",
+        f"{_changed(figures)} {lost} page{' was' if lost == 1 else 's were'} lost.{among}",
     )
 
 

@@ -28,7 +28,7 @@ def curve(view: View, runs: Sequence[Stage], keys: Sequence[str], title: str = "
     series: list[Series] = []
     for run in runs:
         for number, key in enumerate(keys):
-            points = scaled(run.series(key), name.factor)
+            points = scaled(_whole(run, key), name.factor)
             if any(value == value for _, value in points):
                 label = _label(run, key, number, len(runs), len(keys))
                 series += _with_mean(Series(label, points, view.colours.of(run.name), number))
@@ -63,6 +63,17 @@ def scaled(points: Sequence[Point], factor: float) -> list[Point]:
 def shown_name(name: Name) -> str:
     """A name with its unit, for tables."""
     return f"{name.text} ({name.unit})" if name.unit and name.unit not in name.text.lower() else name.text
+
+
+def _whole(run: Stage, key: str) -> list[Point]:
+    """A metric's points; of a share by value (`name/part/value`) also the steps at which no answer had that value."""
+    points = run.series(key)
+    name, _, value = key.rpartition("/")
+    if "/" not in name or value in ("mean", "std") or key.startswith(("rewards/", "eval_", "val/", "filter/")):
+        return points
+    known = dict(points)
+    steps = {step for other in run.metric_keys() if other.startswith(f"{name}/") for step, _ in run.series(other)}
+    return [(step, known.get(step, 0.0)) for step in sorted(steps)]
 
 
 def _label(run: Stage, key: str, number: int, runs: int, keys: int) -> str:

@@ -30,7 +30,7 @@ MOST_DOTS = 600
 
 def recycled_text(view: View) -> str:
     """Charts and pairs of every recycled pool whose documents carry their organic text."""
-    stages = [stage for stage in view.stages if stage.recycled]
+    stages = view.recycled()
     pools = [stage for stage in view.stages if stage.kind == "recycled"]
     charts = [*_histograms(view, stages), _scatter(view, stages), *(_operations(view, stage) for stage in pools)]
     drawn = [one for one in charts if one]

@@ -16,6 +16,9 @@ LEAD = (
     "length and entropy stay calm, was earned; one that rises as they run away was gamed."
 )
 
+SMALL_SHARE = 0.05
+"""Share of answers up to which a status of theirs has no chart of its own."""
+
 LONGEST = 1200
 """Characters of a completion that are shown."""
 
@@ -34,7 +37,8 @@ def reward_curves(view: View) -> str:
     body = heading("Rewards") + grid(list(filter(None, drawn)))
     parts = [key for key in known for name in names if key.startswith(f"{name}/") and not key.startswith("rewards/")]
     if parts:
-        body += heading("What the rewards are made of") + grid([_part(view, runs, key) for key in parts])
+        drawn = [_part(view, runs, key) for key in parts if key.count("/") == 1 or _matters(runs, key)]
+        body += heading("What the rewards are made of") + grid(drawn)
     health = curves(view, runs, ["completions/mean_length", "completions/clipped_ratio", "kl", "entropy"])
     body += heading("Length, distance from the start, entropy") + grid(health) if health else ""
     groups = curves(
@@ -45,8 +49,14 @@ def reward_curves(view: View) -> str:
 
 
 def _part(view: View, runs: Sequence[Stage], key: str) -> str:
-    name, _, part = key.partition("/")
-    return curve(view, runs, [key], title=f"{reward(name).capitalize()}: {part.replace('_', ' ').replace('/', ': ')}")
+    name, part, *value = key.split("/", 2)
+    title = f"{reward(name).capitalize()}: {(value[0] if value else part).replace('_', ' ')}"
+    return curve(view, runs, [key], title=title, about=f"Share of the answers, by {part}." if value else "")
+
+
+def _matters(runs: Sequence[Stage], key: str) -> bool:
+    """Whether a share of answers was ever large enough to look at."""
+    return any(value > SMALL_SHARE for run in runs for _, value in run.series(key))
 
 
 def _samples(run: Stage) -> str:
@@ -62,12 +72,23 @@ def _samples(run: Stage) -> str:
         )
     if shown.group:
         first = shown.group[0]
+        worth = any(isinstance(row.get("advantage"), int | float) for row in shown.group)
         body += heading(f"{run.name}: a group of step {first['step']}, best answer first ({first['id']})")
         rows = [
-            [f"answer {number}", row.get("total"), *(row["rewards"].get(name) for name in first["rewards"])]
+            [
+                f"answer {number}",
+                row.get("total"),
+                *([row.get("advantage")] if worth else []),
+                *(row["rewards"].get(name) for name in first["rewards"]),
+            ]
             for number, row in enumerate(shown.group, 1)
         ]
-        head = ["answer", "total reward", *(reward(name) for name in first["rewards"])]
+        head = [
+            "answer",
+            "total reward",
+            *(["advantage"] if worth else []),
+            *(reward(name) for name in first["rewards"]),
+        ]
         cards = "".join(_card(f"answer {number}", row) for number, row in enumerate(shown.group, 1))
         body += _prompt(first) + html_table(head, rows, f"Rewards of a group of {run.name}") + _cards(cards)
     return body
@@ -80,7 +101,9 @@ def _cards(cards: str) -> str:
 def _card(title: str, row: Mapping[str, Any]) -> str:
     total, skipped = row.get("total"), row.get("skipped")
     earned = (
-        f"total reward {total:.2f}" if isinstance(total, int | float) else f"not scored: {reason(str(skipped or ''))}"
+        f"total reward {round(total, 2) + 0.0:.2f}"
+        if isinstance(total, int | float)
+        else f"not scored: {reason(str(skipped or ''))}"
     )
     label = escape(f"{title}: {earned}")
     return (

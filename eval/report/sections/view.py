@@ -20,9 +20,10 @@ class View:
     pair_chars: int = 2500
     """Longest organic text among them, in characters."""
 
-    def of_kind(self, *kinds: str) -> list[Stage]:
-        """The stages of some kinds, in their order."""
-        return [stage for stage in self.stages if stage.kind in kinds]
+    def recycled(self) -> list[Stage]:
+        """The pools whose documents carry their organic text; selected ones only where those before are not here."""
+        found = [stage for stage in self.stages if stage.recycled]
+        return [stage for stage in found if stage.kind != "selected"] or found
 
     def source_colour(self, stage: Stage, source: str) -> int:
         """The colour of a source of a selected pool: that of the pool of this name beside it."""
