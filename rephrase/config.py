@@ -52,7 +52,7 @@ class RephraseConfig(RunConfig):
     """Number of the last shard; null: the last there is."""
 
     input: str
-    """The pool: folder, glob, file or fsspec URL."""
+    """The pool: folder, glob, file or fsspec URL, such as `hf://datasets/owner/name@REVISION/folder`."""
 
     output: Annotated[str, HOW, Out(folder=True)]
     """Where the recycled pool goes."""

@@ -3,6 +3,7 @@
 import hashlib
 import json
 import threading
+import urllib.parse
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
@@ -34,6 +35,20 @@ class Published:
                 found.append(one)
         return found
 
+    def tree(self, repository, folder, recursive):
+        """Files of a folder, and the folders in it."""
+        front, found = f"{folder}/" if folder else "", []
+        for one in self.siblings(repository):
+            rest = one["rfilename"].removeprefix(front)
+            if front and rest == one["rfilename"]:
+                continue
+            if recursive or "/" not in rest:
+                found.append({"type": "file", "path": one["rfilename"], "oid": one["blobId"], **one})
+            else:
+                place = {"type": "directory", "path": f"{front}{rest.split('/')[0]}", "oid": COMMIT}
+                found += [place] if place not in found else []
+        return found
+
 
 def handler_of(published):
     class Handler(BaseHTTPRequestHandler):
@@ -56,9 +71,9 @@ def handler_of(published):
                 self.send(503, b"", {"retry-after": "0"})
                 return
             if path.startswith("api/") and "/tree/" in path:
-                found = published.siblings("/".join(path.split("/")[2:4]))
-                files = [{"type": "file", "path": one["rfilename"], "oid": one["blobId"], **one} for one in found]
-                self.send(200, json.dumps(files).encode(), {"content-type": "application/json"})
+                inside = "/".join(urllib.parse.unquote(path).split("/")[6:])
+                found = published.tree("/".join(path.split("/")[2:4]), inside, "recursive=true" in self.path.lower())
+                self.send(200, json.dumps(found).encode(), {"content-type": "application/json"})
                 return
             if path.startswith("api/"):
                 kind, repository = path.split("/")[1], "/".join(path.split("/")[2:4])
@@ -66,7 +81,7 @@ def handler_of(published):
                 found = bool(about["siblings"]) and kind in ("models", "datasets")
                 self.send(200 if found else 404, json.dumps(about).encode(), {"content-type": "application/json"})
                 return
-            path = path.removeprefix("datasets/").replace(f"/resolve/{COMMIT}", "")
+            path = path.removeprefix("datasets/").replace(f"/resolve/{COMMIT}", "").replace("/resolve/v1", "")
             if path not in published.files:
                 self.send(404, b"", {"x-error-code": "EntryNotFound"})
                 return

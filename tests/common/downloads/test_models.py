@@ -1,4 +1,4 @@
-"""A hub's models by name: pinned to a revision, kept where HF_HOME says, and used from there without a hub."""
+"""A hub's models and pools: pinned to a revision, kept where HF_HOME says, and used from there without a hub."""
 
 import os
 import subprocess
@@ -19,7 +19,7 @@ def found(address, published, tmp_path, root):
     files = {"config.json": b'{"model_type": "llama"}', "w.safetensors": b"weights", "w.gguf": b"x"}
     published.files |= {f"o/n/{name}": content for name, content in files.items()}
 
-    def ask(name, fetch="yes", **variables):
+    def ask(name, fetch="yes", program=PROGRAM, **variables):
         environment = {
             **os.environ,
             "HF_ENDPOINT": address,
@@ -29,7 +29,7 @@ def found(address, published, tmp_path, root):
             "HF_HUB_DISABLE_XET": "1",
             **variables,
         }
-        command = [sys.executable, "-c", PROGRAM, name, fetch]
+        command = [sys.executable, "-c", program, name, fetch]
         return subprocess.run(command, capture_output=True, text=True, check=False, env=environment, cwd=root)
 
     return ask
@@ -55,6 +55,22 @@ def test_a_revision_that_is_not_there_is_one_line(found):
     assert done.returncode == 1 and "ValueError: no model o/other@v1: " in done.stderr.splitlines()[-1]
     done = found("o/n@v2", HF_HUB_OFFLINE="yes")
     assert "HF_HUB_OFFLINE=1 keeps the hub out" in done.stderr.splitlines()[-1]
+
+
+READS = """
+from common.pools.documents import read_documents
+from common.pools.shards import list_shards
+for shard in list_shards("hf://datasets/o/pages@v1/data"):
+    print([page["text"] for page in read_documents(shard.path)])
+"""
+
+
+def test_a_pool_may_lie_on_a_hub_at_a_pinned_revision(found, published):
+    for number in range(2):
+        published.files[f"o/pages/data/{number}.jsonl"] = b'{"id": "a", "text": "page %d"}\n' % number
+    done = found("", program=READS)
+    assert done.stdout == "['page 0']\n['page 1']\n", done.stderr
+    assert any(path == "api/datasets/o/pages/revision/v1" for _, path, _ in published.asked)
 
 
 @pytest.mark.parametrize(
