@@ -93,5 +93,7 @@ def _probe(config: RephraseConfig, probe_s: float) -> None:
     about = {"vllm": vllm_version(), "model": config.model, "seconds": round(time.monotonic() - began, 1)}
     kept = to_record(choice, config_hash(config), **about)
     log.warning("speculation: %s, by these tokens per s: %s", kept["chosen"], kept["tokens_per_s"])
+    for kind, why in choice.failed.items():
+        log.warning("speculation: %s cannot run here (%s)", kind, why)
     with atomic_write(join(config.output, CHOICE)) as target:
         target.write(json.dumps(kept, indent=1).encode())

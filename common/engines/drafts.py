@@ -34,6 +34,10 @@ class Speeds(NamedTuple):
     """Sequences that the run decodes together."""
 
 
+class DraftsFailed(RuntimeError):
+    """An engine with a setting did not start, or ended while it was measured."""
+
+
 Measure = Callable[[VLLMEngineConfig], Speeds]
 """Opens an engine with a setting and measures it."""
 
@@ -46,6 +50,9 @@ class DraftChoice(NamedTuple):
 
     speeds: dict[str, Speeds]
     """Of each setting that was measured, by its name."""
+
+    failed: dict[str, str]
+    """Why the others could not be."""
 
 
 def vllm_setting(config: VLLMEngineConfig) -> dict[str, Any]:
@@ -74,30 +81,37 @@ def choose(config: VLLMEngineConfig, kinds: Sequence[str], by_batch_size: bool, 
         kinds: those that can run here.
         by_batch_size: whether vLLM can draft by batch size.
         measure: measures one setting.
-    """
-    speeds: dict[str, Speeds] = {}
 
-    def measured(name: str, **fields: Any) -> VLLMEngineConfig:
+    Raises:
+        DraftsFailed: the engine does not run without drafts either.
+    """
+    off = config.model_copy(update={"speculation": "off"})
+    speeds, failed = {"off": measure(off)}, dict[str, str]()
+
+    def try_out(name: str, **fields: Any) -> VLLMEngineConfig:
         setting = config.model_copy(update=fields)
-        speeds[name] = measure(setting)
+        try:
+            speeds[name] = measure(setting)
+        except DraftsFailed as error:
+            failed[name] = str(error)
+            speeds[name] = Speeds(0.0, 0.0, speeds["off"].batch)
         return setting
 
-    off = measured("off", speculation="off")
-    settings = {kind: measured(kind, speculation=kind) for kind in kinds}
+    settings = {kind: try_out(kind, speculation=kind) for kind in kinds}
     best = max(settings, key=lambda kind: speeds[kind].full, default=None)
     if best is None:
-        return DraftChoice(off, speeds)
+        return DraftChoice(off, speeds, failed)
     if speeds[best].full >= CLEARLY * speeds["off"].full:
-        return DraftChoice(settings[best], speeds)
+        return DraftChoice(settings[best], speeds, failed)
     best = max(settings, key=lambda kind: speeds[kind].small)
     batch = speeds["off"].batch
     small = batch // SMALL_SHARE
     if by_batch_size and small and speeds[best].small >= CLEARLY * speeds["off"].small:
         schedule = [(1, small, config.draft_tokens), (small + 1, batch, 0)]
-        scheduled = measured(f"{best} up to {small}", speculation=best, draft_schedule=schedule)
+        scheduled = try_out(f"{best} up to {small}", speculation=best, draft_schedule=schedule)
         if speeds[f"{best} up to {small}"].full >= speeds["off"].full:
-            return DraftChoice(scheduled, speeds)
-    return DraftChoice(off, speeds)
+            return DraftChoice(scheduled, speeds, failed)
+    return DraftChoice(off, speeds, failed)
 
 
 def to_record(choice: DraftChoice, of: str, **about: Any) -> dict[str, Any]:
@@ -107,7 +121,7 @@ def to_record(choice: DraftChoice, of: str, **about: Any) -> dict[str, Any]:
         name: {"full": round(found.full, 1), "small": round(found.small, 1)} for name, found in choice.speeds.items()
     }
     batch = choice.speeds["off"].batch
-    return {"of": of, "chosen": chosen, "tokens_per_s": speeds, "batch": batch, **about}
+    return {"of": of, "chosen": chosen, "tokens_per_s": speeds, "failed": choice.failed, "batch": batch, **about}
 
 
 def from_record(config: VLLMEngineConfig, kept: Mapping[str, Any], of: str, place: str) -> VLLMEngineConfig:

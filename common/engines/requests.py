@@ -20,7 +20,8 @@ from dataclasses import dataclass
 from types import TracebackType
 from typing import Any, Literal, Self
 
-from common.tokens.chat import Message, chat_ids, plain_ids
+from common.tokens.chat import Message, chat_ids
+from common.tokens.quick import QuickCounter
 from common.weights import find_model
 
 FinishReason = Literal["stop", "length", "error"]
@@ -99,6 +100,7 @@ class Engine(ABC):
     """A transformers tokenizer, where there is one."""
     chat_template_kwargs: Mapping[str, Any] = {}
     _busy = False
+    _counter: QuickCounter | None = None
 
     def stream(self, requests: Iterable[Request | None], *, ordered: bool = False) -> Iterator[Completion]:
         """Answer requests as they come, in whatever order they finish, or in their own.
@@ -197,7 +199,9 @@ class Engine(ABC):
         """
         if self.tokenizer is None:
             raise ValueError("this engine has no tokenizer; name a folder that holds one (engine.tokenizer)")
-        return len(plain_ids(self.tokenizer, text))
+        if self._counter is None:
+            self._counter = QuickCounter(self.tokenizer)
+        return self._counter(text)
 
     def __enter__(self) -> Self:
         """The engine itself."""

@@ -9,7 +9,7 @@ from dataclasses import replace
 from typing import Any
 
 from common.engines.config import VLLMEngineConfig
-from common.engines.drafts import SMALL_SHARE, Speeds, vllm_setting
+from common.engines.drafts import SMALL_SHARE, DraftsFailed, Speeds, vllm_setting
 from common.engines.requests import Completion, Engine, Request, load_tokenizer, overdue, too_long
 from common.weights import find_model
 
@@ -100,6 +100,12 @@ class VLLMEngine(Engine):
         The engine must have been opened with `options: {disable_log_stats: false}`. Where the requests come to their
         end before, the time ends with them.
         """
+        for request in itertools.islice(
+            requests, WARMING
+        ):  # kernels are compiled when first used: that is a start, too
+            self._submit(replace(request, max_tokens=min(request.max_tokens, WARMING)))
+        while self._running:
+            self._step()
         began = counted_from = time.monotonic()
         before, warm, ended = self._tokens_made(), False, False
         while True:
@@ -166,6 +172,9 @@ class VLLMEngine(Engine):
             core.shutdown()
 
 
+WARMING = 16
+"""Requests, and tokens of each, before the clock starts."""
+
 FULL_SHARE = 0.7
 """Share of a setting's time that is measured at the run's concurrency, the rest in small batches."""
 
@@ -180,12 +189,18 @@ def measured(
         model: see `open_engine`.
         requests_of: gives the run's requests, each once: texts that come again would be drafted from themselves.
         seconds: of generation.
+
+    Raises:
+        DraftsFailed: this vLLM cannot do it.
     """
     counting = setting.model_copy(update={"options": {**setting.options, "disable_log_stats": False}})
-    with VLLMEngine(counting, model) as engine:
-        requests, batch = requests_of(engine), engine.batch
-        full = engine.tokens_per_s(requests, FULL_SHARE * seconds, engine.limit)
-        small = engine.tokens_per_s(requests, (1 - FULL_SHARE) * seconds, max(1, batch // SMALL_SHARE))
+    try:
+        with VLLMEngine(counting, model) as engine:
+            requests, batch = requests_of(engine), engine.batch
+            full = engine.tokens_per_s(requests, FULL_SHARE * seconds, engine.limit)
+            small = engine.tokens_per_s(requests, (1 - FULL_SHARE) * seconds, max(1, batch // SMALL_SHARE))
+    except Exception as error:  # foreign code: a build may lack a kernel for a kind of drafts
+        raise DraftsFailed(f"{type(error).__name__}: {' '.join(str(error).split())[:300]}") from error
     return Speeds(full, small, batch)
 
 

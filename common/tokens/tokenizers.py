@@ -203,6 +203,15 @@ class FastEncoder:
         ids = iter(self._whole([piece for parts in pieces for piece in parts]))
         return [np.concatenate([next(ids) for _ in parts]) for parts in pieces]
 
+    def count(self, text: str) -> int:
+        """How many ids a text has: as `encode`, with less work around the engine's."""
+        if len(text) > PIECE_CHARS:
+            return len(self.encode([text])[0])
+        raw = text.encode()
+        if self._apart.inside(raw) or (self._special is not None and self._special.search(text)):
+            return len(self.reference.encode([text])[0])
+        return len(self._encode(raw))
+
     def _whole(self, texts: Sequence[str]) -> list[Ids]:
         special = self._special
         raws = [text.encode() for text in texts]

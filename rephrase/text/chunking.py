@@ -86,7 +86,8 @@ def chunk(
         if max_tokens is None or count_tokens is None:
             return True
         # No tokenizer in use makes more tokens than bytes, so short pieces need no counting.
-        return 4 * len(piece) < max_tokens or count_tokens(piece) <= max_tokens
+        most = len(piece) if piece.isascii() else 4 * len(piece)
+        return most < max_tokens or count_tokens(piece) <= max_tokens
 
     body = text.rstrip()
     # The usual page is one chunk. A fence at the end keeps the blanks on its line, and so goes the long way.

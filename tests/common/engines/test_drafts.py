@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from common.config import RunConfig, config_hash, load
 from common.engines.config import EngineConfig, VLLMEngineConfig
-from common.engines.drafts import FLOOR, Speeds, choose, from_record, to_record, vllm_setting
+from common.engines.drafts import FLOOR, DraftsFailed, Speeds, choose, from_record, to_record, vllm_setting
 
 AUTO = VLLMEngineConfig(speculation="auto", max_num_seqs=512)
 
@@ -51,6 +51,17 @@ def test_the_choice_is_never_slower_at_the_runs_concurrency_than_the_floor(off, 
     found = choose(AUTO, ["ngram"], by_batch_size, by_setting(off, ngram, scheduled=scheduled))
     speed = scheduled if found.engine.draft_schedule else {"off": off, "ngram": ngram}[found.engine.speculation][0]
     assert speed >= FLOOR * off[0]
+
+
+def test_a_kind_that_this_build_cannot_run_is_passed_over_and_named():
+    def measure(setting):
+        if setting.speculation == "ngram":
+            raise DraftsFailed("TypeError: no kernel")
+        return Speeds(100, 10, 512) if setting.speculation == "off" else Speeds(200, 20, 512)
+
+    found = choose(AUTO, ["ngram", "suffix"], True, measure)
+    assert found.engine.speculation == "suffix" and found.failed == {"ngram": "TypeError: no kernel"}
+    assert choose(AUTO, ["ngram"], True, measure).engine.speculation == "off"
 
 
 def test_where_no_kind_can_run_there_are_no_drafts():
