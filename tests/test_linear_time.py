@@ -15,7 +15,7 @@ from common.runs.redaction import redacted
 from common.tokens.defuse import Defused
 from common.tokens.pieces import CUT
 from eval.faithfulness.articles import runs
-from eval.faithfulness.kept import names_kept, numbers_kept, urls_kept
+from eval.faithfulness.kept import facts, names_kept, numbers_kept, urls_kept
 from eval.faithfulness.line_kinds import line_kinds
 from eval.faithfulness.measures import duplicate_ngrams, lexical_f1, novel_ngrams
 from eval.faithfulness.noise import noise_removed
@@ -25,6 +25,8 @@ from eval.judges.equivalence import injections, neutralised, read_decision
 from eval.judges.reading import read_choice
 from eval.judges.structure import read_verdict
 from eval.judges.upgrades import read_letter
+from eval.reader.frame import snippet
+from eval.reader.search import terms
 from eval.story.plans import extract_plan
 from eval.verifiers.literals import balanced, literal
 from eval.verifiers.numbers import number
@@ -173,6 +175,9 @@ READERS = {
     "form of a completion": (lambda text: format_ok("<think>" + text + SENTINEL), (" ", "<think>", "\n", "</think>")),
     "numbers kept": (lambda text: numbers_kept(text, text), ("1", "1,", "1.1:", "1%", "/1")),
     "addresses kept": (lambda text: urls_kept(text, text), ("http://", "www.", "https:", "http://a.", "http://a*")),
+    "facts": (lambda text: facts(text, ""), ("1", "1,", "a A", "https://a", "www.", "1%", ".")),
+    "search": (terms, ('"', "a ", "-", "* ", '"a" ')),
+    "snippet": (lambda text: snippet(text, ['"a"', '"a b" *']), PROSE),
     "names kept": (lambda text: names_kept(text, text), ("a A", "a A'", "A", "a A\u2019")),
     "content kept": (long_words, PROSE),
     "lexical F1": (lambda text: lexical_f1(text, "a b"), PROSE),

@@ -111,56 +111,58 @@ def build(
         ValueError: there is no pool, or a shard changed while it was read.
     """
     files = sources(pool)
-    sizes = {file.path: size_of(file.path) for file in files}
     places = {file.path: json.dumps(place_of(file.path)) for file in files}
-    connection = store.writer()
-    known = dict(connection.execute("SELECT path, place FROM sources"))
-    if any(places.get(path) != place for path, place in known.items()):
-        connection.close()
-        store.remove()
-        connection = store.writer()
+    with store.writing() as connection:
+        known = dict(connection.execute("SELECT path, place FROM sources"))
+        if all(places.get(path) == place for path, place in known.items()):
+            return _filled(files, places, connection, told, stopped)
+    store.remove()
+    with store.writing() as connection:
+        return _filled(files, places, connection, told, stopped)
+
+
+def _filled(
+    files: list[PoolFile],
+    places: dict[str, str],
+    connection: sqlite3.Connection,
+    told: Callable[[Progress], None],
+    stopped: Callable[[], bool],
+) -> bool:
+    """`build` for files of which the index holds the beginning, or nothing."""
+    sizes = {file.path: size_of(file.path) for file in files}
     writer = _Writer(connection)
     done = 0
-    try:
-        for file in files:
-            row = connection.execute("SELECT next, finished FROM sources WHERE path = ?", (file.path,)).fetchone()
-            start, finished = row or (0, 0)
-            reader = ShardReader(file.path, file.shard, writer.reject, None, start, any_row=file.rejects)
-            for cursor in writer.read(reader, file.rejects) if not finished else ():
-                writer.commit(file.path, places[file.path], cursor, finished=False)
-                told(Progress(writer.next - 1, done + _read_of(reader), sum(sizes.values())))
-                if stopped():
-                    return False
-            if not finished:
-                writer.commit(file.path, places[file.path], 0, finished=True)
-            done += sizes[file.path]
-            told(Progress(writer.next - 1, done, sum(sizes.values())))
-        if get_meta(connection, "summed") != writer.next:
-            connection.execute("BEGIN")
-            _sum_up(connection)
-            set_meta(connection, "summed", writer.next)
-            connection.execute("COMMIT")
-        connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
-        return True
-    finally:
-        if connection.in_transaction:
-            connection.execute("ROLLBACK")
-        connection.close()
+    for file in files:
+        row = connection.execute("SELECT next, finished FROM sources WHERE path = ?", (file.path,)).fetchone()
+        start, finished = row or (0, 0)
+        reader = ShardReader(file.path, file.shard, writer.reject, None, start, any_row=file.rejects)
+        for cursor in writer.read(reader, file.rejects) if not finished else ():
+            writer.commit(file.path, places[file.path], cursor, finished=False)
+            told(Progress(writer.next - 1, done + _read_of(reader), sum(sizes.values())))
+            if stopped():
+                return False
+        if not finished:
+            writer.commit(file.path, places[file.path], 0, finished=True)
+        done += sizes[file.path]
+        told(Progress(writer.next - 1, done, sum(sizes.values())))
+    if get_meta(connection, "summed") != writer.next:
+        connection.execute("BEGIN")
+        _sum_up(connection)
+        set_meta(connection, "summed", writer.next)
+        connection.execute("COMMIT")
+    connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+    return True
 
 
 def is_complete(pool: str, store: Store) -> bool:
     """Whether the index holds the pool as it is now: nothing is read but the shards' places."""
-    if not store.path.is_file():
+    if not store.is_readable():
         return False
-    connection = store.writer()
-    try:
-        known = {
-            path: (place, done) for path, place, done in connection.execute("SELECT path, place, finished FROM sources")
-        }
-        now = {file.path: (json.dumps(place_of(file.path)), 1) for file in sources(pool)}
-        return known == now and get_meta(connection, "summed") is not None
-    finally:
-        connection.close()
+    connection = store.reader()
+    rows = connection.execute("SELECT path, place, finished FROM sources")
+    known = {path: (place, finished) for path, place, finished in rows}
+    now = {file.path: (json.dumps(place_of(file.path)), 1) for file in sources(pool)}
+    return known == now and get_meta(connection, "summed") is not None
 
 
 def _read_of(reader: ShardReader) -> int:

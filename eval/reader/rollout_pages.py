@@ -65,7 +65,7 @@ def _steps(book: Book, batches: Sequence[StepSamples]) -> str:
         line = [(batch.step, batch.reward) for batch in batches if batch.split == split and batch.reward is not None]
         if len(line) > 1:
             name = f"mean reward, {SPLITS.get(split, split)}"
-            links = {step: step_path(book.name, step, split) for step, _ in line}
+            links = {float(step): step_path(book.name, step, split) for step, _ in line}
             axes = Axes("step", "mean reward")
             charts += lines_figure(name, [Series(name, line, links=links)], axes, note="A dot opens its samples.")
     head = ["step", "samples", "prompts", "rollouts", "mean reward", *map(reward, names), "not scored", "discarded"]

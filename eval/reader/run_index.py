@@ -8,7 +8,7 @@ import math
 import sqlite3
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import IO, Any, NamedTuple
 
 import orjson
 
@@ -70,40 +70,42 @@ def refresh(run: Path, store: Store, told: Callable[[int, int], None] = lambda d
     size = file.stat().st_size
     with file.open("rb") as lines:
         head = lines.read(HEAD_BYTES)
-        connection = store.writer()
-        try:
+        with store.writing() as connection:
             done, known = get_meta(connection, "bytes", 0), get_meta(connection, "head", "")
-            if size < done or not head.hex().startswith(known) or not _ends_a_line(lines, done):
-                connection.close()
-                store.remove()
-                connection = store.writer()
-                done = 0
-            lines.seek(done)
-            place = done
+            if size >= done and head.hex().startswith(known) and _ends_a_line(lines, done):
+                _take_in(connection, lines, done, head, lambda place: told(place, size))
+                return
+        store.remove()
+        with store.writing() as connection:
+            _take_in(connection, lines, 0, head, lambda place: told(place, size))
+
+
+def _take_in(
+    connection: sqlite3.Connection, lines: IO[bytes], start: int, head: bytes, told: Callable[[int], None]
+) -> None:
+    """Index the whole lines from a place on."""
+    lines.seek(start)
+    place = done = start
+    connection.execute("BEGIN")
+    for raw in lines:
+        if not raw.endswith(b"\n"):
+            break  # still being written
+        _add(connection, place, raw)
+        place += len(raw)
+        if place - done > COMMIT_BYTES:
+            done = place
+            _commit(connection, done, head)
+            told(done)
             connection.execute("BEGIN")
-            for raw in lines:
-                if not raw.endswith(b"\n"):
-                    break  # still being written
-                _add(connection, place, raw)
-                place += len(raw)
-                if place - done > COMMIT_BYTES:
-                    done = place
-                    _commit(connection, done, head)
-                    told(done, size)
-                    connection.execute("BEGIN")
-            _commit(connection, place, head[:place] if place < HEAD_BYTES else head)
-            told(place, size)
-        finally:
-            if connection.in_transaction:
-                connection.execute("ROLLBACK")
-            connection.close()
+    _commit(connection, place, head[:place])
+    told(place)
 
 
-def _ends_a_line(lines: Any, place: int) -> bool:
+def _ends_a_line(lines: IO[bytes], place: int) -> bool:
     if not place:
         return True
     lines.seek(place - 1)
-    return bool(lines.read(1) == b"\n")
+    return lines.read(1) == b"\n"
 
 
 def _commit(connection: sqlite3.Connection, done: int, head: bytes) -> None:
@@ -114,10 +116,7 @@ def _commit(connection: sqlite3.Connection, done: int, head: bytes) -> None:
 
 def is_fresh(run: Path, store: Store) -> bool:
     """Whether the index holds all of the file."""
-    try:
-        return bool(get_meta(store.reader(), "bytes", -1) == (run / SAMPLES).stat().st_size)
-    except (FileNotFoundError, sqlite3.OperationalError):
-        return False
+    return store.is_readable() and get_meta(store.reader(), "bytes", -1) == (run / SAMPLES).stat().st_size
 
 
 def _add(connection: sqlite3.Connection, place: int, raw: bytes) -> None:

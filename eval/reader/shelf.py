@@ -75,7 +75,7 @@ class Shelf:
         """Stop indexing; what is committed stays."""
         self.closing = True
         if self._thread.is_alive():
-            self._thread.join()
+            self._thread.join(timeout=10)  # it may be waiting for another reader that indexes the same
 
     def wait(self) -> None:
         """Wait until all is indexed."""

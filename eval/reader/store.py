@@ -3,12 +3,15 @@
 import json
 import sqlite3
 import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
 from common.hashing import step_hash
 from common.pools.inputs import resolved
+from common.pools.lock import wait
 from common.pools.storage import cache_folder
 
 FORM = 1
@@ -34,16 +37,34 @@ class Store:
         self._own = threading.local()
         self._generation = 0
 
-    def writer(self) -> sqlite3.Connection:
-        """A connection to write with, tables made; an index of another form is removed first."""
-        connection = self._opened()
-        found = connection.execute("PRAGMA user_version").fetchone()[0]
-        if found not in (0, FORM):
-            connection.close()
-            self.remove()
+    @contextmanager
+    def writing(self) -> Iterator[sqlite3.Connection]:
+        """A connection to write with, tables made, while no other process writes; waits for one that does.
+
+        What is not committed at the end is undone.
+        """
+        with wait(self.folder / "lock"):
             connection = self._opened()
-        connection.executescript(f"{META}{self.schema}; PRAGMA user_version = {FORM}")
-        return connection
+            if self._form(connection) not in (0, FORM):
+                connection.close()
+                self.remove()
+                connection = self._opened()
+            try:
+                if self._form(connection) == 0:
+                    connection.executescript(f"{META}{self.schema}; PRAGMA user_version = {FORM}")
+                yield connection
+            finally:
+                if connection.in_transaction:
+                    connection.execute("ROLLBACK")
+                connection.close()
+
+    def is_readable(self) -> bool:
+        """Whether there is an index of this form."""
+        return self.path.is_file() and self._form(self.reader()) == FORM
+
+    @staticmethod
+    def _form(connection: sqlite3.Connection) -> int:
+        return int(connection.execute("PRAGMA user_version").fetchone()[0])
 
     def _opened(self) -> sqlite3.Connection:
         connection = sqlite3.connect(self.path, timeout=30, isolation_level=None, check_same_thread=False)

@@ -8,6 +8,7 @@ starlette = pytest.importorskip("starlette", reason="the reader's extra is not i
 
 from starlette.testclient import TestClient  # noqa: E402
 
+from common.pools.documents import write_documents  # noqa: E402
 from eval.reader.app import HEADERS, is_own, make_app  # noqa: E402
 from eval.reader.shelf import Shelf, find_books  # noqa: E402
 from eval.report.pairs.links import document_path, group_path, pool_path, run_path, step_path  # noqa: E402
@@ -169,3 +170,49 @@ def test_strange_parameters_are_no_errors(client):
         "q=%00%ff",
     ):
         assert client.get(f"{pool_path('recycled')}?{query}").status_code == 200
+
+
+def test_documents_without_their_pages_get_them_from_the_organic_pool(pool, tmp_path):
+    rows = [{"id": f"page/{number}", "text": "The river Tiber rose.", "rephrase": {"model": "m"}} for number in (1, 99)]
+    write_documents(str(tmp_path / "bare/a.jsonl"), rows)
+    shelf = Shelf(find_books([str(tmp_path / "bare")], str(pool.parent / "organic"), str(tmp_path / "index")))
+    shelf.start()
+    shelf.wait()
+    with TestClient(make_app(shelf), base_url="http://127.0.0.1:8601") as client:
+        shown = client.get(document_path("bare", "page/1")).text
+        assert "11</mark> metres" in shown and 'title="number lost"' in shown
+        assert "not at hand" in client.get(document_path("bare", "page/99")).text
+        assert client.get("/", follow_redirects=False).headers["location"] == "/pool/bare"
+    shelf.close()
+
+
+def test_a_pool_can_be_read_while_it_is_indexed_and_a_broken_one_says_so(pool, tmp_path):
+    shelf = Shelf(find_books([str(pool)], None, str(tmp_path / "index")))  # not started
+    with TestClient(make_app(shelf), base_url="http://127.0.0.1:8601") as client:
+        assert "data-waiting" in client.get("/pool/recycled").text
+        shelf.start()
+        shelf.wait()
+        shelf.books[0].state = "indexing"
+        shown = client.get("/pool/recycled").text
+        assert "20 documents" in shown and "The index is being built" in shown
+        shelf.books[0].state, shelf.books[0].error = "failed", "<disk full>"
+        assert "could not be indexed: &lt;disk full&gt;" in client.get("/pool/recycled").text
+    shelf.close()
+
+
+def test_two_pools_of_one_name_have_names_of_their_own(tmp_path):
+    for folder in ("a", "b"):
+        write_documents(str(tmp_path / folder / "pool/s.jsonl"), [{"id": folder, "text": "x"}])
+    books = find_books([str(tmp_path / "a/pool"), str(tmp_path / "b/pool")], None, str(tmp_path / "index"))
+    assert [book.name for book in books] == ["pool (a:pool)", "pool (b:pool)"]
+    assert books[0].store.path != books[1].store.path
+
+
+def test_the_pools_and_runs_of_a_folder_are_found(pool, run, tmp_path):
+    (tmp_path / "all").mkdir()
+    for name, to in (("recycled", pool), ("rl", run)):
+        (tmp_path / "all" / name).symlink_to(to)
+    (tmp_path / "all" / "tokens").mkdir()
+    (tmp_path / "all" / "tokens" / "manifest.jsonl").write_text("{}")
+    found = find_books([str(tmp_path / "all")], None, str(tmp_path / "index"))
+    assert [(book.name, book.kind) for book in found] == [("recycled", "pool"), ("rl", "run")]

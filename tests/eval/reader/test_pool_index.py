@@ -6,6 +6,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
 
@@ -55,9 +56,9 @@ def test_a_new_shard_is_added_and_a_changed_one_read_anew(tmp_path, store):
 
 def test_an_index_of_another_form_is_made_anew(pool, store):
     build(str(pool), store, lambda told: None)
-    connection = store.writer()
-    connection.execute("PRAGMA user_version = 999")
-    connection.close()
+    with store.writing() as connection:
+        connection.execute("PRAGMA user_version = 999")
+    assert not is_complete(str(pool), store)
     build(str(pool), store, lambda told: None)
     assert len(ids(store)) == 20
 
@@ -96,6 +97,16 @@ def told(progress):
     print(progress.documents, flush=True)
 print("done", pool_index.build(sys.argv[1], store, told))
 """
+
+
+def test_two_that_build_at_once_index_every_document_once(pool, tmp_path):
+    stores = [Store(tmp_path / "index", pool_index.SCHEMA) for _ in range(2)]
+    threads = [threading.Thread(target=build, args=(str(pool), store, lambda told: None)) for store in stores]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert sorted(ids(stores[0])) == sorted(f"page/{number}" for number in range(20))
 
 
 @pytest.mark.integration
