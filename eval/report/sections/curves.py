@@ -7,11 +7,19 @@ from eval.report.drawing.figure import lines_figure
 from eval.report.drawing.frame import Axes, Point
 from eval.report.drawing.series import Series, running_mean
 from eval.report.names import Name, metric
+from eval.report.pairs.links import READER, step_path
 from eval.report.sections.view import View
 from eval.report.stages import Stage
 
 SMOOTHED = 40
 """Points from which a line gets a running mean, over a twentieth of them."""
+
+
+SAMPLES_EVERY = 10
+"""`samples_every` of `rl.train`, where a run's config does not say it."""
+
+MOST_DOTS = 60
+"""Points of a line that open their samples; of more, every so many."""
 
 
 def curve(view: View, runs: Sequence[Stage], keys: Sequence[str], title: str = "", about: str = "") -> str:
@@ -31,13 +39,36 @@ def curve(view: View, runs: Sequence[Stage], keys: Sequence[str], title: str = "
             points = scaled(_whole(run, key), name.factor)
             if any(value == value for _, value in points):
                 label = _label(run, key, number, len(runs), len(keys))
-                series += _with_mean(Series(label, points, view.colours.of(run.name), number))
+                links = sample_links(run, key, points)
+                series += _with_mean(Series(label, points, view.colours.of(run.name), number, links=links))
     if not series:
         return ""
     axes = Axes("step", name.unit)
     smoothed = any(one.faint for one in series)
-    note = " ".join(filter(None, [about or name.about, "Pale: each step; strong: running mean." if smoothed else ""]))
+    told = [
+        about or name.about,
+        "Pale: each step; strong: running mean." if smoothed else "",
+        "A dot opens the samples of its step while `bash scripts/view.sh RUN` runs." if _any_links(series) else "",
+    ]
+    note = " ".join(filter(None, told))
     return lines_figure(title or name.text, series, axes, note=note)
+
+
+def sample_links(run: Stage, key: str, points: Sequence[Point]) -> dict[float, str]:
+    """Where the reader shows the samples behind a total reward: step → address, for the steps that were written."""
+    if key not in ("reward", "eval_reward") or not (run.path / "samples.jsonl").is_file():
+        return {}
+    every = run.config.get("samples_every")
+    every = every if isinstance(every, int) and every > 0 else SAMPLES_EVERY
+    held_out = key == "eval_reward"
+    steps = [int(step) for step, value in points if value == value and (held_out or step == 1 or step % every == 0)]
+    split = "eval" if held_out else "train"
+    thin = max(1, -(-len(steps) // MOST_DOTS))
+    return {float(step): READER + step_path(run.path.name, step, split) for step in steps[::thin]}
+
+
+def _any_links(series: Sequence[Series]) -> bool:
+    return any(one.links for one in series)
 
 
 def curves(view: View, runs: Sequence[Stage], wanted: Iterable[str | Sequence[str]]) -> list[str]:
@@ -87,5 +118,5 @@ def _with_mean(one: Series) -> list[Series]:
     if len(one.points) < SMOOTHED or one.dash:
         return [one]
     over = max(2, len(one.points) // 20)
-    pale = Series(f"{one.name}, each step", one.points, one.colour, one.dash, faint=True)
+    pale = Series(f"{one.name}, each step", one.points, one.colour, one.dash, faint=True, links=one.links)
     return [pale, Series(one.name, running_mean(one.points, over), one.colour, one.dash)]

@@ -2,6 +2,7 @@
 
 import html
 import json
+import re
 from html.parser import HTMLParser
 
 import pytest
@@ -28,6 +29,15 @@ class Tags(HTMLParser):
     def handle_starttag(self, tag, attributes):
         self.tags.append(tag)
         self.attributes += [name for name, _ in attributes]
+
+
+def test_a_point_of_a_reward_opens_its_samples_in_the_reader(runs, tmp_path):
+    main([str(runs / "rl"), f"out={tmp_path / 'report.html'}"])
+    page = html.unescape((tmp_path / "report.html").read_text())
+    opened = set(re.findall(r'href="(http[^"]+)"', page))
+    base = "http://127.0.0.1:8601/run/rl/step?step"
+    assert opened == {f"{base}=1&split=train", f"{base}=0&split=eval", f"{base}=4&split=eval"}
+    assert "bash scripts/view.sh RUN" in page
 
 
 def test_one_page_shows_every_stage(runs, tmp_path, capsys):
