@@ -1,0 +1,155 @@
+"""An object store in virtual time: every request takes a while, may wait its turn, and may be late to show in listings.
+
+It is a `ClaimStore`, so the code that claims and commits cannot tell it from a real one. It keeps names, small contents
+and times; of what is written as lines it keeps the length alone. A request counts when it is sent, and does what it
+does when its answer comes; a worker that is killed in between may or may not have done it.
+"""
+
+import random
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any
+
+from greenlet import GreenletExit, getcurrent
+from pydantic import Field
+
+from common.config import RunConfig
+from common.pools.storage import StoredFile
+from rephrase.simulation.events import VirtualTime
+
+
+class StoreConfig(RunConfig):
+    """How a simulated store behaves; the defaults are those of an object store in the same region."""
+
+    latency_s: float = Field(0.05, ge=0)
+    """Mean time of a request, in seconds; single ones vary as an exponential does."""
+
+    late_s: float = Field(0.0, ge=0)
+    """How long a new name may be missing from listings."""
+
+    requests_per_s: float = Field(0.0, ge=0)
+    """Most requests that the store serves in a second, of all workers together; those beyond wait. 0: any number."""
+
+    mb_per_s: float = Field(500.0, gt=0)
+    """Megabytes a second that one worker reads or writes."""
+
+
+class SimulatedStore:
+    """A pool's files.
+
+    Args:
+        clock: the simulation's.
+        config: how the store behaves.
+        seed: of its latencies.
+    """
+
+    local = False
+
+    def __init__(self, clock: VirtualTime, config: StoreConfig, seed: int = 0) -> None:
+        self.clock = clock
+        self.config = config
+        self.folders: dict[str, dict[str, StoredFile]] = {}
+        self.contents: dict[str, bytes] = {}
+        self.requests: Counter[str] = Counter()
+        self.waited_s = 0.0
+        """For a turn, where the store serves so many requests a second and no more."""
+        self.at_once = False
+        """Requests take no time: of signs of life that are made up for."""
+        self.before_listing: Callable[[str], object] = lambda folder: None
+        self._draw = random.Random(f"store {seed}")
+        self._free_at = 0.0
+
+    def list(self, folder: str) -> Mapping[str, StoredFile]:
+        """The files in a folder, not below it, as far as they show."""
+        self._serve("list")
+        self.before_listing(folder)
+        found = self.folders.get(folder, {})
+        if not self.config.late_s:
+            return dict(found)
+        seen = self.clock.time - self.config.late_s
+        return {name: about for name, about in found.items() if about.modified <= seen}
+
+    def create(self, name: str, content: bytes, durable: bool = False) -> bool:
+        """Write a file that is not there."""
+        self._serve("create")
+        folder, _, last = name.rpartition("/")
+        files = self.folders.setdefault(folder, {})
+        if last in files:
+            return self.contents.get(name) == content
+        files[last] = StoredFile(len(content), self.clock.time)
+        self.contents[name] = content
+        return True
+
+    def overwrite(self, name: str, content: bytes) -> None:
+        """Write a file anew."""
+        self._serve("overwrite")
+        self.put(name, content)
+
+    def put(self, name: str, content: bytes) -> None:
+        """What a write does once it is served."""
+        folder, _, last = name.rpartition("/")
+        self.folders.setdefault(folder, {})[last] = StoredFile(len(content), self.clock.time)
+        self.contents[name] = content
+
+    def write(self, name: str, lines: Iterable[bytes]) -> dict[str, Any]:
+        """Write a file of any length; of lines that are `Lines` only the length is there."""
+        size = lines.bytes if isinstance(lines, Lines) else sum(map(len, lines))
+        self._serve("write", size)
+        folder, _, last = name.rpartition("/")
+        self.folders.setdefault(folder, {})[last] = StoredFile(size, self.clock.time)
+        return {"bytes": size, "digest": ""}
+
+    def read(self, name: str) -> bytes | None:
+        """A small file; None where there is none."""
+        self._serve("read")
+        return self.contents.get(name)
+
+    def exists(self, name: str) -> bool:
+        """Whether there is such a file."""
+        self._serve("exists")
+        folder, _, last = name.rpartition("/")
+        return last in self.folders.get(folder, {})
+
+    def remove(self, name: str) -> None:
+        """Delete a file, or a folder with all in it."""
+        self._serve("remove")
+        for last in self.folders.pop(name, {}):
+            self.contents.pop(f"{name}/{last}", None)
+        folder, _, last = name.rpartition("/")
+        self.folders.get(folder, {}).pop(last, None)
+        self.contents.pop(name, None)
+
+    def read_all(self, names: Sequence[str], size: float = 0.0) -> Sequence[bytes | None]:
+        """Several files one after the other, `size` bytes together; what they hold when the last one was read."""
+        self._serve("read", size, len(names))
+        return [self.contents.get(name) for name in names]
+
+    def _serve(self, kind: str, size: float = 0.0, count: int = 1) -> None:
+        """Count requests, and let their time pass."""
+        process: Any = getcurrent()
+        if getattr(process, "dead_at", None) is not None:
+            raise GreenletExit
+        self.requests[kind] += count
+        if self.at_once:
+            return
+        config, clock = self.config, self.clock
+        begins = clock.time
+        if config.requests_per_s:
+            begins = max(begins, self._free_at)
+            self._free_at = begins + count / config.requests_per_s
+            self.waited_s += begins - clock.time
+        took = size / (1e6 * config.mb_per_s)
+        if config.latency_s:
+            took += count * config.latency_s if count > 1 else self._draw.expovariate(1 / config.latency_s)
+        clock.sleep_until(begins + took)
+
+
+class Lines:
+    """What stands for the lines of a part: so many bytes, which are nowhere."""
+
+    def __init__(self, size: int) -> None:
+        self.bytes = size
+
+    def __iter__(self) -> Any:
+        """There is nothing to go through."""
+        raise RuntimeError("the lines of a simulated part are not there to be read")
