@@ -117,8 +117,8 @@ class Claims(Leases):
                 claim = self._begin(shard)
                 if claim is not None:
                     return claim
-                if self.clock.now() - self._listed_s > self.lease_s:
-                    break  # the listing is old: others have begun most of it since
+                if len(self._tried) % LOOKS == 0 or self.clock.now() - self._listed_s > self.lease_s:
+                    break  # the listing is old: others have begun much of it since
             if not self._fresh:
                 return None
             bucket = self._fresh[0]
@@ -206,11 +206,11 @@ class Claims(Leases):
                 stop, expected = int(about.get("stop", stop)), about.get("expected")
         live = 0
         for first, end in view.ranges(stop):
-            generation, modified = view.claims[first]
-            name = claim_name(first, generation)
             todo = view.todo(first, end)
             if not todo:
                 continue
+            generation, modified = view.claims[first]
+            name = claim_name(first, generation)
             path = f"{folder}/{name}"
             held = path in self.held or not (
                 name in view.free or self.has_lapsed(view.newest(first, end, modified), path)

@@ -5,7 +5,7 @@ import json
 import os
 import socket
 import uuid
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from hashlib import blake2b
 from pathlib import Path
 from typing import Any
@@ -47,7 +47,7 @@ def has_ended(content: bytes | None) -> bool:
 
 def claim_content(owner: Owner, **about: Any) -> bytes:
     """A claim file's content."""
-    return json.dumps({**about, "owner": asdict(owner)}).encode()
+    return json.dumps({**about, "owner": vars(owner)}).encode()
 
 
 def read_claim(content: bytes | None) -> dict[str, Any]:

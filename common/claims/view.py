@@ -10,11 +10,14 @@
 | `beyond.000124` | nothing stands at part 124 or behind it |
 """
 
+import functools
 from collections.abc import Mapping
 
 from common.pools.storage import StoredFile
 
 CLAIM, JOIN, FREE, END, BEYOND = "claim", "join", "free", "end", "beyond"
+COMMITTED = "json"
+NO_CLAIM = (-1, 0.0)
 
 
 def claim_name(first: int, generation: int) -> str:
@@ -33,7 +36,7 @@ def number_name(kind: str, number: int) -> str:
 
 def mark_name(number: int) -> str:
     """The name of the file that makes a part count."""
-    return f"{number:06d}.json"
+    return f"{number:06d}.{COMMITTED}"
 
 
 class ShardView:
@@ -53,30 +56,27 @@ class ShardView:
         self.last: int | None = None
         self.beyond: int | None = None
         for name, about in files.items():
-            kind, _, rest = name.partition(".")
-            if rest == "json":
-                self.committed[int(kind)] = about.modified
+            if name[-1] == "l":
+                continue  # `.jsonl`: what a part holds
+            kind, number, generation = _read_name(name)
+            if kind == COMMITTED:
+                self.committed[number] = about.modified
             elif kind == CLAIM:
-                self._see(rest, about.modified)
+                if generation >= self.claims.get(number, NO_CLAIM)[0]:
+                    self.claims[number] = (generation, about.modified)
+            elif kind == FREE:
+                self.free.add(claim_name(number, generation))
             elif kind in (END, BEYOND):
-                self._see_end(kind, int(rest))
+                self._see_end(kind, number)
         if end is not None:
-            kind, _, rest = end.partition(".")
-            self._see_end(kind, int(rest))
+            kind, number, _ = _read_name(end)
+            self._see_end(kind, number)
 
     def _see_end(self, kind: str, number: int) -> None:
         if kind == END:
             self.last = number
         else:
             self.beyond = number if self.beyond is None else min(self.beyond, number)
-
-    def _see(self, rest: str, modified: float) -> None:
-        if rest.endswith(FREE):
-            self.free.add(f"{CLAIM}.{rest[: -len(FREE) - 1]}")
-            return
-        first, _, generation = rest.partition(".")
-        number, seen = int(first), (int(generation), modified)
-        self.claims[number] = max(self.claims.get(number, seen), seen)
 
     @property
     def complete(self) -> bool:
@@ -107,3 +107,15 @@ class ShardView:
         """When the holder of a claim last showed life: its file, or a part of it, whatever came later."""
         committed = self.committed
         return max([modified, *(committed[number] for number in range(first, stop) if number in committed)])
+
+
+@functools.lru_cache(maxsize=1 << 16)
+def _read_name(name: str) -> tuple[str, int, int]:
+    """What kind of file a name is, of which part, of which generation; the shards of a pool share most names."""
+    kind, _, rest = name.partition(".")
+    if rest == COMMITTED:
+        return COMMITTED, int(kind), 0
+    if kind == CLAIM:
+        first, generation, *free = rest.split(".")
+        return (FREE if free else CLAIM), int(first), int(generation)
+    return (kind, int(rest), 0) if kind in (END, BEYOND) else ("", 0, 0)

@@ -71,6 +71,3 @@ class SimulateConfig(PlanConfig):
 
     every_beat: Annotated[bool, HOW] = False
     """Let every sign of life happen by itself; else those that nobody looks at are only counted, which is faster."""
-
-    svg: Annotated[str | None, HOW] = None
-    """Draw what comes of 100 to 10,000 workers into this file."""

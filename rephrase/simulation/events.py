@@ -76,6 +76,8 @@ class Process(greenlet):
         self.turn = 0
         """Which of its waits it is in: what was to end an earlier one does nothing."""
         self.dead_at: float | None = None
+        self.busy_until = 0.0
+        """When a request is over for which it does not wait by itself."""
 
     def go_on(self, turn: int) -> None:
         """Resume it, if it still waits for this."""

@@ -58,6 +58,8 @@ class SimulatedStore:
         self.before_listing: Callable[[str], object] = lambda folder: None
         self._draw = random.Random(f"store {seed}")
         self._free_at = 0.0
+        self._began: dict[str, float] = {}
+        """Name → when it was new; kept where names are late to show."""
 
     def list(self, folder: str) -> Mapping[str, StoredFile]:
         """The files in a folder, not below it, as far as they show."""
@@ -66,18 +68,16 @@ class SimulatedStore:
         found = self.folders.get(folder, {})
         if not self.config.late_s:
             return dict(found)
-        seen = self.clock.time - self.config.late_s
-        return {name: about for name, about in found.items() if about.modified <= seen}
+        seen, began = self.clock.time - self.config.late_s, self._began
+        return {name: about for name, about in found.items() if began.get(f"{folder}/{name}", 0.0) <= seen}
 
     def create(self, name: str, content: bytes, durable: bool = False) -> bool:
         """Write a file that is not there."""
         self._serve("create")
         folder, _, last = name.rpartition("/")
-        files = self.folders.setdefault(folder, {})
-        if last in files:
+        if last in self.folders.get(folder, ()):
             return self.contents.get(name) == content
-        files[last] = StoredFile(len(content), self.clock.time)
-        self.contents[name] = content
+        self.put(name, content)
         return True
 
     def overwrite(self, name: str, content: bytes) -> None:
@@ -87,16 +87,22 @@ class SimulatedStore:
 
     def put(self, name: str, content: bytes) -> None:
         """What a write does once it is served."""
-        folder, _, last = name.rpartition("/")
-        self.folders.setdefault(folder, {})[last] = StoredFile(len(content), self.clock.time)
+        self._place(name, len(content))
         self.contents[name] = content
+
+    def _place(self, name: str, size: int) -> None:
+        folder, _, last = name.rpartition("/")
+        if folder not in self.folders:
+            self.folders[folder] = {}
+        self.folders[folder][last] = StoredFile(size, self.clock.time)
+        if self.config.late_s:
+            self._began.setdefault(name, self.clock.time)
 
     def write(self, name: str, lines: Iterable[bytes]) -> dict[str, Any]:
         """Write a file of any length; of lines that are `Lines` only the length is there."""
         size = lines.bytes if isinstance(lines, Lines) else sum(map(len, lines))
-        self._serve("write", size)
-        folder, _, last = name.rpartition("/")
-        self.folders.setdefault(folder, {})[last] = StoredFile(size, self.clock.time)
+        self._serve("write", size, wait=False)
+        self._place(name, size)
         return {"bytes": size, "digest": ""}
 
     def read(self, name: str) -> bytes | None:
@@ -114,18 +120,23 @@ class SimulatedStore:
         """Delete a file, or a folder with all in it."""
         self._serve("remove")
         for last in self.folders.pop(name, {}):
-            self.contents.pop(f"{name}/{last}", None)
+            self._forget(f"{name}/{last}")
         folder, _, last = name.rpartition("/")
         self.folders.get(folder, {}).pop(last, None)
+        self._forget(name)
+
+    def _forget(self, name: str) -> None:
         self.contents.pop(name, None)
+        if self.config.late_s:
+            self._began.pop(name, None)
 
     def read_all(self, names: Sequence[str], size: float = 0.0) -> Sequence[bytes | None]:
         """Several files one after the other, `size` bytes together; what they hold when the last one was read."""
         self._serve("read", size, len(names))
         return [self.contents.get(name) for name in names]
 
-    def _serve(self, kind: str, size: float = 0.0, count: int = 1) -> None:
-        """Count requests, and let their time pass."""
+    def _serve(self, kind: str, size: float = 0.0, count: int = 1, wait: bool = True) -> None:
+        """Count requests, and let their time pass: now, or with that of the next one, as nobody looks in between."""
         process: Any = getcurrent()
         if getattr(process, "dead_at", None) is not None:
             raise GreenletExit
@@ -141,7 +152,11 @@ class SimulatedStore:
         took = size / (1e6 * config.mb_per_s)
         if config.latency_s:
             took += count * config.latency_s if count > 1 else self._draw.expovariate(1 / config.latency_s)
-        clock.sleep_until(begins + took)
+        ends = max(begins, getattr(process, "busy_until", 0.0)) + took
+        if wait:
+            clock.sleep_until(ends)
+        else:
+            process.busy_until = ends
 
 
 class Lines:
