@@ -11,7 +11,7 @@ from rephrase.simulation.world import World
 
 
 @dataclass(frozen=True)
-class Outcome:
+class SimulatedRun:
     """The figures of a run that has ended."""
 
     shards: int
@@ -49,7 +49,7 @@ class Outcome:
         return sum(self.requests.values()) / self.parts
 
 
-def outcome(world: World, workers: Sequence[SimulatedWorker]) -> Outcome:
+def outcome(world: World, workers: Sequence[SimulatedWorker]) -> SimulatedRun:
     """Look at what a run left in its store, and what its workers counted."""
     config, pool, times = world.config, world.pool, world.times
     parts = pool.shards * world.parts
@@ -62,7 +62,7 @@ def outcome(world: World, workers: Sequence[SimulatedWorker]) -> Outcome:
     available = every / (every + config.restart_s) if every else 1.0
     even_s = tokens / sum(worker.speed for worker in workers) / times.tok_s / available
     longest_s = config.most_parts * times.mean_tokens / times.tok_s
-    return Outcome(
+    return SimulatedRun(
         shards=pool.shards,
         parts=parts,
         documents=pool.shards * whole,
@@ -81,7 +81,7 @@ def outcome(world: World, workers: Sequence[SimulatedWorker]) -> Outcome:
     )
 
 
-def lines(world: World, found: Outcome, cpu_s: float) -> list[str]:
+def lines(world: World, found: SimulatedRun, cpu_s: float) -> list[str]:
     """The figures for a terminal."""
     config, times = world.config, world.times
     hours = found.worker_hours * config.engine.devices_per_engine
