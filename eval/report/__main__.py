@@ -77,9 +77,10 @@ def write_report(stages: list[Stage], config: ReportConfig) -> str:
         summary = {stage.name: figures(stage) | more.get(stage.name, {}) for stage in stages}
         students = [sentence(*pair) for pair in findings.students]
         write_json(config.summary, summary | ({"students": {"told": students}} if students else {}))
-    learnt = [verdict.line for verdict in findings.verdicts()]
-    missing = [f"{name}: {told}" for name, told in findings.missing]
-    return "\n".join([text_table(stages), *(["", *learnt] if learnt else []), *(["", *missing] if missing else [])])
+    learnt = [f"  {verdict.learnt}" for verdict in findings.verdicts()]
+    missing = [f"  {name}: {told}" for name, told in findings.missing]
+    parts = [("What was learnt:", learnt), ("What is missing:", missing)]
+    return "\n".join([text_table(stages), *(line for head, lines in parts if lines for line in ("", head, *lines))])
 
 
 if __name__ == "__main__":

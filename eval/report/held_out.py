@@ -1,4 +1,4 @@
-"""What training with rewards did to each reward on held-out rows, with its error, and one sentence about it."""
+"""What training with rewards did to each reward on held-out rows, with its error."""
 
 import math
 from collections import defaultdict
@@ -65,14 +65,3 @@ def gains_between(rows: Iterable[Mapping[str, Any]], last: int | None) -> Gains:
                 "rows": len(pairs),
             }
     return gains
-
-
-def told(gains: Gains) -> str:
-    """One sentence: each reward's gain with its error.
-
-    >>> told({"quality": {"before": 0.5, "after": 0.75, "gain": 0.25, "error": 0.1, "rows": 64}})
-    'held-out rewards over 64 rows: quality +0.250 (error 0.100)'
-    """
-    parts = [f"{name} {one['gain']:+.3f} (error {one['error']:.3f})" for name, one in gains.items()]
-    rows = max(int(one["rows"]) for one in gains.values())
-    return f"held-out rewards over {rows} rows: {', '.join(parts)}"

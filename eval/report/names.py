@@ -90,6 +90,17 @@ REWARDS = {
     "total": "total reward",
 }
 
+PARTS = {
+    "score": "score of the answer",
+    "base": "score of the page as it came",
+    "f1": "overlap of words (F1)",
+    "sim": "similarity",
+    "ratio": "length beside the page's",
+    "truncated": "cut off for the encoder",
+    "ok": "could be read",
+}
+"""Part that a reward is made of, or a status of answers → its name."""
+
 REASONS = {
     "below_threshold": "score below the threshold",
     "tied_over_budget": "same score as the last one kept, and the budget was full",
@@ -159,6 +170,17 @@ def metric(key: str) -> Name:
 def reward(key: str) -> str:
     """The name of a reward."""
     return REWARDS.get(key, key.replace("_", " "))
+
+
+def reward_part(key: str) -> str:
+    """What a part of a reward is called: `reward/part`, or `reward/part/value` for a share of the answers.
+
+    >>> reward_part("semantic/f1"), reward_part("format/status/no_such_line"), reward_part("quality/new_part")
+    ('Same content: overlap of words (F1)', 'Form of the answer: no such line', 'Quality: new part')
+    """
+    name, _, part = key.partition("/")
+    last = part.rpartition("/")[2]
+    return f"{reward(name).capitalize()}: {PARTS.get(last) or last.replace('_', ' ')}"
 
 
 def reason(key: str) -> str:

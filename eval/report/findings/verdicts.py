@@ -34,12 +34,11 @@ class RunVerdict(NamedTuple):
     question: str
     answer: Answer
     told: str
-    """The answer in words, with its figures."""
-
-    @property
-    def line(self) -> str:
-        """One line for a terminal."""
-        return f"{self.question} {self.told}"
+    """The answer in words, with all figures."""
+    learnt: str
+    """The same in one line, for a terminal."""
+    tone: Answer | None = None
+    """Which answer it looks like, where that is not its own: that models do not differ is no bad news."""
 
 
 @dataclass
@@ -80,7 +79,8 @@ def faithful_verdict(name: str, figures: Mapping[str, Any]) -> RunVerdict:
     kept, numbers, invented = figures["content_kept"], figures["numbers_kept"], figures["words_invented"]
     question = f"Is the text of {name} faithful?"
     if kept is None:
-        return RunVerdict(name, question, "unknown", "Not known: no prose went through the model.")
+        why = "no prose went through the model"
+        return RunVerdict(name, question, "unknown", f"Not known: {why}.", f"Nothing is known of {name}: {why}.")
     least = min(kept, 1.0 if numbers is None else numbers)
     answer: Answer = "yes" if least >= FAITHFUL else "partly" if least >= PARTLY else "no"
     if (invented or 0.0) > INVENTED and answer == "yes":
@@ -93,6 +93,7 @@ def faithful_verdict(name: str, figures: Mapping[str, Any]) -> RunVerdict:
     if "documents_read" in figures:
         among = f" Looked at were {figures['documents_read']:,} of {figures['documents_made']:,} pages."
     word = {"yes": "Yes", "partly": "Partly", "no": "No"}[answer]
+    learnt = {"yes": "faithful", "partly": "faithful in part", "no": "not faithful"}[answer]
     return RunVerdict(
         name,
         question,
@@ -100,6 +101,7 @@ def faithful_verdict(name: str, figures: Mapping[str, Any]) -> RunVerdict:
         f"{word}: it keeps {100 * kept:.1f} % of the words of the prose{bounds}{of_numbers}. "
         f"{100 * (invented or 0):.2f} % of its words stand nowhere in the source. "
         f"{_changed(figures)} {lost} page{' was' if lost == 1 else 's were'} lost.{among}",
+        f"The text of {name} is {learnt}: it keeps {100 * kept:.1f} % of the words of its prose{of_numbers}.",
     )
 
 
@@ -135,7 +137,22 @@ def training_verdict(name: str, gains: Gains, so_far: bool = False) -> RunVerdic
     parts = [f"higher are {', '.join(up)}"] if up else []
     parts += [f"lower are {', '.join(down)}"] if down else []
     rest = "; ".join(parts) or "no single reward moved by more than twice its error"
-    return RunVerdict(name, f"Did training {name} help?", answer, f"{said}; {rest}.")
+    short = {
+        "yes": "helped",
+        "partly": "helped in part",
+        "no": "made it worse" if worse else "did not help by more than chance",
+    }
+    learnt = f"Training {name} {short[answer]}{' so far' if so_far else ''}: {_in_short(gains)}."
+    return RunVerdict(name, f"Did training {name} help?", answer, f"{said}; {rest}.", learnt)
+
+
+def _in_short(gains: Gains) -> str:
+    """What became of the total on held-out rows, or of each reward."""
+    if "total" in gains:
+        one = gains["total"]
+        told = f"from {one['before']:.2f} to {one['after']:.2f} (error {one['error']:.2f})"
+        return f"held out, the total reward went {told}"
+    return "held out, " + ", ".join(_moved(key, one) for key, one in gains.items())
 
 
 def _moved(key: str, one: Mapping[str, float]) -> str:
@@ -144,12 +161,18 @@ def _moved(key: str, one: Mapping[str, float]) -> str:
 
 def noise_verdict(pair: StudentPair) -> RunVerdict:
     """Whether two models differ by more than the choice of held-out documents explains."""
-    bounds = pair.difference.interval_95
+    value, bounds = pair.difference.value, pair.difference.interval_95
     told = sentence(*pair)
-    question = f"Is the difference between {pair.other} and {pair.first} more than noise?"
     about = f"{pair.other} and {pair.first}"
+    question = f"Is the difference between {about} more than noise?"
     if bounds is None:
-        return RunVerdict(about, question, "unknown", f"Not known: {told}")
+        learnt = f"Whether {about} differ by more than noise is not known: they share no documents."
+        return RunVerdict(about, question, "unknown", f"Not known: {told}", learnt)
+    figures = f"{value:+.3f} bits per byte (95 % over documents: {bounds[0]:+.3f} to {bounds[1]:+.3f})"
     if bounds[0] <= 0 <= bounds[1]:
-        return RunVerdict(about, question, "no", f"No: {told}")
-    return RunVerdict(about, question, "yes", f"Yes: {told}")
+        learnt = f"{about} do not differ by more than noise: {figures}."
+        return RunVerdict(about, question, "no", f"No: {told}", learnt, "unknown")
+    learnt = f"{pair.other} is {pair.difference.verdict} than {pair.first} by more than noise: {figures}."
+    return RunVerdict(
+        about, question, "yes", f"Yes: {told}", learnt, "yes" if pair.difference.verdict == "better" else "no"
+    )

@@ -14,7 +14,7 @@ LEAD = (
 def what_happened(view: View) -> str:
     """Verdicts, what has not finished, and the stages with their headline figures."""
     items = [
-        f'<li class="{verdict.answer}">{heading(verdict.question)}<p>{escape(verdict.told)}</p></li>'
+        f'<li class="{verdict.tone or verdict.answer}">{heading(verdict.question)}<p>{escape(verdict.told)}</p></li>'
         for verdict in view.findings.verdicts()
     ]
     items += [

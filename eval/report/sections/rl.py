@@ -6,7 +6,7 @@ from typing import Any
 from eval.report.figures import is_reward
 from eval.report.findings.rollouts import shown_rollouts
 from eval.report.html import escape, grid, heading, html_table
-from eval.report.names import reason, reward
+from eval.report.names import reason, reward, reward_part
 from eval.report.sections.curves import curve, curves
 from eval.report.sections.view import View
 from eval.report.stages import Stage
@@ -49,9 +49,7 @@ def reward_curves(view: View) -> str:
 
 
 def _part(view: View, runs: Sequence[Stage], key: str) -> str:
-    name, part, *value = key.split("/", 2)
-    title = f"{reward(name).capitalize()}: {(value[0] if value else part).replace('_', ' ')}"
-    return curve(view, runs, [key], title=title, about=f"Share of the answers, by {part}." if value else "")
+    return curve(view, runs, [key], title=reward_part(key), about="Share of the answers." if key.count("/") > 1 else "")
 
 
 def _matters(runs: Sequence[Stage], key: str) -> bool:

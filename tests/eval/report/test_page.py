@@ -75,13 +75,17 @@ def test_the_three_questions_are_answered_first_on_the_page_and_in_the_terminal(
     main([str(runs), f"out={tmp_path / 'report.html'}"])
     told, page = capsys.readouterr().out, (tmp_path / "report.html").read_text()
     first = page.partition("From pool to model</h2>")[0]
-    for question, answer in (
-        ("Is the text of recycled faithful?", "No: it keeps 92.3 % of the words"),
-        ("Did training rl help?", "Yes: on 5 held-out rows the total reward went from 1.02 to 2.02"),
-        ("Is the difference between mixed and organic more than noise?", "Yes: mixed needs 0.043 bits per byte less"),
-    ):
-        assert f"{question} {answer}" in told
+    for question, answer, learnt in (
+        ("Is the text of recycled faithful?", "No: it keeps 92.3 % of the words",
+         "The text of recycled is not faithful: it keeps 92.3 % of the words of its prose and 0.0 % of its numbers."),
+        ("Did training rl help?", "Yes: on 5 held-out rows the total reward went from 1.02 to 2.02",
+         "Training rl helped: held out, the total reward went from 1.02 to 2.02 (error 0.00)."),
+        ("Is the difference between mixed and organic more than noise?", "Yes: mixed needs 0.043 bits per byte less",
+         "mixed is better than organic by more than noise: -0.043 bits per byte (95 % over documents: "
+         "-0.043 to -0.043)."),
+    ):  # fmt: skip
         assert question in first and answer in first
+        assert f"  {learnt}" in told.split("\n")
 
 
 def test_a_crashed_run_shows_what_there_is_and_says_what_is_missing(crashed, tmp_path, capsys):
