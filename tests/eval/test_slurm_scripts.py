@@ -140,6 +140,27 @@ def test_a_mistake_ends_a_data_job_before_a_cluster_starts(tmp_path):
     assert not (ROOT / "started").exists()
 
 
+def test_a_data_job_works_on_the_ray_cluster_that_it_started(tmp_path):
+    stand_ins = {
+        "srun": f"env | grep ^RAY_ | sort >{tmp_path}/nodes; exec sleep 60",
+        "scontrol": "echo node7; echo node8",
+        "python3": f'[ "$1" = -c ] && echo 2 || {{ env | grep ^RAY_ | sort; echo "$@"; }} >>{tmp_path}/work',
+    }
+    for name, body in stand_ins.items():
+        (tmp_path / name).write_text(f"#!/bin/bash\n{body}\n")
+        (tmp_path / name).chmod(0o755)
+    words = ["filter", "configs/filter/smoke_cpu.yaml", "source_ref_paths=a", "output_dir=b"]
+    path = f"{tmp_path}:{os.environ['PATH']}"
+    slurm = {"SLURM_JOB_NUM_NODES": "2", "SLURM_JOB_NODELIST": "node[7-8]", "SLURM_CPUS_PER_TASK": "4"}
+    done = run("data", *words, PATH=path, VIRTUAL_ENV="here", **slurm)
+    assert done.returncode == 0, done.stderr
+    nodes, work = (tmp_path / "nodes").read_text().splitlines(), (tmp_path / "work").read_text().splitlines()
+    assert nodes[0] == "RAY_AUTH_MODE=token" and len(nodes[1].removeprefix("RAY_AUTH_TOKEN=")) == 64
+    assert [line for line in nodes if "ADDRESS" not in line] == [line for line in work[-5:-1] if "ADDRESS" not in line]
+    assert "RAY_ADDRESS=node7:6379" in work
+    assert work[-1].split()[-2:] == ["workers=8", "cluster=ray"] and "--dry-run" not in work[-1]
+
+
 def test_every_node_fine_tunes_with_its_own_rank(tmp_path):
     (tmp_path / "rows.jsonl").write_text('{"messages": [{"role": "user", "content": "a"}]}\n')
     words = ["configs/rl/sft_tiny.yaml", f"data={tmp_path}/rows.jsonl", "model=rephrase/tiny", f"out={tmp_path}/out"]
