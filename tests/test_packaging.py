@@ -49,7 +49,12 @@ def run(installed, folder, *words):
 
 
 def test_a_wheel_holds_what_the_checkout_holds(installed, root):
-    for name in ("common/py.typed", "rephrase/tiny/config.json", "rephrase/tiny/model.safetensors"):
+    for name in (
+        "eval/reader/static/reader.css",
+        "common/py.typed",
+        "rephrase/tiny/config.json",
+        "rephrase/tiny/model.safetensors",
+    ):
         assert (installed / name).is_file()
     configs = {path.relative_to(root / "configs") for path in (root / "configs").rglob("*.yaml")}
     assert configs == {

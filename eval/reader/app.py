@@ -19,6 +19,7 @@ from eval.reader import pages, rollout_pages
 from eval.reader.frame import STATIC, figure, framed, href, stylesheet, text
 from eval.reader.search import read_filters
 from eval.reader.shelf import Book, Shelf
+from eval.reader.store import get_meta
 from eval.report.pairs.links import pool_path, run_path
 
 HEADERS = {
@@ -202,6 +203,18 @@ def _path(book: Book) -> str:
     return pool_path(book.name) if book.kind == "pool" else run_path(book.name)
 
 
+def _holds(book: Book) -> str:
+    """How much is in a book that is indexed."""
+    if book.state != "ready":
+        return ""
+    connection = book.store.reader()
+    if book.kind == "run":
+        (steps, samples) = connection.execute("SELECT count(DISTINCT step), count(*) FROM samples").fetchone()
+        return f"{steps:,} steps, {samples:,} rollouts"
+    kept, dropped = (get_meta(connection, name, 0) for name in ("documents", "dropped"))
+    return f"{kept:,} documents" + (f", and {dropped:,} that were dropped" if dropped else "")
+
+
 def shelf_page(shelf: Shelf) -> str:
     """All pools and runs that there are to read."""
     rows = []
@@ -212,9 +225,9 @@ def shelf_page(shelf: Shelf) -> str:
         kind = "pool of documents" if book.kind == "pool" else "rollouts of a run"
         rows.append(
             f'<tr><td><a data-hit href="{href(_path(book))}">{text(book.name)}</a></td><td>{kind}</td>'
-            f"<td>{text(book.path)}</td><td>{text(state)}</td></tr>"
+            f"<td>{text(_holds(book))}</td><td>{text(book.path)}</td><td>{text(state)}</td></tr>"
         )
-    head = "".join(f'<th scope="col">{name}</th>' for name in ("name", "what it is", "where", "index"))
+    head = "".join(f'<th scope="col">{name}</th>' for name in ("name", "what it is", "what it holds", "where", "index"))
     unready = "" if all(book.state in ("ready", "failed") for book in shelf.books) else " data-waiting"
     body = (
         f'<div class="scroll"{unready} tabindex="0" role="region" aria-label="Pools and runs"><table><thead><tr>{head}'

@@ -61,6 +61,11 @@ def test_a_page_is_whole_and_locked_down(client, address):
     assert shown.count("<main") == shown.count("</main>") == 1
 
 
+def test_the_first_page_says_what_there_is(client):
+    shown = client.get("/").text
+    assert "18 documents, and 2 that were dropped" in shown and "3 steps, 28 rollouts" in shown
+
+
 def test_a_policy_allows_no_foreign_script():
     policy = HEADERS["content-security-policy"]
     assert "default-src 'none'" in policy and "unsafe" not in policy and "frame-ancestors 'none'" in policy
