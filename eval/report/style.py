@@ -87,14 +87,14 @@ pre { white-space: pre-wrap; overflow-wrap: anywhere; background: var(--panel); 
   border-bottom: 1px solid var(--rule); padding: 6px 0; } .many th, .many td { display: block; border: 0; padding: 1px
   0; } .many td.number { text-align: left; } .many td::before { content: attr(data-name) ": "; color: var(--soft); }
   .many td:empty { display: none; } }
-@media print { body { font-size: 11pt; } th, td, td.number { overflow-wrap: anywhere; white-space:
-  normal; padding-right: 6px; } th { overflow-wrap: break-word; } header, nav, main, footer { max-width: none; padding-left: 0;
-  padding-right: 0; } nav, .skip, .foot a { display: none; } section { padding-top: 18px; } h2, h3, h4, .lead {
-  break-after: avoid; } figure, tr, .verdicts li { break-inside: avoid; } figure svg { max-height: 20cm; }
+@media print { body { font-size: 11pt; } header, nav, main, footer { max-width: none; padding-left: 0;
+  padding-right: 0; } nav, .skip, .foot a { display: none; } section { padding-top: 18px; }
+  th, td, td.number { overflow-wrap: anywhere; white-space: normal; padding-right: 6px; }
+  th { overflow-wrap: break-word; } h2, h3, h4, .lead { break-after: avoid; }
+  figure, tr, .verdicts li { break-inside: avoid; } figure svg { max-height: 20cm; }
   .grid { display: block; columns: 2; column-gap: 14px; } .grid > figure { margin-bottom: 14px; }
-  .flow svg { min-width: 0 !important; }
-  .scroll, .flow, .samples .text { overflow: visible; max-height: none; } figure, .text, .verdicts li { border: 1px
-  solid var(--rule); } @page { margin:
-  14mm; } .note, .legend, table { font-size: 9.5pt; } }
+  .flow svg { min-width: 0 !important; } .scroll, .flow, .samples .text { overflow: visible; max-height: none; }
+  figure, .text, .pair > div, .verdicts li { border: 1px solid var(--rule); } @page { margin: 14mm; }
+  .note, .legend, table { font-size: 9.5pt; } }
 """
 )
