@@ -3,10 +3,12 @@
 The builder of prompts and the scorer are those of the reward `completion_gain`, so the percentages are its gains.
 """
 
+from collections import Counter
 from statistics import fmean
 from typing import Annotated, Any, Literal
 
 from common.config import HOW, Out, RunConfig
+from common.model_server import require_some
 from common.pools.documents import write_documents
 from common.weights import find_model
 from eval.likelihood.config import ScorerConfig
@@ -51,6 +53,7 @@ def improvement(config: ImprovementConfig) -> dict[str, Any]:
 
     Raises:
         ValueError: a completion belongs to no row.
+        ConnectionError: not one could be scored; the file says why of each.
     """
     from transformers import AutoTokenizer
 
@@ -78,13 +81,14 @@ def improvement(config: ImprovementConfig) -> dict[str, Any]:
         for row, plan in zip(completions, plans, strict=True)
     ]
     write_documents(config.out, found)
+    reasons = Counter(row["error"] for row in found if "error" in row)
+    require_some(len(found) - reasons.total(), reasons, f"gains of {len(found)} plans")
     gains = [row["percent_improvement"] for row in found if "error" not in row]
-    reasons = [row["error"] for row in found if "error" in row]
     return {
         "completions": len(found),
         "percent_improvement": fmean(gains) if gains else None,
         "improved_frac": fmean(gain > 0 for gain in gains) if gains else None,
-        "failed": {reason: reasons.count(reason) for reason in sorted(set(reasons))},
+        "failed": dict(sorted(reasons.items())),
     }
 
 

@@ -50,6 +50,9 @@ STAGES = {
     "tokenize": ["pretrain.tokenize", "input=POOL", "output=OUT", "tokenizer=rephrase/tiny", "seq_len=128"],
 }
 
+NAMED = {"score": "shard_1", "filter": "shard_1", "tokenize": "another"}
+"""What the refusal of a changed input speaks of: the file, or, where its size is part of what was planned, the set."""
+
 
 @pytest.fixture(scope="module")
 def zygote(root):
@@ -134,4 +137,4 @@ def test_an_input_that_changes_after_the_work_is_named(straight, pool, run):
     path.write_bytes(raw[: len(raw) // 2])
     status, said = run(stage, source, out)
     assert status == 2
-    assert "shard_1" in said or "another" in said
+    assert NAMED[stage] in said

@@ -105,6 +105,18 @@ def test_a_completion_of_no_row_is_a_mistake(story_policy, rows, tmp_path, capsy
     assert ended.value.code == 2 and "'land:0'" in capsys.readouterr().err
 
 
+def test_likelihoods_that_all_fail_are_counted_and_no_result(story_policy, rows, tmp_path, capsys):
+    plans, out = tmp_path / "plans.jsonl", tmp_path / "o.jsonl"
+    write_documents(str(plans), [{"id": "sea:0", "number": n, "completion": f"In summary: {n}"} for n in range(3)])
+    arguments = [f"rows={rows}", f"completions={plans}", f"out={out}", "scorer.max_length=4"]
+    with pytest.raises(SystemExit) as ended:
+        main(["improvement", story_policy, *arguments])
+    assert ended.value.code == 1
+    said = capsys.readouterr()
+    assert "none of the gains of 3 plans could be had (baseline_too_long 3)" in said.err and not said.out
+    assert [row["error"] for row in read(out)] == ["baseline_too_long"] * 3  # what failed is written all the same
+
+
 def test_measures_by_hand():
     found = lexical_metrics("the cat sat down", "The cat sat.", "the cat slept")
     assert found == {

@@ -36,8 +36,8 @@ eval_steps: 2
 eval_kl: true
 save_steps: 2
 """
-COMPARED = ("loss", "grad_norm", "reward", "reward_std", "completions/mean_length", "eval_reward")
-AVERAGED = ("kl", "entropy", "eval_kl")  # means over processes of each one's mean: they do depend on the number
+COMPARED = ("loss", "grad_norm", "reward", "reward_std", "completions/mean_length", "kl", "entropy")
+HELD_OUT = ("eval_reward", "eval_kl", "eval_entropy")
 
 # accelerate shards with FSDP2 on the kinds of device in its own list, which has no CPU: the CPU passes for one of them.
 AS_IF_DEVICES = """
@@ -113,7 +113,7 @@ def curves(out):
     return [row for row in read_metrics(out) if "reward" in row or "eval_reward" in row]
 
 
-def same_curve(found, expected, names=COMPARED, rel=1e-4):
+def same_curve(found, expected, names=COMPARED + HELD_OUT, rel=1e-4):
     """Every named metric at every step; how many there were."""
     assert [row["step"] for row in found] == [row["step"] for row in expected]
     compared = 0
@@ -130,8 +130,7 @@ def same_run(found, expected):
     from transformers import AutoModelForCausalLM
 
     rows = curves(expected)
-    assert same_curve(curves(found), rows) == 4 * 5 + 3
-    assert same_curve(curves(found), rows, AVERAGED, rel=0.3) == 4 * 2 + 3
+    assert same_curve(curves(found), rows) == 4 * len(COMPARED) + 3 * len(HELD_OUT)
     assert all(row["reward_std"] > 0.1 for row in rows if "reward" in row) and rows[-1]["eval_kl"] > 1e-5  # it learns
     mine, theirs = (
         AutoModelForCausalLM.from_pretrained(out / "export", dtype=torch.float32).state_dict()
@@ -160,7 +159,23 @@ def test_two_processes_take_the_step_of_one(root, arguments, tmp_path):
     ) as two:
         main([*short, f"out={tmp_path}/one"])
         assert two.wait() == 0, two.stderr.read()[-4000:]
-    assert same_curve(curves(tmp_path / "two"), curves(tmp_path / "one")) == 5 + 2
+    assert same_curve(curves(tmp_path / "two"), curves(tmp_path / "one")) == len(COMPARED) + 2 * len(HELD_OUT)
+
+
+@pytest.mark.slow
+def test_one_two_and_three_processes_measure_the_same(root, arguments, tmp_path):
+    """Seven held-out rows fill no batch of two or three processes: what only fills up does not count."""
+    more = ["data.rows=24", "data.eval_rows=7", "prompts_per_step=3", "per_device_train_batch_size=2"]
+    more += ["max_steps=1", "eval_steps=1", "save_steps=1", "learning_rate=1e-2"]
+    found = {}
+    for count in (1, 2, 3):
+        out = tmp_path / str(count)
+        launcher = [word.replace("node=2", f"node={count}") for word in TORCHRUN]
+        run([*launcher, *arguments, *more, f"out={out}"], environment(root))
+        found[count] = curves(out)
+    assert found[1][-1]["eval_kl"] > 1e-4
+    for count in (2, 3):
+        assert same_curve(found[count], found[1]) == len(COMPARED) + 2 * len(HELD_OUT)
 
 
 @pytest.mark.slow
@@ -171,7 +186,7 @@ def test_two_processes_go_on_where_they_were_cut_off(root, arguments, ddp, tmp_p
     shutil.rmtree(copy / "checkpoints" / "checkpoint-4")
     shutil.rmtree(copy / "export")
     run([*TORCHRUN, *arguments, f"out={copy}"], environment(root))
-    assert same_curve(curves(copy), curves(ddp), COMPARED + AVERAGED, rel=1e-6) == 4 * 7 + 3 * 2
+    assert same_curve(curves(copy), curves(ddp), rel=1e-6) == 4 * len(COMPARED) + 3 * len(HELD_OUT)
     assert json.loads((copy / "done.json").read_text())["steps"] == 4
 
 

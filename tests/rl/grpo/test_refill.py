@@ -56,7 +56,9 @@ def test_every_batch_has_its_rows_whole_groups_and_its_number_of_tokens(trainer)
         for prompt, ids in zip(prompts, output["completion_ids"], strict=True):
             seen.add((step, prompt, tuple(ids.tolist())))
     assert rounds[0] == 1 < max(rounds) and len(seen) >= 40
-    assert not trainer.refill.rule.queue or trainer.refill.rule.cursor > 0
+    rule = trainer.refill.rule
+    assert rule.cursor > 0  # the first further round began with an empty queue: it drew from the stream
+    assert set(rule.queue) <= set(range(len(trainer.train_dataset)))
 
 
 def test_samples_say_what_a_completion_was_worth_and_what_was_discarded(trainer):
