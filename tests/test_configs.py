@@ -57,3 +57,13 @@ def test_the_first_line_says_what_it_is(path):
     first = path.read_text(encoding="utf-8").splitlines()[0]
     assert first.startswith("# ")
     assert len(first) > 20
+
+
+@pytest.mark.parametrize("path", [path for path in FILES if area(path).startswith(("serve/", "rephrase/"))], ids=area)
+def test_an_engine_of_vllm_says_how_many_sequences_it_decodes_together(path):
+    values = yaml.safe_load(path.read_text(encoding="utf-8"))
+    if area(path).startswith("serve/"):
+        at = values["arguments"].index("--max-num-seqs")
+        assert int(values["arguments"][at + 1]) >= 64
+    elif isinstance(values.get("engine"), dict) and values["engine"].get("kind") == "vllm":
+        assert values["engine"]["in_flight"] >= values["engine"]["max_num_seqs"] >= 256

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from common.engines.growing_cache import growing_cache
+from common.engines.growing_cache import GrowingLayer, growing_cache
 
 DROPPED_SHARE = 0.25
 """The batch is made smaller when at least this share of it has ended: that copies the cache."""
@@ -46,7 +46,22 @@ def choose(logits: torch.Tensor, numbers: torch.Tensor, temperature: float, top_
     Returns:
         [B] token ids.
     """
-    probabilities, tokens = _likeliest((logits.float() / temperature).softmax(-1), top_p)
+    probabilities = (logits.float() / temperature).softmax(-1)
+    (found, tokens), enough = _candidates(probabilities, top_p)
+    if enough is not None and not enough:
+        found, tokens = probabilities.sort(dim=-1, descending=True, stable=True)
+    return _drawn(found, tokens, numbers, top_p)
+
+
+def choose_ahead(
+    logits: torch.Tensor, numbers: torch.Tensor, temperature: float, top_p: float
+) -> tuple[torch.Tensor, torch.Tensor | None]:
+    """The same from the first candidates alone, and whether that was enough: so that nobody waits for the answer."""
+    (found, tokens), enough = _candidates((logits.float() / temperature).softmax(-1), top_p)
+    return _drawn(found, tokens, numbers, top_p), enough
+
+
+def _drawn(probabilities: torch.Tensor, tokens: torch.Tensor, numbers: torch.Tensor, top_p: float) -> torch.Tensor:
     cumulative = probabilities.double().cumsum(-1)
     kept = cumulative - probabilities < top_p
     mass = torch.where(kept, probabilities, 0.0).double().sum(-1)
@@ -55,17 +70,22 @@ def choose(logits: torch.Tensor, numbers: torch.Tensor, temperature: float, top_
     return tokens.gather(-1, torch.minimum(drawn, last)).squeeze(-1)
 
 
-def _likeliest(probabilities: torch.Tensor, top_p: float) -> tuple[torch.Tensor, torch.Tensor]:
-    """[B, K] probabilities and their tokens, from high to low, equal ones by id: no fewer than `top_p` keeps."""
-    if probabilities.size(-1) > CANDIDATES:
-        values, tokens = probabilities.topk(CANDIDATES, sorted=False)
-        tokens, order = tokens.sort(-1)
-        values, order = values.gather(-1, order).sort(dim=-1, descending=True, stable=True)
-        kept = values.double().cumsum(-1) - values < top_p
-        last = values.gather(-1, kept.sum(-1, keepdim=True) - 1)
-        if (last > values[:, -1:]).all():  # none that is left out could have been kept
-            return values, tokens.gather(-1, order)
-    return probabilities.sort(dim=-1, descending=True, stable=True)
+def _candidates(
+    probabilities: torch.Tensor, top_p: float
+) -> tuple[tuple[torch.Tensor, torch.Tensor], torch.Tensor | None]:
+    """[B, K] probabilities and their tokens, from high to low, equal ones by id; whether `top_p` keeps no others.
+
+    None in place of the latter: these are all.
+    """
+    if probabilities.size(-1) <= CANDIDATES:
+        return tuple(probabilities.sort(dim=-1, descending=True, stable=True)), None
+    values, tokens = probabilities.topk(CANDIDATES, sorted=False)
+    tokens, order = tokens.sort(-1)
+    values, order = values.gather(-1, order).sort(dim=-1, descending=True, stable=True)
+    kept = values.double().cumsum(-1) - values < top_p
+    last = values.gather(-1, kept.sum(-1, keepdim=True) - 1)
+    enough = (last > values[:, -1:]).all()  # then none that is left out could have been kept
+    return (values, tokens.gather(-1, order)), enough
 
 
 @contextmanager
@@ -118,45 +138,126 @@ def sample(
         end_tokens: ids that end a completion.
         temperature: of the softmax.
         top_p: see `choose`.
-        finished: told the number and the token ids of each completion when its end token is drawn.
+        finished: told the number and the token ids of each completion soon after its end token is drawn.
         look_every: tokens after which ended completions are looked for; None: 1 on a CPU, else `LOOK_EVERY`.
 
     Returns:
         B completions as token ids, the end token included where there is one.
     """
-    device = model.device
-    numbers = numbers.to(device)
-    ends = torch.tensor(sorted(end_tokens), device=device)
-    cache, logits, mask, position = _read_prompts(model, prompts)
-    look_every = look_every or (1 if device.type == "cpu" else LOOK_EVERY)
-    width, options = mask.size(1), {"past_key_values": cache, "use_cache": True, "logits_to_keep": 1}
-    mask = torch.cat([mask, mask.new_ones(len(prompts), numbers.size(1))], 1)  # with room for all that is drawn
-    rows = torch.arange(len(prompts), device=device)  # which completion each row of the batch is
-    ended = torch.zeros(len(prompts), dtype=torch.bool, device=device)
-    drawn = torch.full((len(prompts), numbers.size(1)), -1, device=device)
-    for step in range(numbers.size(1)):
-        tokens = choose(logits, numbers[rows, step], temperature, top_p)
-        drawn[rows, step] = torch.where(ended, -1, tokens)
-        ending = torch.isin(tokens, ends) & ~ended
-        ended = ended | ending
-        if finished and ending.any():
-            for row in rows[ending].tolist():
-                finished(row, [token for token in drawn[row].tolist() if token >= 0])
-        if step + 1 == numbers.size(1):
+    look_every = look_every or (1 if model.device.type == "cpu" else LOOK_EVERY)
+    batch = _Batch(model, prompts, numbers, end_tokens, finished)
+    length = numbers.size(1)
+    for step in range(length):
+        looks = step % look_every == look_every - 1 or step + 1 == length
+        ahead = not looks and batch.goes_back  # a GPU stands still while the host waits for what it drew
+        tokens, enough = batch.draw(step, temperature, top_p, ahead)
+        before = batch.ended
+        batch.take(step, tokens, before)
+        if step + 1 == length or (looks and batch.look()):
             break
-        if step % look_every == look_every - 1:
-            share = ended.float().mean().item()
-            if share == 1:
-                break
-            if share >= DROPPED_SHARE:
-                kept = (~ended).nonzero().squeeze(-1)
-                cache.batch_select_indices(kept)
-                rows, tokens, mask, position, ended = (each[kept] for each in (rows, tokens, mask, position, ended))
-        position = position + 1
-        seen = mask[:, : width + step + 1]
-        output = model(input_ids=tokens[:, None], attention_mask=seen, position_ids=position[:, None], **options)
-        logits = output.logits[:, -1]
-    return [[token for token in row if token >= 0] for row in drawn.tolist()]
+        batch.read(step, batch.last)
+        if enough is not None and not enough.told():
+            batch.take(step, choose(batch.logits_before, batch.numbers_of(step), temperature, top_p), before)
+            batch.go_back()
+            batch.read(step, batch.last)
+    batch.tell()
+    return [[token for token in row if token >= 0] for row in batch.drawn.tolist()]
+
+
+class _Batch:
+    """The completions that are being written; rows that have ended leave it."""
+
+    def __init__(
+        self,
+        model: Any,
+        prompts: Sequence[Sequence[int]],
+        numbers: torch.Tensor,
+        end_tokens: Collection[int],
+        finished: Callable[[int, list[int]], None] | None,
+    ) -> None:
+        self.model, self.finished, device = model, finished, model.device
+        self.numbers = numbers.to(device)
+        self.ends = torch.tensor(sorted(end_tokens), device=device)
+        self.cache, self.logits, mask, self.position = _read_prompts(model, prompts)
+        self.logits_before = self.logits
+        self.width = mask.size(1)
+        self.mask = torch.cat(
+            [mask, mask.new_ones(len(prompts), numbers.size(1))], 1
+        )  # with room for all that is drawn
+        self.rows = torch.arange(len(prompts), device=device)  # which completion each row of the batch is
+        self.ended = torch.zeros(len(prompts), dtype=torch.bool, device=device)
+        self.told = self.ended
+        self.drawn = torch.full((len(prompts), numbers.size(1)), -1, device=device)
+        self.last = self.rows
+        self.goes_back = all(isinstance(layer, GrowingLayer) for layer in self.cache.layers)
+        """Whether a token can be taken back: a window that has moved on has forgotten what it held."""
+
+    def numbers_of(self, step: int) -> torch.Tensor:
+        """[B] the random numbers of a step."""
+        return self.numbers[self.rows, step]
+
+    def draw(self, step: int, temperature: float, top_p: float, ahead: bool) -> "tuple[torch.Tensor, _Flag | None]":
+        """[B] the next tokens; ahead of knowing whether enough candidates were looked at, which the flag then tells."""
+        if not ahead:
+            return choose(self.logits, self.numbers_of(step), temperature, top_p), None
+        tokens, enough = choose_ahead(self.logits, self.numbers_of(step), temperature, top_p)
+        return tokens, None if enough is None else _Flag(enough)
+
+    def take(self, step: int, tokens: torch.Tensor, ended: torch.Tensor) -> None:
+        """Write the tokens of a step down, of the rows that had not ended."""
+        self.drawn[self.rows, step] = torch.where(ended, -1, tokens)
+        self.ended = ended | torch.isin(tokens, self.ends)
+        self.last = tokens
+
+    def tell(self) -> None:
+        """Tell of the completions that have ended since the last time."""
+        if self.finished:
+            fresh = self.rows[self.ended & ~self.told]
+            for row, tokens in zip(fresh.tolist(), self.drawn[fresh].tolist(), strict=True):
+                self.finished(row, [token for token in tokens if token >= 0])
+        self.told = self.ended
+
+    def look(self) -> bool:
+        """Tell of the completions that have ended, and let them go where they are many; whether all have."""
+        self.tell()
+        share = self.ended.float().mean().item()
+        if DROPPED_SHARE <= share < 1:
+            kept = (~self.ended).nonzero().squeeze(-1)
+            self.cache.batch_select_indices(kept)
+            for name in ("rows", "last", "mask", "position", "ended", "told"):
+                setattr(self, name, getattr(self, name)[kept])
+        return share == 1
+
+    def read(self, step: int, tokens: torch.Tensor) -> None:
+        """Read the tokens of a step: the logits of the next."""
+        self.position = self.position + 1
+        seen = self.mask[:, : self.width + step + 1]
+        options = {"past_key_values": self.cache, "use_cache": True, "logits_to_keep": 1}
+        position = self.position[:, None]
+        output = self.model(input_ids=tokens[:, None], attention_mask=seen, position_ids=position, **options)
+        self.logits_before, self.logits = self.logits, output.logits[:, -1]
+
+    def go_back(self) -> None:
+        """Forget the tokens that were read last."""
+        self.cache.crop(-1)
+        self.position, self.logits = self.position - 1, self.logits_before
+
+
+class _Flag:
+    """A yes or no from the device, on its way to the host while the device works on."""
+
+    def __init__(self, value: torch.Tensor) -> None:
+        self._event = torch.cuda.Event() if value.is_cuda else None
+        self._value = value
+        if self._event is not None:
+            self._value = torch.empty((), dtype=torch.bool, pin_memory=True).copy_(value, non_blocking=True)
+            self._event.record()
+
+    def told(self) -> bool:
+        """The answer; waits for what was asked before it, not for what was asked since."""
+        if self._event is not None:
+            self._event.synchronize()
+        return bool(self._value)
 
 
 def _read_prompts(model: Any, prompts: Sequence[Sequence[int]]) -> tuple[Any, torch.Tensor, torch.Tensor, torch.Tensor]:

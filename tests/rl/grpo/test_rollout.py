@@ -77,6 +77,30 @@ def test_how_often_one_looks_for_ended_completions_changes_nothing(policy):
     assert found[0] == found[1] == found[2] == found[3]
 
 
+def passes_and_samples(policy, top_p, every):
+    """Passes after the prompts' own, completions, and what was told of them."""
+    passes, told = [], []
+    hook = policy.register_forward_pre_hook(lambda *_: passes.append(1))
+    numbers, ends = uniforms(KEYS, 12), set(range(500, 520))
+    found = sample(policy, PROMPTS, numbers, ends, 1.0, top_p, lambda *end: told.append(end), every)
+    hook.remove()
+    return len(passes) - 1, (found, sorted(told))
+
+
+def test_a_token_that_was_drawn_too_soon_is_taken_back(policy):
+    """Off a CPU the next pass begins before it is known whether the first candidates were enough."""
+    weights = policy.get_input_embeddings().weight.data
+    before = weights.clone()
+    again = {}
+    for scale, top_p in ((1, 1.0), (1, 0.9), (0.2, 0.9), (0.02, 0.9)):
+        weights.copy_(before * scale)  # nearly even: 128 candidates do not hold 0.9
+        (_, expected), (passes, found) = (passes_and_samples(policy, top_p, every) for every in (1, 100))
+        assert found == expected
+        again[scale, top_p] = passes - 11
+    weights.copy_(before)
+    assert again[1, 0.9] == 0 and again[1, 1.0] == again[0.02, 0.9] == 11, again
+
+
 def test_the_likeliest_tokens_are_those_of_generate(policy):
     numbers = torch.zeros(len(PROMPTS), 6)
     found = sample(policy, PROMPTS, numbers, {599})
