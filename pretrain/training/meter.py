@@ -7,6 +7,7 @@ from typing import Any
 
 import torch
 
+from common.engines.to_host import ToHost
 from pretrain.model.sizes import peak_flops
 from pretrain.training.parallel import Devices
 
@@ -22,6 +23,17 @@ class StepResult:
     skipped: bool
     data_wait_s: float
     stop: bool
+
+
+@dataclass
+class OpenStep:
+    """A step whose numbers are on their way from the device."""
+
+    step: int
+    targets: int
+    data_wait_s: float
+    numbers: ToHost
+    """Sums of cross-entropy, z and logits; how many want to stop; the gradient's norm; 1 where no update was made."""
 
 
 class Speed:

@@ -13,7 +13,9 @@ from typing import Any
 import numpy as np
 import torch
 from torch import Tensor, nn
+from torch.distributed.tensor import DTensor
 
+from common.engines.to_host import ToHost
 from common.hashing import generator_seed
 from common.runs.progress.shown import CountedWork
 from pretrain.checkpoints.folder import latest
@@ -29,7 +31,7 @@ from pretrain.training.config import PretrainConfig
 from pretrain.training.core_scores import CoreScores
 from pretrain.training.job import Job
 from pretrain.training.memory import fitting_acc
-from pretrain.training.meter import Speed, StepResult
+from pretrain.training.meter import OpenStep, Speed, StepResult
 from pretrain.training.parallel import Devices, blocks_of, distribute, last_micro_batch
 from pretrain.training.schedule import learning_rate
 from pretrain.training.validation import validate
@@ -99,6 +101,9 @@ class Trainer:
         self.recent: deque[float] = deque(maxlen=SPIKE_WINDOW)
         self.losses: list[float] = []
         self.stopping = False
+        self.open: OpenStep | None = None
+        self.defers = devices.device.type == "cuda"
+        """Whether the next step begins before this one's numbers are read."""
 
     def train(self, log_line: LogLine | None, scores: CoreScores | None = None) -> str:
         """Train from the latest checkpoint to the end; returns `finished`, `preempted` or `benchmarked`.
@@ -129,20 +134,24 @@ class Trainer:
                 batch = ahead.result() if ahead else self.read(step)
                 waited = time.perf_counter() - started
                 ahead = readers.submit(self.read, step + 1) if config.workers and step + 1 < end else None
-                result = self.step(step, batch, waited)
+                results = self.step(step, batch, waited, self._is_due(step + 1, end))
                 self.next_step = step + 1
-                self.meter.add(result)
-                self.losses.append(result.loss)
-                shown.at(self.next_step, f"loss {result.loss:.4g}")
-                if log_line and (self.next_step % config.log_every == 0 or step == 0 or self.next_step == end):
+                stop = any(result.stop for result in results)
+                for result in [*results, *(self.settled() if stop else [])]:
+                    self.meter.add(result)
+                    self.losses.append(result.loss)
+                    shown.at(self.next_step, f"loss {result.loss:.4g}")
+                if log_line and self._log_is_due(self.next_step, end):
                     log_line(self._metrics(), self.next_step)
                 if checkpoints:
                     checkpoints.poll()
-                    self._save_if_due(checkpoints, result.stop)
-                if result.stop and self.next_step < end:
+                    if stop or self._save_is_due(self.next_step):
+                        state = self._state(self.next_step in job.milestones)
+                        checkpoints.save(self.model, self.optimizer, state, self.description, self.average)
+                if stop and self.next_step < end:
                     break  # what is due now is measured when the run goes on
                 self._measure(log_line, scores, end)
-                if result.stop:
+                if stop:
                     break
                 self.meter.go_on()
         if checkpoints:
@@ -173,12 +182,19 @@ class Trainer:
             found = [(inputs.pin_memory(), wanted.pin_memory()) for inputs, wanted in found]
         return MicroBatches(found, targets)
 
-    def step(self, step: int, batch: MicroBatches, waited: float = 0.0) -> StepResult:
-        """One optimizer step on a batch; the update is skipped, and counted, for a spike or what is not finite."""
+    def step(self, step: int, batch: MicroBatches, waited: float = 0.0, wait: bool = True) -> list[StepResult]:
+        """One optimizer step on a batch; the update is left out, and counted, for a spike or what is not finite.
+
+        The device decides that by itself, so that it need not stand still until the host has read the loss.
+
+        Returns:
+            The steps that are known by now: the one before, where nobody waited for it, and with `wait` this one.
+        """
         config = self.config
         if not batch.targets:  # pads alone: nothing to learn from, on any device
             self.skipped["pads"] = self.skipped.get("pads", 0) + 1
-            return StepResult(math.nan, math.nan, math.nan, 0.0, True, waited, self.devices.any(self.stopping))
+            nothing = StepResult(math.nan, math.nan, math.nan, 0.0, True, waited, self.devices.any(self.stopping))
+            return [*self.settled(), nothing]
         torch.manual_seed(generator_seed(config.seed, step))  # dropout, where a model has it, follows the step
         rate = learning_rate(step, self.job.steps, config)
         for group in self.optimizer.param_groups:
@@ -191,15 +207,47 @@ class Trainer:
             (parts.loss * (self.devices.world / batch.targets)).backward()
             sums[:3] += torch.stack((parts.cross_entropy, parts.z, parts.logits)).detach()
         sums[3] = float(self.stopping)
-        cross_entropy, z, logit, stop = self.devices.sum(sums).tolist()
-        norm = float(_whole(nn.utils.clip_grad_norm_(self.model.parameters(), config.grad_clip)))
-        loss = cross_entropy / batch.targets
-        skipped = self._refuse(loss, norm)
-        if not skipped:
-            self.optimizer.step()
-            self._average()
-        self.optimizer.zero_grad(set_to_none=True)
-        return StepResult(loss, z / batch.targets, logit / batch.targets, norm, skipped, waited, stop > 0)
+        sums = self.devices.sum(sums)
+        norm = _whole(nn.utils.clip_grad_norm_(self.model.parameters(), config.grad_clip))
+        before = self.settled()  # the device is past it: it has this step's passes to do
+        refused = self._refused(sums[0] / batch.targets, norm)
+        self._update(refused)
+        numbers = ToHost(torch.stack((*sums, norm, refused)))
+        self.open = OpenStep(step, batch.targets, waited, numbers)
+        return [*before, *(self.settled() if wait or not self.defers else [])]
+
+    def settled(self) -> list[StepResult]:
+        """What became of the step whose numbers were on their way, if there is one."""
+        if self.open is None:
+            return []
+        one, self.open = self.open, None
+        cross_entropy, z, logit, stop, norm, refused = one.numbers.told()
+        loss = cross_entropy / one.targets
+        self._count(one.step, loss, norm, refused > 0)
+        means = loss, z / one.targets, logit / one.targets
+        return [StepResult(*means, norm, refused > 0, one.data_wait_s, stop > 0)]
+
+    @torch.no_grad()
+    def _refused(self, loss: Tensor, norm: Tensor) -> Tensor:
+        """1 where an update is left out, else 0, on the device."""
+        refused = ~(loss.isfinite() & norm.isfinite())
+        if self.config.skip_spikes and len(self.recent) == SPIKE_WINDOW:
+            bound = float(np.mean(self.recent)) + self.config.skip_spikes * float(np.std(self.recent))
+            refused = refused | (loss > bound)
+        return refused.float()
+
+    @torch.no_grad()
+    def _update(self, refused: Tensor) -> None:
+        optimizer: Any = self.optimizer
+        optimizer.found_inf = (
+            refused  # where this is 1 the fused kernel leaves weights, moments and its count as they are
+        )
+        optimizer.step()
+        if self.average is not None and self.config.ema:
+            weight = (1 - self.config.ema) * (1 - refused)
+            for name, value in self.model.named_parameters():
+                _local(self.average[_plain(name)]).lerp_(_local(value), weight)
+        optimizer.zero_grad(set_to_none=True)
 
     def loss(self, inputs: Tensor, targets: Tensor) -> LossSums:
         """Loss sums of [B, T] inputs against [B, T] targets on this device."""
@@ -237,34 +285,28 @@ class Trainer:
             **{f"skipped/{reason}": count for reason, count in self.skipped.items()},
         }
 
-    def _refuse(self, loss: float, norm: float) -> bool:
-        config = self.config
-        if not (math.isfinite(loss) and math.isfinite(norm)):
-            self.skipped["nonfinite"] += 1
-            log.warning("step %d: loss %s, gradient norm %s: skipped", self.next_step, loss, norm)
-            if self.skipped["nonfinite"] > config.skip_nonfinite:
-                first = self.next_step * config.global_bs
-                raise FloatingPointError(
-                    f"step {self.next_step}: loss {loss}, gradient norm {norm}; "
-                    f"skip_nonfinite={config.skip_nonfinite} allows no more of these. The batch holds contexts {first} "
-                    f"to {first + config.global_bs - 1}; the last good checkpoint is {latest(self.job.folder)}"
-                )
-            return True
-        if config.skip_spikes and len(self.recent) == SPIKE_WINDOW:
-            mean, std = float(np.mean(self.recent)), float(np.std(self.recent))
-            if loss > mean + config.skip_spikes * std:
-                self.skipped["spike"] += 1
-                log.warning("step %d: loss %.3f after a mean of %.3f: skipped", self.next_step, loss, mean)
-                self.recent.append(loss)  # a lasting change of level is no spike for long
-                return True
-        self.recent.append(loss)
-        return False
+    def _count(self, step: int, loss: float, norm: float, refused: bool) -> None:
+        """Remember a step's loss, and why its update was left out.
 
-    @torch.no_grad()
-    def _average(self) -> None:
-        if self.average is not None and self.config.ema:
-            for name, value in self.model.named_parameters():
-                self.average[_plain(name)].lerp_(value.detach(), 1 - self.config.ema)
+        Raises:
+            FloatingPointError: more steps than allowed had a loss or gradient that is not finite.
+        """
+        config = self.config
+        if math.isfinite(loss) and math.isfinite(norm):
+            if refused:
+                self.skipped["spike"] += 1
+                log.warning("step %d: loss %.3f after a mean of %.3f: skipped", step, loss, np.mean(self.recent))
+            self.recent.append(loss)  # of a spike too: a lasting change of level is no spike for long
+            return
+        self.skipped["nonfinite"] += 1
+        log.warning("step %d: loss %s, gradient norm %s: skipped", step, loss, norm)
+        if self.skipped["nonfinite"] > config.skip_nonfinite:
+            first = step * config.global_bs
+            raise FloatingPointError(
+                f"step {step}: loss {loss}, gradient norm {norm}; "
+                f"skip_nonfinite={config.skip_nonfinite} allows no more of these. The batch holds contexts {first} "
+                f"to {first + config.global_bs - 1}; the last good checkpoint is {latest(self.job.folder)}"
+            )
 
     def _resume(self) -> None:
         found = latest(self.job.folder) if self.config.resume else None
@@ -293,14 +335,22 @@ class Trainer:
             "world": self.devices.world,
         }
 
-    def _save_if_due(self, checkpoints: Checkpoints, stopping: bool) -> None:
-        config, job, step = self.config, self.job, self.next_step
-        keep = step in job.milestones
-        every = config.checkpoint_every_tokens
-        per_step = config.global_bs * job.seq_len
+    def _is_due(self, step: int, end: int) -> bool:
+        """Whether anything needs the numbers of the step that leads to `step`; the same on all processes."""
+        config = self.config
+        every = (config.val_every_steps, config.eval_every_steps)
+        measured = any(one is not None and step % one == 0 for one in every)
+        return self._log_is_due(step, end) or self._save_is_due(step) or measured
+
+    def _log_is_due(self, step: int, end: int) -> bool:
+        return step % self.config.log_every == 0 or step in (1, end)
+
+    def _save_is_due(self, step: int) -> bool:
+        config = self.config
+        every, per_step = config.checkpoint_every_tokens, config.global_bs * self.job.seq_len
         crossed = every is not None and step * per_step // every > (step - 1) * per_step // every
-        if keep or crossed or stopping or self._due(config.checkpoint_every_steps):
-            checkpoints.save(self.model, self.optimizer, self._state(keep), self.description, self.average)
+        regular = config.checkpoint_every_steps is not None and step % config.checkpoint_every_steps == 0
+        return step in self.job.milestones or crossed or regular
 
     def _due(self, every: int | None) -> bool:
         return every is not None and self.next_step % every == 0
@@ -332,6 +382,12 @@ def _groups(model: nn.Module, config: PretrainConfig) -> list[dict[str, Any]]:
 def _whole(value: Tensor) -> Tensor:
     """A norm over shards, gathered."""
     return value.full_tensor() if hasattr(value, "full_tensor") else value
+
+
+def _local(value: Tensor) -> Tensor:
+    """This process's part of a weight, without its gradient."""
+    value = value.detach()
+    return value.to_local() if isinstance(value, DTensor) else value
 
 
 def _plain(name: str) -> str:

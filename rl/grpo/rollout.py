@@ -16,6 +16,7 @@ import numpy as np
 import torch
 
 from common.engines.growing_cache import GrowingLayer, growing_cache
+from common.engines.to_host import ToHost
 
 DROPPED_SHARE = 0.25
 """The batch is made smaller when at least this share of it has ended: that copies the cache."""
@@ -196,12 +197,12 @@ class _Batch:
         """[B] the random numbers of a step."""
         return self.numbers[self.rows, step]
 
-    def draw(self, step: int, temperature: float, top_p: float, ahead: bool) -> "tuple[torch.Tensor, _Flag | None]":
+    def draw(self, step: int, temperature: float, top_p: float, ahead: bool) -> tuple[torch.Tensor, ToHost | None]:
         """[B] the next tokens; ahead of knowing whether enough candidates were looked at, which the flag then tells."""
         if not ahead:
             return choose(self.logits, self.numbers_of(step), temperature, top_p), None
         tokens, enough = choose_ahead(self.logits, self.numbers_of(step), temperature, top_p)
-        return tokens, None if enough is None else _Flag(enough)
+        return tokens, None if enough is None else ToHost(enough)
 
     def take(self, step: int, tokens: torch.Tensor, ended: torch.Tensor) -> None:
         """Write the tokens of a step down, of the rows that had not ended."""
@@ -241,23 +242,6 @@ class _Batch:
         """Forget the tokens that were read last."""
         self.cache.crop(-1)
         self.position, self.logits = self.position - 1, self.logits_before
-
-
-class _Flag:
-    """A yes or no from the device, on its way to the host while the device works on."""
-
-    def __init__(self, value: torch.Tensor) -> None:
-        self._event = torch.cuda.Event() if value.is_cuda else None
-        self._value = value
-        if self._event is not None:
-            self._value = torch.empty((), dtype=torch.bool, pin_memory=True).copy_(value, non_blocking=True)
-            self._event.record()
-
-    def told(self) -> bool:
-        """The answer; waits for what was asked before it, not for what was asked since."""
-        if self._event is not None:
-            self._event.synchronize()
-        return bool(self._value)
 
 
 def _read_prompts(model: Any, prompts: Sequence[Sequence[int]]) -> tuple[Any, torch.Tensor, torch.Tensor, torch.Tensor]:

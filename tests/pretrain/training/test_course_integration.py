@@ -158,6 +158,47 @@ def test_a_loss_that_is_not_finite_stops_or_is_skipped(tmp_path, token_set, monk
     assert rows[3]["loss"] is None and rows[-1]["skipped/nonfinite"] == 1 and rows[-1]["loss"] < rows[0]["loss"]
 
 
+@pytest.mark.parametrize("broken", [False, True])
+def test_numbers_that_are_read_a_step_later_change_no_bit(tmp_path, token_set, monkeypatch, broken):
+    """As on a GPU: the device decides whether to update, and the host reads the loss during the next step."""
+    begin, loss = trainer_module.Trainer.__init__, trainer_module.Trainer.loss
+    known, calls, defers = [], [], True
+
+    def prepared(self, *arguments):
+        begin(self, *arguments)
+        self.defers = defers
+
+    def counted(self, *arguments):
+        found = step(self, *arguments)
+        known.append(len(found))
+        return found
+
+    def sometimes_broken(self, inputs, targets):
+        calls.append(0)
+        sums = loss(self, inputs, targets)
+        if broken and len(calls) == 4:
+            sums.loss, sums.cross_entropy = sums.loss * float("nan"), sums.cross_entropy * float("nan")
+        return sums
+
+    step = trainer_module.Trainer.step
+    monkeypatch.setattr(trainer_module.Trainer, "__init__", prepared)
+    monkeypatch.setattr(trainer_module.Trainer, "step", counted)
+    monkeypatch.setattr(trainer_module.Trainer, "loss", sometimes_broken)
+    options = ["log_every=5", "skip_nonfinite=1", "num_checkpoints=2", "ema=0.9"]
+    later = train(tmp_path, token_set, *options, name="later")
+    assert {0, 1, 2} == set(known)  # the first is not known at once, and where something is due two are
+    defers, known[:], calls[:] = False, [], []
+    now = train(tmp_path, token_set, *options, name="now")
+    assert set(known) == {1}
+    assert losses(later) == losses(now) and len(losses(now)) == 5
+    for one, two in zip(read_metrics(later), read_metrics(now), strict=True):
+        assert one["skipped/nonfinite"] == two["skipped/nonfinite"]
+    assert read_metrics(now)[-1]["skipped/nonfinite"] == int(broken)
+    expected = weights_of(now)
+    for name, value in weights_of(later).items():
+        assert torch.equal(value, expected[name]), name
+
+
 def test_validation_reports_nats_and_bits(tmp_path, token_set, make_set, shared_data):
     neox = shared_data / "tokenizers" / "gpt-neox-20b"
     rows = np.tile([12092, 1533, 0], 11)[None]  # "Hello world" and EOT, 11 times: 33 ids
