@@ -1,7 +1,9 @@
 """Settings and fixtures for the whole suite."""
 
 import os
+import sys
 import tempfile
+import types
 from pathlib import Path
 
 import pytest
@@ -47,3 +49,72 @@ def uncompiled_flex(monkeypatch):
     monkeypatch.setattr(theirs.WrappedFlexAttention, "__init__", lambda self, training: None)
     with torch._dynamo.config.patch(disable=True):
         yield
+
+
+@pytest.fixture
+def services(monkeypatch):
+    """Stand-ins for Weights & Biases, trackio and TensorBoard; gives what each was told, a list of (step, metrics)."""
+    told: dict[str, list] = {"wandb": [], "trackio": [], "tensorboard": []}
+
+    class Session:
+        def __init__(self, name):
+            self.name = name
+
+        def log(self, metrics, step=None):
+            told[self.name].append((step, metrics))
+
+        def finish(self):
+            told[self.name].append("finished")
+
+    class SummaryWriter:
+        def __init__(self, folder):
+            assert folder.endswith("tensorboard")
+
+        def add_scalar(self, name, value, step):
+            told["tensorboard"].append((step, {name: value}))
+
+        def flush(self):
+            pass
+
+        def close(self):
+            told["tensorboard"].append("finished")
+
+    def stand_in(name):
+        session = Session(name)
+        if name != "tensorboard":
+            return name, {"init": lambda **options: session, "finish": session.finish}
+        return "torch.utils.tensorboard", {"SummaryWriter": SummaryWriter}
+
+    def opened(name, really):
+        module, content = stand_in(name)
+
+        def open_one(*arguments):  # transformers and TRL look for these packages too, and would find half of one
+            with monkeypatch.context() as patch:
+                patch.setitem(sys.modules, module, types.ModuleType(module))
+                vars(sys.modules[module]).update(content)
+                return really(*arguments)
+
+        return open_one
+
+    from common.runs import tracking
+
+    for name, really in list(tracking._OPEN.items()):
+        monkeypatch.setitem(tracking._OPEN, name, opened(name, really))
+    found = types.SimpleNamespace(util=types.SimpleNamespace(find_spec=lambda name: name))
+    monkeypatch.setattr(tracking, "importlib", found)
+    monkeypatch.delenv("USE_WANDB", raising=False)
+    return told
+
+
+@pytest.fixture
+def told_as_logged():
+    """Whether a service was told every row of a run's metrics under the same names, and that it is over."""
+
+    def compared(told, rows):
+        wanted = [
+            (row.get("step"), {key: row[key] for key in row if row[key] is not None and key not in ("step", "time")})
+            for row in rows
+        ]
+        return told[:-1] == wanted and told[-1] == "finished"
+
+    return compared

@@ -9,7 +9,6 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator
-from multiprocessing import parent_process
 from typing import Any, TypeVar
 
 from common.runs.processes import launched
@@ -226,6 +225,8 @@ class _Show:
 
 def on_terminal() -> bool:
     """Whether bars are drawn: on a terminal that can, in the process that the user started."""
+    from multiprocessing import parent_process  # not above: help is quick
+
     return sys.stderr.isatty() and os.environ.get("TERM") != "dumb" and parent_process() is None
 
 

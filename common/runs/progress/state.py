@@ -15,7 +15,6 @@ from pathlib import Path
 from typing import Any
 
 from common.pools.storage import atomic_write
-from common.runs.per_process import process_number
 from common.runs.progress.pace import Pace
 from common.runs.progress.shown import every_look, going_on, waited_for
 from common.runs.redaction import redacted
@@ -77,6 +76,8 @@ class FolderProgress:
     """Writes a run's `progress.json` as long as the run is open."""
 
     def __init__(self, folder: Path) -> None:
+        from common.runs.per_process import process_number  # not above: it brings multiprocessing, and help is quick
+
         number = process_number()
         self.path = folder / (FILE if number is None else f"progress-{number + 1}.json")
         if number is None:
@@ -123,6 +124,8 @@ class FolderProgress:
 @contextlib.contextmanager
 def in_pool_process(folder: Path) -> Iterator[None]:
     """Let a process of a pool say in the run's folder where it is; the main one's run does so itself."""
+    from common.runs.per_process import process_number
+
     if process_number() is None:
         yield
         return

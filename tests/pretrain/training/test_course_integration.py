@@ -199,6 +199,16 @@ def test_numbers_that_are_read_a_step_later_change_no_bit(tmp_path, token_set, m
         assert torch.equal(value, expected[name]), name
 
 
+def test_what_is_logged_goes_to_the_service_that_is_named(tmp_path, token_set, services, told_as_logged):
+    rows = read_metrics(train(tmp_path, token_set, "tokens=256", "warmup=0", "report_to_wandb=true", name="alias"))
+    assert [row["step"] for row in rows] == [1, 2] and told_as_logged(services["wandb"], rows)
+    rows = read_metrics(train(tmp_path, token_set, "tokens=256", "warmup=0", "report_to=tensorboard", name="board"))
+    *scalars, last = services["tensorboard"]
+    numbers = [{key: row[key] for key in row if isinstance(row[key], int | float)} for row in rows]
+    wanted = [(row["step"], {key: row[key]}) for row in numbers for key in row if key not in ("step", "time")]
+    assert scalars == wanted and last == "finished"
+
+
 def test_validation_reports_nats_and_bits(tmp_path, token_set, make_set, shared_data):
     neox = shared_data / "tokenizers" / "gpt-neox-20b"
     rows = np.tile([12092, 1533, 0], 11)[None]  # "Hello world" and EOT, 11 times: 33 ids

@@ -165,3 +165,12 @@ def test_an_evaluation_in_which_nothing_can_be_scored_neither_ends_the_run_nor_i
     }
     assert "eval_reward" not in found[2] and found[2]["eval_skipped_frac"] == 1
     assert json.loads((tmp_path / "run" / "done.json").read_text())["best_step"] == 4
+
+
+def test_what_is_logged_goes_to_the_service_that_the_config_names(finished, tmp_path, services, told_as_logged):
+    arguments, _ = finished
+    main([*arguments, f"out={tmp_path / 'run'}", "report_to=trackio", "max_steps=1", "eval_steps=1", "save_steps=1"])
+    rows = read_metrics(tmp_path / "run")
+    assert any("reward" in row for row in rows) and any("eval_reward" in row for row in rows)
+    assert told_as_logged(services["trackio"], rows)
+    assert services["wandb"] == services["tensorboard"] == []

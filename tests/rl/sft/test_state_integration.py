@@ -81,3 +81,14 @@ def test_a_second_process_is_one_line(finished, capsys):
     with hold(out), pytest.raises(SystemExit, match="1"):
         main([*arguments, f"out={out}"])
     assert capsys.readouterr().err.startswith("error: another process is working on")
+
+
+def test_what_is_logged_goes_to_the_service_that_the_environment_names(
+    finished, tmp_path, services, told_as_logged, monkeypatch
+):
+    monkeypatch.setenv("USE_WANDB", "true")
+    main([*finished[0], f"out={tmp_path / 'run'}", "max_steps=2"])
+    rows = read_metrics(tmp_path / "run")
+    assert [row["step"] for row in rows if "loss" in row] == [1, 2]
+    assert told_as_logged(services["wandb"], rows)
+    assert services["trackio"] == services["tensorboard"] == []
