@@ -29,7 +29,7 @@ from common.claims.crew import STOPPED_CODE, run_crew
 from common.claims.index import ShardIndex
 from common.claims.leases import reopen
 from common.claims.store import FileStore
-from common.claims.work import finished_before, read_others, refuse_unreadable
+from common.claims.work import finished_before, read_others, refuse_unreadable, sweep_parts
 from common.command import entry_point, fail, parse, usage_errors
 from common.engines.open import check_engine
 from common.pools.inputs import refuse_overlap
@@ -135,6 +135,7 @@ def rephrase(config: RephraseConfig, shards: Sequence[Shard]) -> Stats:
         refuse_unreadable([error for worker in found for error in worker.unreadable])
         if not any(worker.all_done for worker in found):
             fail("stopped by SIGTERM: what was begun is committed, and the same command goes on", STOPPED_CODE)
+        sweep_parts(shards, config.output)
     return sum_stats(read_others(shards, config.output, finished))
 
 

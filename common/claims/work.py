@@ -15,8 +15,9 @@ from contextlib import contextmanager, suppress
 from typing import Any
 
 from common.claims.claims import Claims
-from common.claims.leases import Claim
+from common.claims.leases import Claim, parts_folder
 from common.claims.reading import PartsInWork, ShardReading
+from common.claims.store import FileStore
 from common.claims.view import mark_name
 from common.pools.documents import Document, form_of
 from common.pools.exactly_once import Damaged, ShardWork, Transform
@@ -24,7 +25,7 @@ from common.pools.inputs import Record, place_of, unchanged
 from common.pools.marks import MARK, Unreadable, read_done, read_mark, refuse_other
 from common.pools.shards import Shard
 from common.pools.stats import Stats
-from common.pools.storage import is_remote, join, listing, one_listing_each, sweep_once
+from common.pools.storage import is_remote, join, listing, one_listing_each, sweep, sweep_once
 
 POOL_LISTED = 20_000
 """Up to so many shards on this machine's disks, every mark is read before a run; beyond, and on object stores, a mark
@@ -298,6 +299,18 @@ def read_others(shards: Sequence[Shard], output: str, known: Mapping[str, Stats]
     for shard in shards:
         found = known.get(shard.name)
         yield found if found is not None else read_mark(join(output, shard.name + MARK))
+
+
+def sweep_parts(shards: Sequence[Shard], output: str) -> None:
+    """Remove what is left of the parts of finished shards: of a worker that died between the mark and the broom, or
+    that woke up when all was done. On an object store it stays: nobody lists it."""
+    if is_remote(output):
+        return
+    store = FileStore(output)
+    for shard in shards:
+        if store.exists(parts_folder(shard.name)) and store.exists(shard.name + MARK):
+            store.remove(parts_folder(shard.name))
+    sweep(output)
 
 
 def refuse_unreadable(errors: Sequence[Unreadable]) -> None:
