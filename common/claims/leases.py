@@ -147,15 +147,18 @@ class Leases:
             False where another worker committed it before.
         """
         files: dict[str, Any] = {"by": claim.token}
-        for kind, rows in (lines or {}).items():
-            name = f"{number:06d}.{claim.token}.{kind}"
-            files[kind] = {**self.store.write(f"{claim.folder}/{name}", rows), "name": name}
-        content = json.dumps({**mark, "files": {**files, **mark.get("files", {})}}).encode()
-        first = self.store.create(f"{claim.folder}/{mark_name(number)}", content, durable=True)
+        try:
+            for kind, rows in (lines or {}).items():
+                name = f"{number:06d}.{claim.token}.{kind}"
+                files[kind] = {**self.store.write(f"{claim.folder}/{name}", rows), "name": name}
+            content = json.dumps({**mark, "files": {**files, **mark.get("files", {})}}).encode()
+            first = self.store.create(f"{claim.folder}/{mark_name(number)}", content, durable=True)
+        except FileNotFoundError:  # the folder was removed under it: its shard is done
+            first = False
         if first:
             claim.seen_s = self.clock.now()
         else:
-            for kind in lines or {}:
+            for kind in files.keys() - {"by"}:
                 self.store.remove(f"{claim.folder}/{files[kind]['name']}")
             self._is_lost(claim)
         claim.todo.remove(number)

@@ -4,6 +4,7 @@ Five questions are enough: list a folder, create a file that is not there, overw
 renamed, and nothing is believed of a listing but that it may be late. A name that was created once decides.
 """
 
+import errno
 import time
 from collections.abc import Iterable, Mapping
 from typing import Any, Protocol
@@ -83,6 +84,10 @@ class ClaimStore(Protocol):
         ...
 
 
+TRIES = 3
+"""How often something is tried in a folder that others remove or write to at the same time."""
+
+
 class FileStore:
     """An output pool on a disk, on NFS or at an fsspec URL.
 
@@ -100,7 +105,12 @@ class FileStore:
 
     def create(self, name: str, content: bytes, *, durable: bool = False) -> bool:
         """Write a file that is not there."""
-        return create(join(self.output, name), content, durable=durable)
+        for _ in range(TRIES):
+            try:
+                return create(join(self.output, name), content, durable=durable)
+            except FileNotFoundError:  # the folder was removed under it: its shard is done
+                continue
+        return False
 
     def overwrite(self, name: str, content: bytes) -> None:
         """Write a small file anew."""
@@ -126,5 +136,11 @@ class FileStore:
         return exists(join(self.output, name))
 
     def remove(self, name: str) -> None:
-        """Delete a file, or a folder with all in it, if it is there."""
-        remove(join(self.output, name))
+        """Delete a file, or a folder with all in it, if it is there; others may delete it or write there meanwhile."""
+        for _ in range(TRIES):
+            try:
+                return remove(join(self.output, name))
+            except OSError as error:
+                if not isinstance(error, FileNotFoundError) and error.errno != errno.ENOTEMPTY:
+                    raise
+        return None

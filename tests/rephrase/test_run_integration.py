@@ -11,6 +11,7 @@ import threading
 import time
 import urllib.request
 from functools import partial
+from pathlib import Path
 
 import pytest
 
@@ -19,6 +20,8 @@ from common.engines.open import open_engine
 from common.pools.documents import page_of, read_documents, rollout_of, write_documents
 from common.pools.exactly_once import process_shard
 from common.pools.shards import list_shards, read_stats
+from common.pools.storage import list_files, read_bytes
+from common.runs.folder import read_metrics
 from eval.faithfulness.pairs import read_pairs
 from rephrase.config import RephraseConfig
 from rephrase.rephraser import Rephraser
@@ -376,3 +379,51 @@ def test_committed_work_is_never_asked_for_again_and_every_document_comes_once(t
     assert asked(server_url) == before  # the length is that of the mark
     run(*words, "verify=true")
     assert asked(server_url) - before == 40 and (out / "s.jsonl").read_bytes() == whole
+
+
+def test_sigterm_commits_what_was_begun_and_ends_with_75(tmp_path, server_url):
+    texts = [f"[[slow 0.02]] Page {n} of the pool." for n in range(60)]
+    write_documents(str(tmp_path / "in/s.jsonl"), [{"id": str(n), "text": text} for n, text in enumerate(texts)])
+    out = tmp_path / "out"
+    words = [f"input={tmp_path / 'in'}", f"output={out}", f"engine.url={server_url}", *SERVED, "engine.in_flight=2"]
+    process = start(0, 0, *words)
+    while process.poll() is None and not list((out / ".s.parts").glob("*.json")):
+        time.sleep(0.02)
+    process.send_signal(signal.SIGTERM)
+    assert process.wait(60) == 75
+    assert not (out / "s.jsonl").exists()
+    marks = [json.loads(path.read_text()) for path in (out / ".s.parts").glob("*.json")]
+    before, committed = asked(server_url), sum(mark["docs_in"] for mark in marks)
+    assert 0 < committed < 60
+    began = time.monotonic()
+    run(0, 0, *words)
+    assert time.monotonic() - began < 30  # what was let go is not waited for
+    assert asked(server_url) - before == 60 - committed
+    assert [json.loads(line)["id"] for line in (out / "s.jsonl").read_text().splitlines()] == [
+        str(n) for n in range(60)
+    ]
+
+
+def test_commands_that_are_given_the_same_shard_share_it(tmp_path, server_url):
+    texts = [f"[[slow 0.01]] Page {n} of the pool." for n in range(120)]
+    write_documents(str(tmp_path / "in/s.jsonl"), [{"id": str(n), "text": text} for n, text in enumerate(texts)])
+    out, before = tmp_path / "out", asked(server_url)
+    words = [f"input={tmp_path / 'in'}", f"output={out}", f"engine.url={server_url}", *SERVED, "engine.in_flight=2"]
+    commands = [start(0, 0, *words, f"logs={tmp_path}/logs_{number}") for number in range(2)]
+    assert [command.wait(120) for command in commands] == [0, 0]
+    assert [json.loads(line)["id"] for line in (out / "s.jsonl").read_text().splitlines()] == list(map(str, range(120)))
+    assert asked(server_url) - before == 120  # each document was asked for once
+    for number in range(2):
+        assert read_metrics(tmp_path / f"logs_{number}")  # and both of them did something
+
+
+def test_a_pool_in_memory_is_like_an_object_store(pool, server_url, capsys):
+    words = [0, 3, f"input={pool / 'in'}", f"engine.url={server_url}", *SERVED, f"logs={pool / 'logs'}"]
+    run(*words, f"output={pool / 'local'}")
+    run(*words, "output=memory://recycled/pool")
+    capsys.readouterr()
+    remote = {Path(path).name: read_bytes(path) for path in list_files("memory://recycled/pool")}
+    local = outputs(pool / "local")
+    assert {name: remote.get(name) for name in local} == local
+    run(*words, "output=memory://recycled/pool")
+    assert "35 documents in, 31 out" in capsys.readouterr().out
