@@ -117,9 +117,9 @@ def rephrase(config: RephraseConfig, shards: Sequence[Shard]) -> Stats:
         Unreadable: not one document could be read of a shard; all others are done.
         SystemExit: it was told to stop.
     """
-    if config.engine.wants_probe:  # a worker of the cluster measures first, and only then the hash is known
-        finished, lost = {}, []
-    else:
+    finished: dict[str, Stats] = {}
+    lost: list[str] = []
+    if not config.engine.wants_probe:  # else a worker of the cluster measures first, and only then the hash is known
         finished, lost = finished_before(shards, config.output, run_hash(config), verify=config.verify)
     store, index = FileStore(config.output), ShardIndex(shard.name for shard in shards)
     for name in lost:

@@ -123,8 +123,10 @@ class RephraseWorker:
     def _is_finished(self, name: str) -> bool:
         shard, config = self.shards[name], self.config
         outputs = [name + form_of(shard.path)]
-        how = {"source": shard.path, "outputs": outputs, "verify": config.verify, "listed": False}
-        return read_done(config.output, name, self.hash, **how) is not None
+        found = read_done(
+            config.output, name, self.hash, source=shard.path, outputs=outputs, verify=config.verify, listed=False
+        )
+        return found is not None
 
 
 def work_on_pool(

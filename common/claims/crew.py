@@ -13,9 +13,10 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import partial
+from multiprocessing.connection import Connection
 from multiprocessing.process import BaseProcess
 from multiprocessing.reduction import ForkingPickler
-from typing import Any
+from typing import Any, cast
 
 from common.runs.launch import NAMED, Cluster, WorkerKilled, die_with_parent
 from common.runs.progress.shown import CountedWork
@@ -119,7 +120,7 @@ class _Crew:
         self.work = work
         self.shards = shards
         self.context = multiprocessing.get_context("spawn")  # a forked child would inherit locks of threads
-        self.living: dict[multiprocessing.connection.Connection, tuple[int, BaseProcess]] = {}
+        self.living: dict[Connection, tuple[int, BaseProcess]] = {}
         self.stopping = False
         self.deaths: dict[int, int] = {}
 
@@ -145,19 +146,19 @@ class _Crew:
             self.start(number)
         try:
             while self.living:
-                for heard in multiprocessing.connection.wait(list(self.living)):
-                    number, process = self.living[heard]  # type: ignore[index]
+                for heard in cast(list[Connection], multiprocessing.connection.wait(list(self.living))):
+                    number, process = self.living[heard]
                     try:
-                        event, value = heard.recv()  # type: ignore[union-attr]
+                        event, value = heard.recv()
                     except EOFError:
-                        del self.living[heard]  # type: ignore[arg-type]
+                        del self.living[heard]
                         process.join()
                         self._replace(number, process.exitcode, errors)
                         continue
                     if event in ("at", "done"):
                         self.shards.tell(number, event, value)
                         continue
-                    del self.living[heard]  # type: ignore[arg-type]
+                    del self.living[heard]
                     process.join()
                     (results if event == "result" else errors).append(value)
                     if event == "error" and not self.stopping:
@@ -187,7 +188,7 @@ class _Crew:
         self.start(number)
 
 
-def _be_worker(work: Work, number: int, answer: multiprocessing.connection.Connection) -> None:
+def _be_worker(work: Work, number: int, answer: Connection) -> None:
     """The life of a worker's process."""
     die_with_parent()
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent hears Ctrl-C too, and ends this one
