@@ -16,7 +16,7 @@ from common.engines.drafts import choose, from_record, to_record
 from common.engines.requests import Engine, Request
 from common.pools.lock import wait
 from common.pools.shards import read_pool
-from common.pools.storage import atomic_write, exists, is_remote, join, local_path, make_folder, read_bytes
+from common.pools.storage import create, exists, is_remote, join, local_path, make_folder, read_bytes
 from rephrase.config import RephraseConfig
 from rephrase.rephraser import Rephraser, request_seed
 
@@ -95,5 +95,4 @@ def _probe(config: RephraseConfig, probe_s: float) -> None:
     log.warning("speculation: %s, by these tokens per s: %s", kept["chosen"], kept["tokens_per_s"])
     for kind, why in choice.failed.items():
         log.warning("speculation: %s cannot run here (%s)", kind, why)
-    with atomic_write(join(config.output, CHOICE)) as target:
-        target.write(json.dumps(kept, indent=1).encode())
+    create(join(config.output, CHOICE), json.dumps(kept, indent=1).encode(), durable=True)  # the first one stands
