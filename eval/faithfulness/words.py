@@ -154,12 +154,12 @@ def matched(left: Sequence[str], right: Sequence[str]) -> list[tuple[int, int]]:
     waiting: list[tuple[Stretch, int]] = [((0, len(left), 0, len(right)), 0)]
     while waiting:
         (i1, i2, j1, j2), depth = waiting.pop()
-        while i1 < i2 and j1 < j2 and left[i1] == right[j1]:
-            pairs.append((i1, j1))
-            i1, j1 = i1 + 1, j1 + 1
-        while i1 < i2 and j1 < j2 and left[i2 - 1] == right[j2 - 1]:
-            i2, j2 = i2 - 1, j2 - 1
-            pairs.append((i2, j2))
+        size = _alike(left, right, (i1, i2, j1, j2), forward=True)
+        pairs += [(i1 + n, j1 + n) for n in range(size)]
+        i1, j1 = i1 + size, j1 + size
+        size = _alike(left, right, (i1, i2, j1, j2), forward=False)
+        i2, j2 = i2 - size, j2 - size
+        pairs += [(i2 + n, j2 + n) for n in range(size)]
         if i1 == i2 or j1 == j2:
             continue
         anchors = _anchors(left, right, (i1, i2, j1, j2)) if depth < DEEPEST else []
@@ -175,6 +175,19 @@ def matched(left: Sequence[str], right: Sequence[str]) -> list[tuple[int, int]]:
             matcher = difflib.SequenceMatcher(a=left[i1:i2], b=right[j1:j2], autojunk=False)
             pairs += [(i1 + a + n, j1 + b + n) for a, b, size in matcher.get_matching_blocks() for n in range(size)]
     return sorted(pairs)
+
+
+def _alike(left: Sequence[str], right: Sequence[str], stretch: Stretch, *, forward: bool) -> int:
+    """How many words a stretch begins or ends with on both sides; signs alone do not count: every sentence has them."""
+    i1, i2, j1, j2 = stretch
+    most, size, words_seen = min(i2 - i1, j2 - j1), 0, False
+    while size < most:
+        word, other = (left[i1 + size], right[j1 + size]) if forward else (left[i2 - 1 - size], right[j2 - 1 - size])
+        if word != other:
+            break
+        words_seen = words_seen or word[:1].isalnum()
+        size += 1
+    return size if words_seen or size == most else 0
 
 
 def _anchors(left: Sequence[str], right: Sequence[str], stretch: Stretch) -> list[tuple[int, int]]:

@@ -200,10 +200,11 @@ def group_page(book: Book, step: int, split: str, identity: str) -> str | None:
     asked = "".join(f"<h3>{text(role)}</h3>{text(said[:MOST_CHARS])}\n" for role, said in messages_of(lines[0]))
     known = _known(lines[0])
     boxes = "".join(_rollout(line, place) for place, line in enumerate(lines, 1))
+    by_token = ADVANTAGE_LEGEND if any(line.get("advantages") for line in lines) else ""
     body = (
         f'<nav class="steps" aria-label="Prompts">{steps}{link(here, "all prompts of the step", "u")}</nav>'
         f'<h2>What was asked</h2><div class="prompt" tabindex="0" role="region" aria-label="Prompt" dir="auto" lang="">'
-        f"{asked}</div>{known}<h2>{len(lines)} rollout{'' if len(lines) == 1 else 's'}</h2>"
+        f"{asked}</div>{known}<h2>{len(lines)} rollout{'' if len(lines) == 1 else 's'}</h2>{by_token}"
         f'<div class="group" tabindex="0" role="region" aria-label="Rollouts">{boxes}</div>'
     )
     title = f"Prompt {identity[:120]} at step {step}, {SPLITS.get(split, split)}"
@@ -254,6 +255,11 @@ def _rollout(line: Mapping[str, Any], place: int) -> str:
         f"<table>{cells}</table></section>"
     )
 
+
+ADVANTAGE_LEGEND = (
+    '<p class="note">Where advantages differ within a rollout: <span class="up">above 0, made likelier</span>, '
+    '<span class="down">below 0, made less likely</span>. Its heading has the mean over its tokens.</p>'
+)
 
 DISCARDED = {
     "alike": "the prompt's rewards hardly differ",

@@ -35,6 +35,11 @@ def test_what_was_put_in_and_left_out_is_found_among_words_that_repeat():
     assert [left[i] for i in range(len(left)) if i not in {i for i, _ in matched(left, right)}] == ["the"]
 
 
+def test_a_full_stop_stays_with_its_sentence():
+    gone, _ = changed_spans("Home\n\nIt rose in 1871.\n\nRead more.", "It rose in 1871.")
+    assert gone == [(0, 4), (24, 34)]
+
+
 def test_spans_leave_the_space_behind_them_out():
     assert changed_spans("The cat sat.", "The cat sat down .") == ([], [(12, 16)])
     assert changed_spans("Home | The cat", "The cat") == ([(0, 6)], [])
