@@ -3,7 +3,7 @@
 #
 # The whole recycling loop on one machine without a GPU, in about 10 minutes on 2 cores: set up .venv, take a pool of
 # real documents, train the tiny rephraser with GRPO, recycle the pool, select, tokenise, pretrain two small models
-# (organic text only; organic and recycled), score both, and write runs/quickstart/report.html.
+# (organic text only; organic and recycled), score both, write runs/quickstart/report.html and say what was learnt.
 #
 #   scripts/quickstart.sh                        documents that this machine already holds
 #   scripts/quickstart.sh pool=data/web/pool     the first documents of another pool

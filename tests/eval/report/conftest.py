@@ -10,6 +10,7 @@ from common.pools.documents import write_documents
 from common.pools.exactly_once import Result, process_shard
 from common.pools.shards import list_shards
 from common.runs.folder import Run, write_json
+from eval.report.__main__ import main
 from eval.runner.bits_per_byte import TextScores, store
 
 
@@ -121,10 +122,7 @@ def score(folder, name, nats):
     write_json(folder / "scores" / f"{name}.json", record)
 
 
-@pytest.fixture
-def runs(tmp_path):
-    """A folder with a run of every kind, all finished."""
-    folder = tmp_path / "runs"
+def finished_runs(folder):
     with Run(folder / "rl", WithRewards(), seed=3) as run:
         log_training(run)
     rollouts(folder / "rl")
@@ -142,10 +140,7 @@ def runs(tmp_path):
     return folder
 
 
-@pytest.fixture
-def crashed(tmp_path):
-    """A folder of runs that a kill, a full disk and an error of their own have left."""
-    folder = tmp_path / "crashed"
+def crashed_runs(folder):
     with contextlib.suppress(RuntimeError), Run(folder / "rl", WithRewards(max_steps=40), seed=3) as run:
         log_training(run)
         raise RuntimeError("the reward server \x1b[31mwent away")
@@ -164,3 +159,24 @@ def crashed(tmp_path):
     (folder / "tokens").mkdir()
     (folder / "tokens" / "dataset.json").write_text('{"num_tokens": 50')  # a copy that was cut short
     return folder
+
+
+@pytest.fixture
+def runs(tmp_path):
+    """A folder with a run of every kind, all finished."""
+    return finished_runs(tmp_path / "runs")
+
+
+@pytest.fixture
+def crashed(tmp_path):
+    """A folder of runs that a kill, a full disk and an error of their own have left."""
+    return crashed_runs(tmp_path / "crashed")
+
+
+@pytest.fixture(scope="module")
+def report(tmp_path_factory):
+    """The address of a page about finished and crashed runs."""
+    folder = tmp_path_factory.mktemp("report")
+    runs = [str(finished_runs(folder / "runs")), str(crashed_runs(folder / "crashed"))]
+    main([*runs, f"out={folder / 'report.html'}"])
+    return (folder / "report.html").as_uri()
