@@ -110,11 +110,11 @@ class VLLMEngine(Engine):
         before, warm, ended = self._tokens_made(), False, False
         while True:
             while not ended and len(self._running) < in_flight:
-                request = next(requests, None)
-                if request is None:
+                following = next(requests, None)
+                if following is None:
                     ended = True
                 else:
-                    self._submit(request)
+                    self._submit(following)
             self._failed.clear()
             now = time.monotonic()
             if not self._running or now - began >= seconds:

@@ -9,6 +9,7 @@ import math
 from collections import deque
 from contextlib import nullcontext
 from dataclasses import dataclass
+from typing import Any
 
 from common.claims.claims import Claims
 from common.claims.leases import Claim
@@ -92,7 +93,8 @@ class SimulatedWorker:
         self.pulse.claims = Claims(
             world.store, world.clock, world.index, owner, lease_s=config.lease_s, most_parts=config.most_parts
         )
-        self.pulse.claims.lock = nullcontext()  # a process of this kind is never interrupted where it holds the lock
+        unlocked: Any = nullcontext()
+        self.pulse.claims.lock = unlocked  # a process of this kind is never interrupted where it holds the lock
         self.pulse.since = world.clock.time
         self._cursor = world.clock.time
         if config.every_beat:
