@@ -79,7 +79,8 @@ def _candidates(
     None in place of the latter: these are all.
     """
     if probabilities.size(-1) <= CANDIDATES:
-        return tuple(probabilities.sort(dim=-1, descending=True, stable=True)), None
+        values, tokens = probabilities.sort(dim=-1, descending=True, stable=True)
+        return (values, tokens), None
     values, tokens = probabilities.topk(CANDIDATES, sorted=False)
     tokens, order = tokens.sort(-1)
     values, order = values.gather(-1, order).sort(dim=-1, descending=True, stable=True)
