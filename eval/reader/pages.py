@@ -15,7 +15,7 @@ from eval.reader.shelf import Book
 from eval.reader.store import get_meta
 from eval.report.pairs.links import document_path, pool_path
 from eval.report.pairs.reasons import meaning
-from eval.report.pairs.rows import pair_html, pair_rows
+from eval.report.pairs.rows import PairRow, pair_html, pair_rows
 from eval.report.pairs.style import LEGEND
 
 MOST_CHARS = 400_000
@@ -62,8 +62,8 @@ def score_name(name: str) -> str:
 def pool_page(book: Book, filters: Filters, limit: int) -> str:
     """The list of a pool's documents."""
     search = PoolSearch(book.store.reader())
-    found, count = search.page(filters, limit), search.count(filters)
-    hits = "".join(_hit(book, filters, one) for one in found)
+    count = search.count(filters)
+    hits = [_hit(book, filters, one) for one in search.page(filters, limit)]
     first = filters.start + 1
     told = (
         f"{count:,}"
@@ -71,7 +71,7 @@ def pool_page(book: Book, filters: Filters, limit: int) -> str:
         else f"More than {MOST_COUNTED:,}"
     )
     shown = f"{told} document{'' if count == 1 else 's'}"
-    shown += f", {first:,} to {filters.start + len(found):,} shown here." if found else "."
+    shown += f", {first:,} to {filters.start + len(hits):,} shown here." if hits else "."
     here = pool_path(book.name)
     back = filters.params(start=max(0, filters.start - limit)) if filters.start else None
     onward = filters.params(start=filters.start + limit) if filters.start + limit < count else None
@@ -82,7 +82,7 @@ def pool_page(book: Book, filters: Filters, limit: int) -> str:
     steps = f'<nav class="steps" aria-label="Pages">{steps}</nav>'
     body = (
         f"{waiting(book)}{_form(book, search, filters)}"
-        f'<p class="note" role="status">{shown}</p><ol class="hits">{hits}</ol>{steps}{_aside(book, search)}'
+        f'<p class="note" role="status">{shown}</p><ol class="hits">{"".join(hits)}</ol>{steps}{_aside(book, search)}'
     )
     return framed(book.name, body, [("all", "/")], KEYS)
 
@@ -295,10 +295,23 @@ def _texts(found: FoundDocument, document: Document) -> str:
         alone = str(organic or "") if found.dropped else body
         return f'<div class="alone" dir="auto" lang="">{text(_cut(alone))}</div>'
     has_organic = isinstance(organic, str)
-    rows = [row._replace(organic=_cut(row.organic), recycled=_cut(row.recycled)) for row in pair_rows(document)]
+    rows, hidden = _bounded(pair_rows(document))
     left = f"the page ({len(str(organic)):,} characters)" if has_organic else "the page"
     heads = f'<div class="heads"><h2>{left}</h2><h2>the recycled text ({len(body):,} characters)</h2></div>'
-    return f"{TOGGLES}{LEGEND}{heads}{pair_html(rows, has_organic=has_organic)}"
+    rest = f'<p class="note">{hidden:,} further parts of this document are not shown.</p>' if hidden else ""
+    return f"{TOGGLES}{LEGEND}{heads}{pair_html(rows, has_organic=has_organic)}{rest}"
+
+
+def _bounded(rows: Sequence[PairRow]) -> tuple[list[PairRow], int]:
+    """The first rows up to `MOST_CHARS` on a side, a long one cut; and how many are left out."""
+    shown: list[PairRow] = []
+    size = 0
+    for row in rows:
+        if size >= MOST_CHARS:
+            break
+        shown.append(row._replace(organic=_cut(row.organic), recycled=_cut(row.recycled)))
+        size += max(len(row.organic), len(row.recycled))
+    return shown, len(rows) - len(shown)
 
 
 def _cut(body: str) -> str:

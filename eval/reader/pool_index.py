@@ -8,7 +8,7 @@ A pool that got more shards gets them added; one whose shards changed is read an
 import itertools
 import json
 import sqlite3
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
@@ -347,10 +347,12 @@ def _sum_up(connection: sqlite3.Connection) -> None:
     set_meta(connection, "scores", figures)
 
 
-def documents_at(connection: sqlite3.Connection, places: list[tuple[int, int]]) -> list[Document]:
-    """The documents at (block, slot), in that order."""
-    blocks: dict[int, list[bytes]] = {}
-    for number in {block for block, _ in places}:
-        (raw,) = connection.execute("SELECT lines FROM blocks WHERE number = ?", (number,)).fetchone()
-        blocks[number] = zstandard.ZstdDecompressor().decompress(raw).split(b"\n")
-    return [decode(blocks[block][slot]) for block, slot in places]
+def documents_at(connection: sqlite3.Connection, places: Iterable[tuple[int, int]]) -> Iterator[Document]:
+    """The documents at (block, slot), in that order; one block is held at a time, as a document may be huge."""
+    held, lines = 0, list[bytes]()
+    for block, slot in places:
+        if block != held:
+            lines = []  # not both at once
+            (raw,) = connection.execute("SELECT lines FROM blocks WHERE number = ?", (block,)).fetchone()
+            held, lines = block, zstandard.ZstdDecompressor().decompress(raw).split(b"\n")
+        yield decode(lines[slot])

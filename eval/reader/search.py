@@ -5,7 +5,7 @@ What a person types is taken apart here and put together anew, so that nothing o
 
 import re
 import sqlite3
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple
 
 from common.pools.documents import Document
@@ -124,8 +124,8 @@ class PoolSearch:
         self.connection = connection
         self.columns: dict[str, int] = get_meta(connection, "columns", {})
 
-    def page(self, filters: Filters, limit: int) -> list[FoundDocument]:
-        """The documents of one page."""
+    def page(self, filters: Filters, limit: int) -> Iterator[FoundDocument]:
+        """The documents of one page, read one after the other."""
         tables, wheres, values = self._conditions(filters)
         order, more = self._order(filters)
         sql = f"SELECT {self._row()} FROM {tables} WHERE {' AND '.join([*wheres, *more]) or '1'} ORDER BY {order}"
@@ -164,25 +164,19 @@ class PoolSearch:
             wheres, values = [*wheres, f"({beyond})"], [*values, value, value, found.number]
             order = f"{column} {'DESC' if back else 'ASC'}, d.number {turn}"
         sql = f"SELECT {self._row()} FROM {tables} WHERE {' AND '.join(wheres)} ORDER BY {order} LIMIT 1"
-        return next(iter(self._documents(self.connection.execute(sql, values))), None)
+        return next(self._documents(self.connection.execute(sql, values)), None)
 
     def _row(self) -> str:
         scores = "".join(f", d.s{number}" for number in range(len(self.columns)))
         return f"d.number, d.block, d.slot, d.dropped{scores}"
 
-    def _documents(self, rows: sqlite3.Cursor) -> list[FoundDocument]:
+    def _documents(self, rows: sqlite3.Cursor) -> Iterator[FoundDocument]:
         listed = rows.fetchall()
-        documents = documents_at(self.connection, [(row[1], row[2]) for row in listed])
         names = sorted(self.columns, key=lambda name: self.columns[name])
-        return [
-            FoundDocument(
-                row[0],
-                document,
-                bool(row[3]),
-                {name: value for name, value in zip(names, row[4:], strict=True) if value is not None},
-            )
-            for row, document in zip(listed, documents, strict=True)
-        ]
+        documents = documents_at(self.connection, [(row[1], row[2]) for row in listed])
+        for row, document in zip(listed, documents, strict=True):
+            scores = {name: value for name, value in zip(names, row[4:], strict=True) if value is not None}
+            yield FoundDocument(row[0], document, bool(row[3]), scores)
 
     def _sorted_by(self, filters: Filters) -> tuple[str | None, bool]:
         name = filters.sort.removeprefix("-")

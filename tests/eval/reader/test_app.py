@@ -221,3 +221,24 @@ def test_the_pools_and_runs_of_a_folder_are_found(pool, run, tmp_path):
     (tmp_path / "all" / "tokens" / "manifest.jsonl").write_text("{}")
     found = find_books([str(tmp_path / "all")], None, str(tmp_path / "index"))
     assert [(book.name, book.kind) for book in found] == [("recycled", "pool"), ("rl", "run")]
+
+
+def test_a_huge_document_is_shown_in_part(tmp_path):
+    page = "".join(f"Line {number} of a very long page that has no end.\n" for number in range(40_000))
+    chunk = len(page) // 100
+    chunks = [
+        {"start": at, "end": at + chunk, "out_start": at, "out_end": at + chunk, "status": "ok"}
+        for at in range(0, 100 * chunk, chunk)
+    ]
+    row = {"id": "huge", "text": page, "organic_text": page, "rephrase": {"chunks": chunks}}
+    write_documents(str(tmp_path / "pool/a.jsonl"), [row, {"id": "long", "text": page, "organic_text": page[:50]}])
+    shelf = Shelf(find_books([str(tmp_path / "pool")], None, str(tmp_path / "index")))
+    shelf.start()
+    shelf.wait()
+    with TestClient(make_app(shelf), base_url="http://127.0.0.1:8601") as client:
+        shown = client.get(document_path("pool", "huge")).text
+        assert "further parts of this document are not shown" in shown and len(shown) < 4_000_000
+        shown = client.get(document_path("pool", "long")).text
+        assert "further characters are not shown" in shown and len(shown) < 4_000_000
+        assert len(client.get("/pool/pool").text) < 20_000
+    shelf.close()
