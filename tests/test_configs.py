@@ -14,6 +14,7 @@ CLASSES = {
     # the longest matching prefix of area/name wins
     "downloads": "common.downloads.catalogue:Catalogue",
     "eval/": "eval.runner.config:EvalConfig",
+    "eval/task_": "eval.reasoning.task:TaskConfig",
     "eval/tasks/": "eval.reasoning.task:TaskConfig",
     "filter/": "filter.run:FilterConfig",
     "pretrain/models/": "pretrain.model.config:ModelConfig",

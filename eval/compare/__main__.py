@@ -4,6 +4,7 @@ Usage:
     python -m eval.compare results/organic.json results/recycled.json [MORE ...]
     python -m eval.compare organic_1.json,organic_2.json recycled_1.json,recycled_2.json     # two seeds of each
     python -m eval.compare results/mine.json --published repro_400m_recycled,411m_fineweb_edu
+    python -m eval.compare base.json rlpr.json outcome.json control=outcome      # what training taught, in words too
     python -m eval.compare results/reasoner.json --published guru7b       # cells of arXiv:2506.14965, settings checked
     python -m eval.compare math.csv code.csv logic.csv                    # training curves: W&B exports
 
@@ -17,6 +18,7 @@ Of curves it tells the best checkpoint, how lengths and rewards went, and what t
 from common.command import entry_point, parse, usage_errors
 from eval.compare.curves import is_curve, read_curves
 from eval.compare.differences import CompareConfig
+from eval.compare.lessons import named
 from eval.compare.published import check_names
 from eval.compare.reasoning_table import render_curves, render_reasoning
 from eval.compare.seeds import read_groups
@@ -31,6 +33,8 @@ def main(argv: list[str] | None = None) -> None:
         check_names(config.published)
         curves = read_curves([path for path in config.runs if is_curve(path)])
         runs = read_groups([path for path in config.runs if not is_curve(path)])
+        if config.control:
+            named(config.control, runs[1:])
     parts = [render(runs, config), render_reasoning(runs, config)] if runs else []
     parts += [render_curves(curves)] if curves else []
     print("\n\n".join(part for part in parts if part))  # noqa: T201 - the command's output

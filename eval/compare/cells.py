@@ -3,7 +3,9 @@
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from math import sqrt
 from pathlib import Path
+from statistics import stdev
 from typing import Any
 
 from eval.compare.published import SETTINGS, PublishedCell
@@ -30,6 +32,9 @@ class CellDifference:
     differs: list[str]
     """Settings that are not the same, as `name: one, other`; not empty means: not comparable."""
 
+    error_seeds: float | None = None
+    """Standard error of the difference over the seeds, where both runs are means of as many."""
+
     @property
     def verdict(self) -> str:
         """What may be said."""
@@ -37,7 +42,8 @@ class CellDifference:
             return f"not comparable ({'; '.join(self.differs)})"
         if self.paired is None:
             return "no shared questions"
-        if not self.paired.distinguishable:
+        within = self.error_seeds is not None and abs(self.paired.value) < 2 * self.error_seeds
+        if within or not self.paired.distinguishable:
             return "not distinguishable"
         return "better" if self.paired.value > 0 else "worse"
 
@@ -95,7 +101,15 @@ def cell_difference(
         if shared:
             means = [[sum(side[key]["scores"]) / len(side[key]["scores"]) for key in shared] for side in (one, two)]
             paired = paired_difference(means[0], means[1], [one[key]["cluster"] for key in shared], draws, seed)
-    return CellDifference(first["score"], other["score"], paired, differs)
+    return CellDifference(first["score"], other["score"], paired, differs, _over_seeds(first, other))
+
+
+def _over_seeds(first: Mapping[str, Any], other: Mapping[str, Any]) -> float | None:
+    """Standard error over seeds of a difference; seed by seed, since those of one number began alike."""
+    one, two = first.get("by_seed", ()), other.get("by_seed", ())
+    if len(one) != len(two) or len(one) < 2:
+        return None
+    return stdev(after - before for before, after in zip(one, two, strict=True)) / sqrt(len(one))
 
 
 @dataclass(frozen=True)

@@ -30,6 +30,10 @@ class CompareConfig(RunConfig):
     published: CommaList = []
     """Names of published models to show beside: CORE scores, and cells of reasoning suites (`guru7b`, `rlpr7b` …)."""
 
+    control: str = ""
+    """Name of one of the runs after the first. What the first learnt on its way to each of the others, and how these
+    compare with the control, is then told in words too."""
+
     version: Version = "v2"
     """Baselines of centred scores."""
 

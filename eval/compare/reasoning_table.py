@@ -2,60 +2,79 @@
 
 from collections.abc import Sequence
 
-from eval.compare.cells import beside, cell_difference, crossings, pass_curve
+from eval.compare.cells import CellDifference, beside, crossings, pass_curve
 from eval.compare.curves import TrainingCurve, average_curve, best_checkpoint, transfer_matrix, trend
 from eval.compare.differences import CompareConfig, Loaded
+from eval.compare.lessons import cells_of, difference_of, told
 from eval.compare.published import PublishedModel, published_model
 from eval.compare.table import columns
 from eval.reasoning.table import percent
 
+HEAD = (
+    *("task", "run", "score", "± questions", "thought", "tokens"),
+    *("difference", "95 % interval", "± seeds", "least visible", "questions", ""),
+)
 
-def cells_of(run: Loaded) -> dict[str, dict]:
-    """A run's cells of reasoning tasks that have a score."""
-    cells = run.record.get("reasoning", {}).get("cells", {})
-    return {name: cell for name, cell in cells.items() if cell["score"] is not None}
+ONE_SEED = "each run is one model: the errors are over questions, and another seed of its training may differ by more"
 
 
 def render_reasoning(runs: Sequence[Loaded], config: CompareConfig) -> str:
     """Tables in percent: the runs beside each other, then each beside the published models; empty without cells."""
-    parts = []
     first, *others = runs
-    for other in others:
-        shared = [name for name in cells_of(first) if name in cells_of(other)]
-        if shared:
-            parts.append(_pair(first, other, shared, config))
+    parts = [_beside_each_other(first, others, config)]
+    if config.control:
+        parts.append("\n".join(told(first, others, config)))
     for name in config.published:
         model = published_model(name)
         for run in runs:
             if model is not None and set(cells_of(run)) & set(model.cells):
                 parts.append(_beside(run, model))
-    return "\n\n".join(parts)
+    return "\n\n".join(filter(None, parts))
 
 
 def _signed(value: float) -> str:
     return f"{100 * value:+.2f}"
 
 
-def _pair(first: Loaded, other: Loaded, shared: Sequence[str], config: CompareConfig) -> str:
-    rows = [("task", first.name, other.name, "difference", "95 % interval", "least visible", "questions", "")]
-    lines = []
-    for task in shared:
-        cells = cells_of(first)[task], cells_of(other)[task]
-        asked = first.questions.get(task), other.questions.get(task)
-        found = cell_difference(*cells, asked, config.draws, config.seed)
-        paired = found.paired
-        row = (cells[0]["title"], percent(found.first), percent(found.other))
-        if paired is not None:
-            low, high = paired.interval_95
-            shown = (_signed(paired.value), f"{_signed(low)} to {_signed(high)}", percent(paired.least))
-            rows.append((*row, *shown, f"{paired.questions:,}", found.verdict))
-        else:
-            rows.append((*row, _signed(found.other - found.first), "", "", "", found.verdict))
-        if asked[0] and asked[1]:
-            crossed = crossings(pass_curve(asked[0]), pass_curve(asked[1]))
-            if crossed:
-                lines.append(f"{cells[0]['title']}: the curves of pass@k cross at k = {', '.join(map(str, crossed))}")
-    return "\n".join([*columns(rows), *lines])
+def _beside_each_other(first: Loaded, others: Sequence[Loaded], config: CompareConfig) -> str:
+    """A row for each task and run; empty columns are left out."""
+    rows, lines = [], []
+    for task, cell in cells_of(first).items():
+        sharing = [other for other in others if task in cells_of(other)]
+        if sharing:
+            rows.append((cell["title"], first.name, *_figures(cell), *[""] * 6))
+        for other in sharing:
+            theirs = cells_of(other)[task]
+            shown = difference_cells(difference_of(first, other, task, config))
+            rows.append((cell["title"], other.name, *_figures(theirs), *shown))
+            asked = first.questions.get(task), other.questions.get(task)
+            if asked[0] and asked[1] and (crossed := crossings(pass_curve(asked[0]), pass_curve(asked[1]))):
+                where = f"{cell['title']}, {other.name}" if len(others) > 1 else cell["title"]
+                lines.append(f"{where}: the curves of pass@k cross at k = {', '.join(map(str, crossed))}")
+    if not rows:
+        return ""
+    kept = [column for column in range(len(HEAD)) if column in (6, 11) or any(row[column] for row in rows)]
+    shown_rows = [tuple(row[column] for column in kept) for row in (HEAD, *rows)]
+    seeds = max(len(cell.get("by_seed", ())) for run in (first, *others) for cell in cells_of(run).values())
+    spread = f"± seeds is the standard error over {seeds} seeds" if seeds else ONE_SEED
+    return "\n".join([*columns(shown_rows), spread, *lines])
+
+
+def _figures(cell: dict) -> tuple[str, ...]:
+    thought = cell.get("thinking", {}).get("answers")
+    tokens = cell.get("tokens", {}).get("mean")
+    shown = percent(cell["score"]), percent(cell.get("error_questions"))
+    return *shown, percent(thought) if thought else "", f"{tokens:,.0f}" if tokens else ""
+
+
+def difference_cells(found: CellDifference) -> tuple[str, ...]:
+    """The columns of a difference: value, interval, error over seeds, least visible, questions, verdict."""
+    seeds = f"{100 * found.error_seeds:.2f}" if found.error_seeds is not None else ""
+    if found.paired is None:
+        return _signed(found.other - found.first), "", seeds, "", "", found.verdict
+    low, high = found.paired.interval_95
+    shown = _signed(found.paired.value), f"{_signed(low)} to {_signed(high)}", seeds, percent(found.paired.least)
+    return *shown, f"{found.paired.questions:,}", found.verdict
 
 
 def _beside(run: Loaded, model: PublishedModel) -> str:

@@ -176,6 +176,7 @@ def cell(
             "per_answer": _share(sum(one.markers for one in ended), len(ended)),
             "answers": _share(sum(one.markers > 0 for one in ended), len(ended)),
         },
+        "thinking": thinking(ended, modes[0]),
         "unjudged": unjudged(states, judged, len(samples)),
     }
     others = {mode: score_figures(answered(states, mode), name, draws, seed)["score"] for mode in modes[1:]}
@@ -184,6 +185,20 @@ def cell(
     if opinions := judged_by_model(verdicts):
         found["judge"] = opinions
     return found
+
+
+def thinking(samples: Sequence[Drawn], mode: str) -> dict[str, float | None]:
+    """Share of the answers that were thought about, and the mean score of these and of the others."""
+    scores: dict[bool, list[float]] = {True: [], False: []}
+    for sample in samples:
+        score = (sample.verdicts.get(mode) or {}).get("score")
+        if score is not None:
+            scores[sample.thought].append(float(score))
+    return {
+        "answers": _share(sum(one.thought for one in samples), len(samples)),
+        "score_with": _mean(scores[True]),
+        "score_without": _mean(scores[False]),
+    }
 
 
 def unjudged(states: Sequence[tuple[Any, Sequence[Drawn | None]]], judged: int, total: int) -> dict[str, Any]:
@@ -231,6 +246,10 @@ def judged_by_model(verdicts: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
 def rule_right(verdict: Mapping[str, Any]) -> bool:
     """Whether the rules alone call an answer right, whatever a judge said after them."""
     return (verdict.get("rule") or verdict).get("status") == "correct"
+
+
+def _mean(values: Sequence[float]) -> float | None:
+    return sum(values) / len(values) if values else None
 
 
 def _share(part: int, whole: int) -> float | None:

@@ -27,8 +27,21 @@ class Drawn:
     tokens: int
     seconds: float
     markers: int
+    thought: bool = False
+    """See `thought_about`."""
     verdicts: dict[str, dict[str, Any]] = field(default_factory=dict)
     """Mode to verdict, the last one of each."""
+
+
+def thought_about(text: str) -> bool:
+    """Whether anything stands before an answer's `</think>`, or behind a `<think>` that was never closed.
+
+    >>> [thought_about(text) for text in ("<think>3 + 8</think> 11", "So.</think> 11", "<think></think> 11", "11")]
+    [True, True, False, False]
+    """
+    before, closed, after = text.rpartition("</think>")
+    thinking = before.replace("<think>", "") if closed else after.partition("<think>")[2]
+    return bool(thinking.strip())
 
 
 class TaskStore:
@@ -61,7 +74,7 @@ class TaskStore:
                 if key not in found or not is_final(found[key].finish_reason, found[key].error):
                     text = line.get("completion") or ""
                     tokens, seconds = line.get("tokens_out") or 0, line.get("seconds") or 0.0
-                    found[key] = Drawn(finish, error, tokens, seconds, len(MARKERS.findall(text)))
+                    found[key] = Drawn(finish, error, tokens, seconds, len(MARKERS.findall(text)), thought_about(text))
             elif kind == "verdict":
                 key = (str(line["id"]), int(line["sample"]), str(line["config"]))
                 verdicts.setdefault(key, {})[str(line["mode"])] = line["verdict"]

@@ -4,7 +4,7 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from eval.likelihood.spans import Tokenizer, chat_turn
+from eval.likelihood.spans import THINK, THOUGHT, Tokenizer, chat_turn
 from eval.likelihood.trunks import Branch, Trunk
 
 Message = Mapping[str, Any]
@@ -25,6 +25,16 @@ def extract_plan(completion: str) -> str | None:
     for marker in MARKERS:
         plan = plan.rpartition(marker)[2]
     return plan.strip() if any(marker in completion for marker in MARKERS) else None
+
+
+def thinking_of(completion: str) -> str:
+    """What stands between the thinking tags; up to `</think>` where the prompt opened them, all where there are none.
+
+    >>> [thinking_of(text) for text in ("<think>3 + 8 = 11 </think> 11", "Go.</think> So go.", "<think></think> 5")]
+    ['3 + 8 = 11', 'Go.', '']
+    """
+    _, opened, rest = completion.partition(THINK)
+    return (rest if opened else completion).partition(THOUGHT)[0].strip()
 
 
 def with_plan_block(messages: Sequence[Message], plan: str) -> list[dict[str, Any]]:

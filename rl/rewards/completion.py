@@ -14,11 +14,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from itertools import groupby
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
+from common.config import ADDED
 from eval.likelihood.spans import Unwritable
 from eval.likelihood.trunks import Branch, Trunk
-from eval.story.plans import NEUTRAL_PLAN, extract_plan, gold_trunk, perplexity_gain
+from eval.story.plans import NEUTRAL_PLAN, extract_plan, gold_trunk, perplexity_gain, thinking_of
 from rl.rewards.base import Batch, Message, Scores
 from rl.rewards.likelihood import UNWRITABLE, LikelihoodConfig, LikelihoodReward, Role, references, scored_logprobs
 from rl.rewards.shaping import Shape, Steps, reduce
@@ -46,6 +47,9 @@ class CompletionGainConfig(LikelihoodConfig):
 
     plan_missing: Literal["whole", "zero"] = "whole"
     """A completion without a marker: all of it is the plan (published), or it gains 0."""
+
+    plan: Annotated[Literal["summary", "thinking"], ADDED] = "summary"
+    """The plan in a completion: what follows its marker (published), or all of its thinking."""
 
     column: str = "reference"
     """The row's gold text."""
@@ -116,6 +120,8 @@ class CompletionGainReward(LikelihoodReward):
         return found
 
     def _plan(self, completion: str) -> str:
+        if self.config.plan == "thinking":
+            return thinking_of(completion)
         plan = extract_plan(completion)
         if plan is None:
             return completion.strip() if self.config.plan_missing == "whole" else ""

@@ -8,12 +8,16 @@ from pydantic import Field, model_validator
 from common.config import HOW, Out, RunConfig
 from common.pools.documents import write_documents
 from common.pools.storage import join
+from eval.story.plans import NEUTRAL_PLAN, with_plan_block
 from rl.data.rows.names import ARITHMETIC
 
 Row = dict[str, Any]
 
 
-Form = Literal["tags", "boxed"]
+Form = Literal["tags", "boxed", "both"]
+
+IN_A_BOX = " in a box"
+"""Behind a question: a readout's answer is wanted at once, wherever the working is."""
 
 
 class ArithmeticConfig(RunConfig):
@@ -30,13 +34,18 @@ class ArithmeticConfig(RunConfig):
 
     form: Form = "tags"
     """`tags`: thinking and answer in tags, as RLPR wants them; `boxed`: steps apart by blank lines, `</think>`, then
-    `\\boxed{}`, as process rewards want them."""
+    `\\boxed{}`, as process rewards want them; `both`: as `tags`, then the answer in a box too."""
 
     sft_rows: int = Field(2000, ge=1)
     """Solutions to learn from before any reward."""
 
     guess_frac: float = Field(0.0, ge=0, le=1)
-    """Share of these that guess, at random among the sums there are."""
+    """Share of these that guess, at random among the sums there are; in the form `both` without a word of thinking."""
+
+    readouts: int = Field(0, ge=0)
+    """Further rows to learn from, about the same sums: the answer after a part of the working, in a box or behind a
+    plan, and a guess before any. They teach a model to say what its working comes to, wherever it is cut, as process
+    rewards and completion gains ask it to."""
 
     rows: int = Field(1000, ge=1)
     """Training questions."""
@@ -75,6 +84,15 @@ def question(terms: tuple[int, ...]) -> str:
     return f"Add {' + '.join(map(str, terms))}"
 
 
+def steps(terms: tuple[int, ...]) -> list[str]:
+    """The terms added from left to right.
+
+    >>> steps((3, 8, 4))
+    ['3 + 8 = 11', '11 + 4 = 15']
+    """
+    return [f"{sum(terms[:place])} + {terms[place]} = {sum(terms[: place + 1])}" for place in range(1, len(terms))]
+
+
 def solution(terms: tuple[int, ...], form: Form = "tags") -> str:
     """The terms added from left to right, and the answer.
 
@@ -82,10 +100,19 @@ def solution(terms: tuple[int, ...], form: Form = "tags") -> str:
     <think>3 + 8 = 11
     11 + 4 = 15</think> <answer> 15 </answer>
     """
-    steps = [f"{sum(terms[:place])} + {terms[place]} = {sum(terms[: place + 1])}" for place in range(1, len(terms))]
+    return written(("\n\n" if form == "boxed" else "\n").join(steps(terms)), sum(terms), form)
+
+
+def written(thinking: str, answer: int, form: Form) -> str:
+    """Thinking and an answer, as a form has them.
+
+    >>> written("", 15, "both")
+    '<think></think> <answer> 15 </answer> \\\\boxed{15}'
+    """
     if form == "boxed":
-        return "\n\n".join(steps) + f"\n</think>\n\\boxed{{{sum(terms)}}}"
-    return "<think>" + "\n".join(steps) + f"</think> <answer> {sum(terms)} </answer>"
+        return f"{thinking}\n</think>\n\\boxed{{{answer}}}"
+    box = f" \\boxed{{{answer}}}" if form == "both" else ""
+    return f"<think>{thinking}</think> <answer> {answer} </answer>{box}"
 
 
 def guess(terms: tuple[int, ...], config: ArithmeticConfig) -> str:
@@ -94,30 +121,45 @@ def guess(terms: tuple[int, ...], config: ArithmeticConfig) -> str:
     >>> guess((3, 8, 4), ArithmeticConfig())
     '<think>It may be 6.</think> <answer> 6 </answer>'
     """
-    drawn = random.Random(f"guess:{config.seed}:{_id(terms)}").randint(len(terms), len(terms) * config.largest)
-    if config.form == "boxed":
-        return f"It may be {drawn}.\n</think>\n\\boxed{{{drawn}}}"
-    return f"<think>It may be {drawn}.</think> <answer> {drawn} </answer>"
+    drawn = guessed(terms, config)
+    return written("" if config.form == "both" else f"It may be {drawn}.", drawn, config.form)
+
+
+def guessed(terms: tuple[int, ...], config: ArithmeticConfig, salt: str = "") -> int:
+    """Any number that so many terms can come to, whatever they are."""
+    drawn = random.Random(f"guess:{config.seed}:{_id(terms)}{salt}")
+    return drawn.randint(len(terms), len(terms) * config.largest)
+
+
+def readout(terms: tuple[int, ...], number: int, config: ArithmeticConfig) -> tuple[str, str]:
+    """A question and the answer after a part of the working: in a box for an even number, behind a plan for an odd one.
+
+    >>> readout((3, 8, 4), 4, ArithmeticConfig())
+    ('Add 3 + 8 + 4 in a box', '<think>3 + 8 = 11\\n\\\\boxed{15}')
+    """
+    lines = steps(terms)
+    part = lines[: random.Random(f"readout:{config.seed}:{number}:{_id(terms)}").randint(0, len(lines))]
+    asked, answer = question(terms), sum(terms) if part else guessed(terms, config, f":{number}")
+    if number % 2:
+        planned = with_plan_block([{"role": "user", "content": asked}], "\n".join(part) or NEUTRAL_PLAN)
+        return planned[0]["content"], str(answer)
+    end = "</think>" if part == lines else "\n"
+    thought = "<think>" + "\n".join(part) + end if part else ""
+    return f"{asked}{IN_A_BOX}", f"{thought}\\boxed{{{answer}}}"
 
 
 def rows(config: ArithmeticConfig) -> dict[str, list[Row]]:
     """The rows of each file by its name."""
     found = sums(config)
     ends = (config.sft_rows, config.sft_rows + config.rows)
-    guessed = round(config.guess_frac * config.sft_rows)
-    worked = [
-        {
-            "id": _id(terms),
-            "messages": [
-                {"role": "user", "content": question(terms)},
-                {
-                    "role": "assistant",
-                    "content": guess(terms, config) if number < guessed else solution(terms, config.form),
-                },
-            ],
-        }
-        for number, terms in enumerate(found[: ends[0]])
+    guesses = round(config.guess_frac * config.sft_rows)
+    taught = [
+        _taught(_id(terms), question(terms), guess(terms, config) if at < guesses else solution(terms, config.form))
+        for at, terms in enumerate(found[: ends[0]])
     ]
+    for number in range(config.readouts):
+        terms = found[number % config.sft_rows]
+        taught.append(_taught(f"{_id(terms)}/{number}", *readout(terms, number, config)))
     asked = [
         {
             "id": _id(terms),
@@ -128,7 +170,12 @@ def rows(config: ArithmeticConfig) -> dict[str, list[Row]]:
         }
         for terms in found[ends[0] :]
     ]
-    return {"sft": worked, "train": asked[: config.rows], "eval": asked[config.rows :]}
+    return {"sft": taught, "train": asked[: config.rows], "eval": asked[config.rows :]}
+
+
+def _taught(name: str, asked: str, answer: str) -> Row:
+    messages = [{"role": "user", "content": asked}, {"role": "assistant", "content": answer}]
+    return {"id": name, "messages": messages, "text": f"{asked}\n{answer}"}
 
 
 def write(config: ArithmeticConfig) -> dict[str, int]:

@@ -8,10 +8,10 @@ from eval.reasoning.store import MARKERS, Drawn
 from eval.reasoning.table import reasoning_table
 
 
-def drawn(score, extracted="", tokens=10, finish="stop", error="", markers=0, **verdict):
+def drawn(score, extracted="", tokens=10, finish="stop", error="", markers=0, thought=False, **verdict):
     status = {None: "infra_error", 1.0: "correct"}.get(score, "wrong")
     record = {"score": score, "status": status, "reason": "ok", "extracted": extracted, **verdict}
-    return Drawn(finish, error, tokens, 1.0, markers, {} if error else {"strict": record})
+    return Drawn(finish, error, tokens, 1.0, markers, thought, {} if error else {"strict": record})
 
 
 def states(*rows):
@@ -34,6 +34,14 @@ def test_a_cell_by_hand():
     assert found["backtracking"] == {"per_answer": 0.25, "answers": 0.125}
     assert found["solved"] == 2 and found["unjudged"]["count"] == 0 and not found["unjudged"]["flag"]
     assert found["error_repeats"] == 0.125  # standard deviation of (.5, 0, .5, .5), over 2
+
+
+def test_answers_that_were_thought_about_are_scored_apart():
+    rows = states([drawn(1.0, thought=True), drawn(0.0, thought=True), drawn(1.0, thought=True)], [drawn(0.0)])
+    rows += states([drawn(None, thought=True), drawn(None, error="deadline: no end", finish="error", thought=True)])
+    found = cell("t", rows, modes=["strict"], ks=[1], verifier="math")
+    assert found["thinking"] == {"answers": 4 / 5, "score_with": pytest.approx(2 / 3), "score_without": 0.0}
+    assert cell("t", states([None]), modes=["strict"], ks=[1], verifier="math")["thinking"]["answers"] is None
 
 
 def test_what_nobody_judged_is_no_zero():

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rl.data.arithmetic import main
-from rl.data.generators.arithmetic import ArithmeticConfig, question, rows, solution, sums
+from rl.data.generators.arithmetic import ArithmeticConfig, question, readout, rows, solution, sums
 from rl.data.rows.conversations import ConversationsConfig, build
 
 TERMS = st.lists(st.integers(1, 99), min_size=2, max_size=6).map(tuple)
@@ -48,6 +48,43 @@ def test_a_share_of_the_solutions_guesses_an_answer_that_could_be(form):
     assert all(len(found) == 1 and 4 <= int(*found) <= 36 for found in numbers)
     assert 0 < sum(str(sum(terms)) in found for terms, found in zip(sums(config), numbers, strict=False)) < 20
     assert files["train"] == rows(ArithmeticConfig(form=form, sft_rows=400))["train"]
+
+
+def test_a_base_that_can_work_sums_out_and_mostly_answers_at_once():
+    config = ArithmeticConfig(form="both", guess_frac=0.6, sft_rows=50, readouts=20)
+    files = rows(config)
+    answers = [row["messages"][1]["content"] for row in files["sft"][:50]]
+    assert [one.startswith("<think></think>") for one in answers] == [True] * 30 + [False] * 20
+    said = [re.search(r"</think> <answer> (\d+) </answer> \\boxed\{(\d+)\}$", one).groups() for one in answers]
+    right = [one == (str(sum(terms)),) * 2 for one, terms in zip(said, sums(config), strict=False)]
+    assert all(first == second and 4 <= int(first) <= 36 for first, second in said)
+    assert all(right[30:]) and sum(right[:30]) < 6
+    assert len(files["sft"]) == 70 and len({row["id"] for row in files["sft"]}) == 70
+    assert files["train"] == rows(ArithmeticConfig(form="both", sft_rows=50))["train"]
+    assert all(row["text"] == "\n".join(turn["content"] for turn in row["messages"]) for row in files["sft"])
+
+
+@given(TERMS, st.integers(0, 50))
+def test_a_readout_says_the_right_answer_after_a_true_part_of_the_working(terms, number):
+    asked, answer = readout(terms, number, ArithmeticConfig())
+    said = asked if number % 2 else answer
+    lines = re.findall(r"\d+ \+ \d+ = \d+(?!\d)", said.removeprefix(question(terms)))
+    whole = solution(terms).removeprefix("<think>").partition("</think>")[0].split("\n")
+    assert lines == whole[: len(lines)]
+    if number % 2:
+        assert ("No plan is available." in asked) == (not lines)
+    else:
+        assert asked == f"{question(terms)} in a box"
+        assert ("</think>" in answer, "<think>" in answer) == (lines == whole, bool(lines))
+        answer = answer.rpartition("\\boxed{")[2].removesuffix("}")
+    assert int(answer) == sum(terms) if lines else len(terms) <= int(answer) <= 9 * len(terms)
+
+
+def test_readouts_are_cut_everywhere():
+    found = [readout((1, 2, 3), number, ArithmeticConfig()) for number in range(60)]
+    assert (
+        {answer.count("=") for _, answer in found[::2]} == {asked.count("=") for asked, _ in found[1::2]} == {0, 1, 2}
+    )
 
 
 def test_more_sums_than_there_are_is_a_mistake(capsys):

@@ -74,6 +74,14 @@ def test_a_completion_without_a_marker_is_all_plan_or_none(tokenizer):
     assert reward_of(tokenizer, scorer, plan_missing="zero")([PROMPT], ["Go on."], reference=["It does."]) == [0]
 
 
+def test_the_plan_may_be_the_thinking(tokenizer):
+    reward = reward_of(tokenizer, perplexities(tokenizer, 10, 5), plan="thinking")
+    texts = ["<think>3 + 8 = 11</think> In summary: 12", "<think></think> 11", "11", "<think>3 + 8"]
+    assert reward([PROMPT] * 4, texts, reference=["It does."] * 4) == [1, 0, 1, 1]
+    assert reward.last.parts["gain"] == pytest.approx([50, 0, 50, 50])
+    assert reward.last.parts["plan_words"] == [5, 0, 1, 3]
+
+
 def test_a_row_without_a_gold_text_is_skipped(tokenizer):
     reward = reward_of(tokenizer, perplexities(tokenizer, 10, 5))
     assert reward([PROMPT] * 2, ["In summary: a"] * 2, reference=["", "x"]) == [None, 1]
