@@ -25,6 +25,7 @@ from common.config import HOW, Out
 from common.model_server import require_some
 from common.pools.documents import write_documents
 from common.pools.lines import read_lines
+from common.runs.progress.shown import CountedWork
 from common.weights import find_model
 from rephrase.text.prompts import SENTINEL
 from rl.grpo.config import RLConfig
@@ -153,8 +154,10 @@ def main(argv: list[str] | None = None) -> None:
         weights = {reward.__name__: weight for reward, weight in zip(rewards, config.reward_weights, strict=True)}
         opened = prompts_open_thinking(config.model)
         scored: list[Row] = []
-        for start in range(0, len(rows), config.batch_rows):
-            scored += score_rows(rows[start : start + config.batch_rows], rewards, weights, opened)
+        with CountedWork("score", len(rows), "rows") as work:
+            for start in range(0, len(rows), config.batch_rows):
+                scored += score_rows(rows[start : start + config.batch_rows], rewards, weights, opened)
+                work.at(len(scored))
     if config.scores:
         write_documents(config.scores, scored)
     print(table(scored, weights))  # noqa: T201

@@ -11,6 +11,7 @@ import json
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from hashlib import blake2b
+from pathlib import Path
 from typing import Annotated, Any
 
 from pydantic import Field
@@ -21,6 +22,7 @@ from common.engines.open import check_engine, open_engine, served_model
 from common.engines.requests import Engine, Request
 from common.model_server import require_some
 from common.pools.documents import read_rows
+from common.runs.progress.shown import progress
 from common.runs.resumed import resumed_lines
 from eval.story.plans import extract_plan, with_plan_block
 from eval.story.prompts import END_OF_CHAPTER, LENGTH_TASK
@@ -167,7 +169,8 @@ def _generate(config: ReasonConfig, jobs: Jobs) -> dict[str, Any]:
         if not left:
             return counts
         with open_engine(config.engine, config.model) as engine:
-            for completion in engine.stream(_requests(config, left, engine)):
+            asked = engine.stream(_requests(config, left, engine))
+            for completion in progress(asked, len(left), Path(config.out).stem, "completions"):
                 identity, number = json.loads(completion.request_id)
                 if completion.finish_reason == "error":
                     counts["failed"] += 1

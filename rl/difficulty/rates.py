@@ -17,6 +17,7 @@ from common.engines.open import served_model
 from common.engines.requests import Completion, Request
 from common.hashing import hash_id, step_hash
 from common.model_server import require_some
+from common.runs.progress.shown import progress
 from rl.data.rows.schema import Row
 from rl.difficulty.predicates import Rate
 
@@ -97,7 +98,8 @@ def measure(
         folder.mkdir(parents=True, exist_ok=True)
         wanted = {_name(row, sample): (row, sample) for row, sample in missing}
         with open_engine(config.engine, config.model) as engine, path.open("ab") as target:
-            completions = engine.stream(_request(row, sample, config) for row, sample in missing)
+            asked = engine.stream(_request(row, sample, config) for row, sample in missing)
+            completions = progress(asked, len(missing), config.name, "samples")
             while batch := list(islice(completions, BATCH)):
                 for line in _judge(batch, wanted, config):
                     made = {"shape": shape, "made_of": made_of[line["id"]]}

@@ -21,6 +21,7 @@ from common.runs.hold import hold
 from common.runs.protocol import begin, finish, finished
 from common.weights import find_model, model_identity
 from eval.likelihood.spans import answer_lead
+from pretrain.training.memory import WHOLE
 from rl.adapters import adapter_of, base_options, merged, peft_config
 from rl.grpo.check import check_lengths, check_stop
 from rl.grpo.journal import Journal, forget_after
@@ -220,11 +221,22 @@ def open_trainer(
         callbacks=[journal],
         peft_config=peft_config(config.adapter),
     )
+    gather_once(trainer.accelerator, sum(parameter.numel() for parameter in model.parameters()))
     trainer.remove_callback(PrinterCallback)
     started = PartialState().num_processes
     if trainer.accelerator.num_processes != started:
         raise RuntimeError(f"{started} processes, but the trainer sees {trainer.accelerator.num_processes}")
     return trainer
+
+
+def gather_once(accelerator: Any, parameters: int) -> None:
+    """Let FSDP2 keep a small policy's weights whole from the forward to the backward pass: gathered once for both.
+
+    The reference, which has no backward pass, is sharded by now and stays so.
+    """
+    plugin = getattr(accelerator.state, "fsdp_plugin", None)
+    if plugin is not None and plugin.fsdp_version == 2 and parameters <= WHOLE:
+        plugin.reshard_after_forward = False
 
 
 def _prepare_folder(out: Path, fingerprint: str, checkpoint: str | None) -> None:

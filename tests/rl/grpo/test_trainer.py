@@ -59,6 +59,18 @@ def test_an_option_of_trl_passes_through_and_an_unknown_one_does_not():
         trainer_options(config(trl={"beta": 0.1}), processes=1, cpu=True)
 
 
+@pytest.mark.parametrize(("version", "parameters", "reshards"), [(2, 10**9, False), (2, 8 * 10**9, True), (1, 1, True)])
+def test_fsdp2_gathers_a_small_policy_once_for_both_passes(version, parameters, reshards):
+    from types import SimpleNamespace
+
+    from rl.grpo.course import gather_once
+
+    plugin = SimpleNamespace(fsdp_version=version, reshard_after_forward=True)
+    gather_once(SimpleNamespace(state=SimpleNamespace(fsdp_plugin=plugin)), parameters)
+    assert plugin.reshard_after_forward is reshards
+    gather_once(SimpleNamespace(state=SimpleNamespace()), parameters)  # without FSDP there is nothing to do
+
+
 def row(completion, skipped="", **parts):
     return {"id": "a", "completion": completion, "skipped": skipped, "parts": parts}
 
