@@ -86,7 +86,7 @@ def _fetch(url: str, path: Path, label: str, sha256: str) -> None:
 
         def tell(done: int, total: int) -> None:
             if work.total is None:  # the first bytes of this command; what lay there says nothing of the rate
-                work.start, work.total = done / MB, total / MB or None
+                work.begin(done / MB, total / MB or None)
             work.at(done / MB)
 
         http.fetch(url, path, tell, sha256)

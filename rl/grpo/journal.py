@@ -178,8 +178,7 @@ class Journal(TrainerCallback):
 
     def on_train_begin(self, args: Any, state: Any, control: Any, **_: Any) -> None:
         """How much there is to do."""
-        self.shown.total, self.shown.start = state.max_steps, state.global_step
-        self.shown.at(state.global_step)
+        self.shown.begin(state.global_step, state.max_steps)
 
     def on_step_end(self, args: Any, state: Any, control: Any, **_: Any) -> None:
         """One step more."""

@@ -58,6 +58,10 @@ class CountedWork:
         """What else is to be said of it: the last loss, say."""
         self.began = time.monotonic()
 
+    def begin(self, done: float, total: float | None) -> None:
+        """The work itself begins: what came before, such as opening a model, says nothing of its rate."""
+        self.total, self.start, self.done, self.began = total, done, done, time.monotonic()
+
     def at(self, done: float, note: str | None = None) -> None:
         """Say how much is done; cheap enough for every item."""
         self.done = done

@@ -74,6 +74,14 @@ def test_work_that_is_not_shown_says_nothing_and_is_told_to_those_who_watch(quic
     assert capsys.readouterr().err == ""
 
 
+def test_the_rate_is_of_the_work_itself(monkeypatch):
+    monkeypatch.setattr(shown.time, "monotonic", iter([0.0, 90.0, 100.0]).__next__)
+    work = CountedWork("rl", unit="steps")
+    work.begin(4, 8)  # a model was opened for 90 s, and four steps were there
+    work.at(6)
+    assert work.words() == "rl: 6 of 8 steps (75 %), 5 s per step, 10 s left"
+
+
 def test_other_processes_of_a_launch_say_nothing(quick, capsys, monkeypatch):
     monkeypatch.setenv("RANK", "1")
     for _ in progress(range(2), 2):
