@@ -39,6 +39,10 @@ def mark_name(number: int) -> str:
     return f"{number:06d}.{COMMITTED}"
 
 
+_MARKS = {mark_name(number): number for number in range(1000)}
+"""Most names there are, so that a listing is read fast: workers look again and again."""
+
+
 class ShardView:
     """A shard's folder of parts as it was listed.
 
@@ -55,21 +59,27 @@ class ShardView:
         self.free: set[str] = set()
         self.last: int | None = None
         self.beyond: int | None = None
+        mark = _MARKS.get
         for name, about in files.items():
-            if name[-1] == "l":
-                continue  # `.jsonl`: what a part holds
-            kind, number, generation = _read_name(name)
-            if kind == COMMITTED:
-                self.committed[number] = about.modified
-            elif kind == CLAIM:
-                if generation >= self.claims.get(number, NO_CLAIM)[0]:
-                    self.claims[number] = (generation, about.modified)
-            elif kind == FREE:
-                self.free.add(claim_name(number, generation))
-            elif kind in (END, BEYOND):
-                self._see_end(kind, number)
+            part = mark(name)
+            if part is not None:
+                self.committed[part] = about.modified
+            elif name[-1] != "l":  # `.jsonl`: what a part holds
+                self._see(name, about.modified)
         if end is not None:
             kind, number, _ = _read_name(end)
+            self._see_end(kind, number)
+
+    def _see(self, name: str, modified: float) -> None:
+        kind, number, generation = _read_name(name)
+        if kind == CLAIM:
+            if generation >= self.claims.get(number, NO_CLAIM)[0]:
+                self.claims[number] = (generation, modified)
+        elif kind == FREE:
+            self.free.add(claim_name(number, generation))
+        elif kind == COMMITTED:
+            self.committed[number] = modified
+        elif kind in (END, BEYOND):
             self._see_end(kind, number)
 
     def _see_end(self, kind: str, number: int) -> None:

@@ -27,6 +27,8 @@ class Pulse:
         """Until then the process stands still."""
         self.folders: set[str] = set()
         """Where it holds claims."""
+        self.paths: set[str] = set()
+        """Of these claims."""
 
 
 class Beats:
@@ -52,10 +54,11 @@ class Beats:
     def holds(self, pulse: Pulse) -> None:
         """Note in which folders a worker holds claims now."""
         held = pulse.claims.held if pulse.claims is not None else {}
-        now = {claim.path.rpartition("/")[0] for claim in held.values()}
-        before = pulse.folders
-        if now == before:
+        if held.keys() == pulse.paths:
             return
+        pulse.paths = set(held)
+        now = {path.rpartition("/")[0] for path in held}
+        before = pulse.folders
         for folder in before - now:
             self._holders[folder].discard(pulse)
             if not self._holders[folder]:

@@ -38,7 +38,8 @@ class VirtualTime:
             self.time = max(self.time, when)
             return
         process.turn += 1
-        self.at(when, process.go_on, process.turn)
+        self._number += 1
+        heapq.heappush(coming, (when, self._number, process.go_on, process.turn))
         self._hub.switch()
         if process.dead_at is not None:
             raise GreenletExit

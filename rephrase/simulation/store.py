@@ -5,6 +5,7 @@ and times; of what is written as lines it keeps the length alone. A request coun
 does when its answer comes; a worker that is killed in between may or may not have done it.
 """
 
+import math
 import random
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -130,10 +131,14 @@ class SimulatedStore:
         if self.config.late_s:
             self._began.pop(name, None)
 
-    def read_all(self, names: Sequence[str], size: float = 0.0) -> Sequence[bytes | None]:
-        """Several files one after the other, `size` bytes together; what they hold when the last one was read."""
-        self._serve("read", size, len(names))
+    def read_all(self, names: Sequence[str]) -> Sequence[bytes | None]:
+        """Several small files one after the other; what they hold when the last one was read."""
+        self._serve("read", 0.0, len(names))
         return [self.contents.get(name) for name in names]
+
+    def pass_on(self, count: int, size: float) -> None:
+        """Read so many files one after the other and write what they hold: `size` bytes, both ways together."""
+        self._serve("read", size, count)
 
     def _serve(self, kind: str, size: float = 0.0, count: int = 1, wait: bool = True) -> None:
         """Count requests, and let their time pass: now, or with that of the next one, as nobody looks in between."""
@@ -151,7 +156,7 @@ class SimulatedStore:
             self.waited_s += begins - clock.time
         took = size / (1e6 * config.mb_per_s)
         if config.latency_s:
-            took += count * config.latency_s if count > 1 else self._draw.expovariate(1 / config.latency_s)
+            took += config.latency_s * (count if count > 1 else -math.log(1 - self._draw.random()))
         ends = max(begins, getattr(process, "busy_until", 0.0)) + took
         if wait:
             clock.sleep_until(ends)
