@@ -5,6 +5,7 @@ config, not on what else is in flight (but see `common.engines.requests` on arit
 """
 
 import hashlib
+import time
 from collections import deque
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -13,6 +14,7 @@ from common.engines.requests import Completion, Engine, Request
 from common.pools.documents import Document
 from common.pools.exactly_once import Result
 from common.pools.repair import id_text
+from common.runs.progress.pace import duration
 from rephrase.config import RephraseConfig
 from rephrase.gate.checks import ChunkGate
 from rephrase.health import Health
@@ -25,6 +27,9 @@ from rephrase.text.verbatim import Passage, cut_around
 
 SLACK_TOKENS = 8
 """A chunk beside its prompt may make a few tokens more than the two apart."""
+
+SHOWN_ID = 60
+"""Characters of an id that are shown: many are addresses."""
 
 CARRY_CHARS = 500
 """How much of the previous output `carry` shows."""
@@ -58,6 +63,8 @@ class Rephraser:
         self.form = answer_form(config.prompt, config.prompt_file)
         self.prompt = read_prompt_file(config.prompt_file) if config.prompt_file else None
         self.max_tokens = self._chunk_tokens()
+        self.sent: dict[Key, tuple[float, str]] = {}
+        """Of each request that the engine works on, the first one first: since when, and the document's id."""
         # Greedy decoding gives the same completion again.
         self.attempts = 1 + (config.retries if config.temperature > 0 else 0)
 
@@ -88,6 +95,14 @@ class Rephraser:
             Unhealthy: too many chunks fail.
         """
         return _Pass(self).run(documents)
+
+    def waited_for(self) -> str:
+        """The request that the engine has worked on the longest, for whoever watches; empty where there is none."""
+        found = next(iter(self.sent.items()), None)
+        if found is None:
+            return ""
+        (_, _, index), (since, document) = found
+        return f"chunk {index + 1} of document {document[:SHOWN_ID]}, {duration(time.monotonic() - since)} so far"
 
     def cut(self, text: str) -> list[Passage]:
         """A document's chunks."""
@@ -128,6 +143,7 @@ class _Pass:
 
     def __init__(self, rephraser: Rephraser) -> None:
         self.rephraser = rephraser
+        rephraser.sent.clear()
         self.config = rephraser.config
         self.in_turn = self.config.carry == "previous_output"
         self.jobs: deque[Job] = deque()
@@ -176,7 +192,9 @@ class _Pass:
         if self.in_turn and index > 0:
             reading = pieces[index - 1].reading
             before = reading.text[-CARRY_CHARS:] if reading else None
-        seed = request_seed(self.config.seed, id_text(job.document["id"]), index, rollout, pieces[index].attempts)
+        name = id_text(job.document["id"])
+        self.rephraser.sent[key] = (time.monotonic(), name)
+        seed = request_seed(self.config.seed, name, index, rollout, pieces[index].attempts)
         return self.rephraser.request(f"{number} {rollout} {index}", job.chunks[index].text, before, seed)
 
     def _open(self, document: Document) -> None:
@@ -215,6 +233,7 @@ class _Pass:
         self.in_flight -= 1
         self.health.hear(completion.error)
         number, rollout, index = map(int, completion.request_id.split())
+        self.rephraser.sent.pop((number, rollout, index), None)
         job = self.jobs[number - self.first]
         piece = job.rollouts[rollout][index]
         piece.attempts += 1

@@ -1,6 +1,7 @@
 """One worker of a run: its engine, its run folder and its claims on the parts of the pool's shards."""
 
 import hashlib
+import multiprocessing
 import os
 import socket
 from collections.abc import Iterable, Iterator, Sequence
@@ -24,6 +25,7 @@ from common.pools.stats import Stats
 from common.pools.storage import is_remote, one_listing_each
 from common.runs.folder import Run, run_folder
 from common.runs.launch import take_gpus
+from common.runs.progress.shown import CountedWork
 from rephrase.config import RephraseConfig
 from rephrase.meter import Meter
 from rephrase.rephraser import Rephraser
@@ -104,10 +106,15 @@ class RephraseWorker:
             self._rephraser.engine.close()
         self.run.close()
 
-    def _rephrase(self, documents: Iterator[Document]) -> Iterable[Result]:
+    def _rephrase(self, documents: Iterator[Document]) -> Iterator[Result]:
         self.rephraser.watch = self._count
         self.meter.start(self.rephraser.engine.devices)
-        return self.rephraser(documents)
+        # of workers in processes of their own, the command says how they get on
+        shown = multiprocessing.parent_process() is None
+        with CountedWork("", waits=self.rephraser.waited_for, shown=shown) as counted:
+            for done, result in enumerate(self.rephraser(documents), 1):
+                yield result
+                counted.at(done)
 
     def _count(self, counts: dict[str, Any]) -> None:
         """Count a document under its shard, whose counts begin anew with each visit."""

@@ -110,11 +110,11 @@ def _parts(rows: Sequence[dict[str, Any]]) -> Iterator[RunPart]:
             continue
         seconds = row["elapsed_s"]
         now = RunPart(seconds, row["organic_tok_s_device"] * seconds, (row["completion_tok_s_device"] or 0) * seconds)
-        key = (row["shard"], row.get("worker"))  # several workers may share a shard
-        last = before.get(key)
-        if last is None or last.seconds >= now.seconds:  # a shard's first line, of this or of a later start
+        who, docs = (row.get("worker"), row["shard"]), row.get("docs", 0)
+        before_docs, last = before.get(who, (0, RunPart(0, 0, 0)))
+        if last.seconds >= now.seconds or before_docs > docs:  # a worker counts anew each time that it comes to a shard
             last = RunPart(0, 0, 0)
-        before[key] = now
+        before[who] = docs, now
         if now.tokens > last.tokens:
             yield RunPart(*(new - old for new, old in zip(now, last, strict=True)))
 

@@ -427,3 +427,14 @@ def test_a_pool_in_memory_is_like_an_object_store(pool, server_url, capsys):
     assert {name: remote.get(name) for name in local} == local
     run(*words, "output=memory://recycled/pool")
     assert "35 documents in, 31 out" in capsys.readouterr().out
+
+
+def test_off_a_terminal_a_line_says_which_request_is_waited_for(tmp_path, server_url, monkeypatch, capsys):
+    monkeypatch.setattr("common.runs.progress.shown.FIRST_S", 0.3)
+    texts = ["Line 0.", "[[slow 2.5]] Line 1.", "Line 2."]
+    rows = [{"id": f"d{n}\x1b[2J", "text": text} for n, text in enumerate(texts)]
+    write_documents(str(tmp_path / "in/s.jsonl"), rows)
+    run(0, 0, f"input={tmp_path / 'in'}", f"output={tmp_path / 'out'}", f"engine.url={server_url}", *SERVED)
+    said = capsys.readouterr().err
+    assert "rephrase: 0 of 1 shards" in said and "waits for chunk 1 of document d1\\x1b[2J, " in said
+    assert "document d0" not in said and "\x1b" not in said  # the one that takes longest; no codes of a page
