@@ -4,9 +4,24 @@ from typing import Annotated
 
 from pydantic import Field
 
-from common.config import HOW
+from common.config import HOW, RunConfig
 from rephrase.planning.config import PlanConfig
-from rephrase.simulation.store import StoreConfig
+
+
+class StoreConfig(RunConfig):
+    """How a simulated store behaves; the defaults are those of an object store in the same region."""
+
+    latency_s: float = Field(0.05, ge=0)
+    """Mean time of a request, in seconds; single ones vary as an exponential does."""
+
+    late_s: float = Field(0.0, ge=0)
+    """How long a new name may be missing from listings."""
+
+    requests_per_s: float = Field(0.0, ge=0)
+    """Most requests that the store serves in a second, of all workers together; those beyond wait. 0: any number."""
+
+    mb_per_s: float = Field(500.0, gt=0)
+    """Megabytes a second that one worker reads or writes."""
 
 
 class SimulateConfig(PlanConfig):

@@ -20,7 +20,7 @@ from rephrase.simulation.outcome import outcome
 from rephrase.simulation.pool import pool_shape
 from rephrase.simulation.world import World
 
-SHARDS, WORKERS = 60, (10, 30, 100, 300, 1000)
+SHARDS, WORKERS = 24, (4, 10, 24, 60, 150, 400)
 CASES = {
     "machines stay": {"preempt_every_s": 0},
     "each is taken away every 2 hours, without notice": {},
@@ -67,7 +67,7 @@ def test_how_a_run_grows_with_its_workers():
         late.append(Series(name, [(x, found.wall_s / found.ideal_s) for x, found in runs], number, number))
         again.append(Series(name, [(x, 100 * found.again_frac) for x, found in runs], number, number))
         asked.append(Series(name, [(x, found.requests_per_part) for x, found in runs], number, number))
-    label = f"workers, as a power of ten ({SHARDS} shards)"
+    label = f"workers on {SHARDS} shards, as a power of ten"
     charts = [
         line_chart(late, Axes(label, "wall time / ideal")),
         line_chart(again, Axes(label, "% of the work done again")),
