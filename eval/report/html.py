@@ -28,21 +28,20 @@ def html_table(head: Sequence[str], rows: Sequence[Sequence[Any]], title: str) -
 
     many = len(head) > MOST_COLUMNS
 
-    def cell(name: str, value: Any) -> str:
-        label = f' data-name="{escape(name)}"' if many else ""
-        if value is None:
-            return f"<td{label}></td>"
-        if _is_number(value):
-            return f'<td class="number"{label}>{short_number(value)}</td>'
-        return f"<td{label}>{escape(value)}</td>"
-
     numeric = [any(_is_number(row[column]) for row in rows) for column in range(len(head))]
+
+    def cell(name: str, value: Any, flush: bool) -> str:
+        label = (' class="number"' if flush else "") + (f' data-name="{escape(name)}"' if many else "")
+        shown = "" if value is None else short_number(value) if _is_number(value) else escape(value)
+        return f"<td{label}>{shown}</td>"
+
     top = "".join(
         f'<th scope="col"{" class=number" if flush else ""}>{escape(name)}</th>'
         for name, flush in zip(head, numeric, strict=True)
     )
     body = "".join(
-        f'<tr><th scope="row">{escape(row[0])}</th>{"".join(map(cell, head[1:], row[1:]))}</tr>' for row in rows
+        f'<tr><th scope="row">{escape(row[0])}</th>{"".join(map(cell, head[1:], row[1:], numeric[1:]))}</tr>'
+        for row in rows
     )
     opened = '<table class="many">' if many else "<table>"
     return (

@@ -55,7 +55,7 @@ table { border-collapse: collapse; width: 100%; font-size: 14.5px; } th, td { te
 th { font-weight: 600; }
 .grid { display: grid; grid-template-columns: repeat(auto-fill, minmax(min(330px, 100%), 1fr)); gap: 16px; }
 figure { margin: 0 0 16px; background: var(--panel); border-radius: 8px; padding: 12px 14px; min-width: 0;
-  display: flex; flex-direction: column; } .grid > figure { margin: 0; }
+  display: flex; flex-direction: column; } .grid > figure { margin: 0; } .grid + .scroll { margin-top: 18px; }
 figure .foot { display: flex; justify-content: space-between; gap: 12px; margin-top: auto; align-items: end; }
 figure .foot a { font-size: 13.5px; white-space: nowrap; padding: 3px 0; } figure .legend { margin: 2px 0 0; }
 svg { display: block; width: 100%; height: auto; } svg text { font: 13px system-ui, sans-serif; fill: var(--soft); }

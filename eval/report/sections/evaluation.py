@@ -5,7 +5,7 @@ from typing import Any
 
 from eval.compare.cells import beside, cell_difference
 from eval.compare.differences import Loaded, compare, read
-from eval.compare.published import model_names, published_model
+from eval.compare.published import PUBLISHED, model_names, published_model
 from eval.report.figures import record_scores
 from eval.report.html import heading, html_table
 from eval.report.names import metric
@@ -32,6 +32,10 @@ def scores(view: View) -> str:
     if differences:
         head = ["score", "model", "beside", "difference", "95 % interval", "verdict"]
         tables += [heading("Paired differences"), html_table(head, differences, "Paired differences")]
+    if any(isinstance(record.get("Core_v2"), int | float) for record in records.values()):
+        published = [[name, one.v1, one.v2, one.source] for name, one in PUBLISHED.items()]
+        title = "Published CORE scores"
+        tables += [heading(title), html_table(["model", "first baselines", "CORE", "source"], published, title)]
     tables += [reasoning(stage) for stage in stages if stage.record.get("reasoning")]
     return "\n".join(tables)
 

@@ -140,8 +140,8 @@ def _pairs(view: View, stage: Stage) -> str:
         sizes = f"{len(document['organic_text']):,} → {len(document['text']):,} characters"
         opened = " open" if number < OPEN_PAIRS else ""
         body.append(
-            f"<details{opened}><summary>{escape(why[:1].upper() + why[1:])}</summary>"
-            f'<p class="note">{escape(visible(f"{where}: {sizes}, before on the left, after on the right"))}</p>'
+            f"<details{opened}><summary>{escape(visible(f'{where}: {why}'))}</summary>"
+            f'<p class="note">{escape(f"{sizes}, before on the left, after on the right")}</p>'
             f"{pair_html(pair_rows(document))}</details>"
         )
     if not body:

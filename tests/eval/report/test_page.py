@@ -179,6 +179,17 @@ def test_supervised_runs_have_a_section_of_their_own_and_a_run_without_a_step_is
     assert "no step was trained" in capsys.readouterr().out
 
 
+def test_a_whole_core_score_stands_beside_published_ones(tmp_path):
+    record = {"eval_metrics": {"icl": {"copa": 0.55}}, "Core_v2": 0.1}
+    (tmp_path / "mine.json").write_text(json.dumps(record), encoding="utf-8")
+    main([str(tmp_path / "mine.json"), f"out={tmp_path / 'report.html'}"])
+    page = (tmp_path / "report.html").read_text("utf-8")
+    assert '<th scope="row">411m_c4</th><td class="number" data-name="first baselines">0.131</td>' in page
+    (tmp_path / "mine.json").write_text(json.dumps({**record, "Core_v2": "N/A due to missing tasks"}), encoding="utf-8")
+    main([str(tmp_path / "mine.json"), f"out={tmp_path / 'report.html'}"])
+    assert "411m_c4" not in (tmp_path / "report.html").read_text("utf-8")
+
+
 def test_reasoning_tasks_stand_with_their_errors_beside_comparable_papers(tmp_path):
     setting = {"samples": 1, "temperature": 1.0, "top_p": 0.7, "top_k": 0, "max_tokens": 28672, "mode": "guru"}
     cell = {"title": "MATH500", "score": 0.8, "interval_95": [0.76, 0.84], "error_questions": 0.02}
