@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Usage: scripts/test.sh [vllm=true] [pytest arguments]
+# Usage: scripts/test.sh [vllm=true] [ray=true] [pytest arguments]
 #
 # Set up .venv if needed, then run the checks (ruff, shellcheck, mypy) and the tests.
 #
@@ -7,6 +7,7 @@
 #   scripts/test.sh tests/common -x      only these tests
 #   scripts/test.sh -m slow              the long forms of proofs and the benchmarks
 #   scripts/test.sh vllm=true            also the tests that drive vLLM's CPU build, in an environment of its own
+#   scripts/test.sh ray=true             also the tests of a Ray cluster, likewise
 #
 # TEST_WORKERS  test processes (default: 2; 0 runs everything in one, as a debugger wants it)
 set -euo pipefail
@@ -15,11 +16,14 @@ case "${1:-}" in
   -h | --help) sed -n '2,/^set /{/^#/s/^# \{0,1\}//p;}' "$0"; exit ;;
 esac
 cd "$(dirname "$0")/.."
-vllm=false
-case "${1:-}" in
-  vllm=true) vllm=true; shift ;;
-  vllm=false) shift ;;
-esac
+vllm=false ray=false
+while :; do
+  case "${1:-}" in
+    vllm=true | vllm=false) vllm=${1#vllm=}; shift ;;
+    ray=true | ray=false) ray=${1#ray=}; shift ;;
+    *) break ;;
+  esac
+done
 bash scripts/setup.sh
 export PATH="$PWD/.venv/bin:$PATH" OMP_WAIT_POLICY=PASSIVE
 unset VIRTUAL_ENV
@@ -35,4 +39,9 @@ if [ "$vllm" = true ]; then
   bash scripts/setup_vllm.sh
   mapfile -t files < <(grep -rl 'mark\.vllm' tests --include='test_*.py') # the rest need packages that are not there
   .venv-vllm/bin/python -m pytest -m vllm "${files[@]}"
+fi
+if [ "$ray" = true ]; then
+  bash scripts/setup_ray.sh
+  mapfile -t files < <(grep -rl 'mark\.ray' tests --include='test_*.py')
+  .venv-ray/bin/python -m pytest -m ray "${files[@]}"
 fi

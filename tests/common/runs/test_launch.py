@@ -1,6 +1,5 @@
-"""`cluster=ray` on a local Ray: the same bytes as in this process. Skips without the `cluster` extra."""
+"""`cluster=ray` on a local Ray: the same bytes as in this process. Needs Ray: `scripts/test.sh ray=true`."""
 
-import importlib.util
 import json
 import subprocess
 import sys
@@ -9,10 +8,7 @@ import pytest
 
 from common.pools.documents import write_documents
 
-pytestmark = [
-    pytest.mark.integration,
-    pytest.mark.skipif(importlib.util.find_spec("ray") is None, reason="no ray: pip install -e .[cluster]"),
-]
+pytestmark = [pytest.mark.integration, pytest.mark.ray]
 
 
 @pytest.fixture
