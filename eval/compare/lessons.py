@@ -63,7 +63,8 @@ def _said(found: CellDifference) -> str:
     if found.paired is None:
         return f"{100 * (found.other - found.first):+.1f} ({found.verdict})"
     low, high = found.paired.interval_95
-    doubt = "" if found.verdict in ("better", "worse") else f", {found.verdict}"
+    doubt = f", ± {100 * found.error_seeds:.1f} over seeds" if found.error_seeds is not None else ""
+    doubt += "" if found.verdict in ("better", "worse") else f", {found.verdict}"
     return f"{100 * found.paired.value:+.1f} ({100 * low:+.1f} to {100 * high:+.1f}{doubt})"
 
 

@@ -67,7 +67,7 @@ def test_seeds_of_answers_are_one_run_with_all_their_samples(tmp_path, capsys):
     main([base, rlpr, "control=rlpr"])
     shown = capsys.readouterr().out
     assert "± seeds is the standard error over 2 seeds" in shown
-    assert "Sums: base scores 37.5 %. Gains: rlpr +50.0 (+" in shown
+    assert "Sums: base scores 37.5 %. Gains: rlpr +50.0 (+" in shown and ", ± 0.0 over seeds)" in shown
     assert "Thought about before the answer: base 50.0 % (right: 100.0 % of these); rlpr 100.0 %" in shown
 
 
