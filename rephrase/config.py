@@ -58,7 +58,7 @@ class RephraseConfig(RunConfig):
     """Where the recycled pool goes."""
 
     model: str
-    """Folder of a Hugging Face model or its hub name; for a server, the name it serves."""
+    """Hugging Face folder, or a hub's `owner/name[@REVISION]`; for a server, the name it serves."""
 
     engine: EngineConfig = VLLMEngineConfig()
     """Back-end: `vllm`, `transformers` or `server`, or a mapping with its settings."""

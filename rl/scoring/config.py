@@ -30,7 +30,7 @@ class RewardsConfig(RunConfig):
     """The rewards of a run, and what they score with."""
 
     model: str
-    """Policy: Hugging Face folder or name."""
+    """Policy: a Hugging Face folder, or a hub's `owner/name[@REVISION]`."""
 
     out: Annotated[str, HOW] = ""
     """The run's folder; `{out}` in any other value stands for it."""
