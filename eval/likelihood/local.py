@@ -241,7 +241,16 @@ class LocalScorer:
         return allowed
 
     def _run(self, job: Pass) -> list[Read]:
-        return [self._run_cached(job.rows[0], job.chunks)] if job.chunks else self._run_whole(job.rows)
+        if job.chunks:
+            return [self._run_cached(job.rows[0], job.chunks)]
+        try:
+            return self._run_whole(job.rows)
+        except RuntimeError as error:  # a kernel that is compiled for each shape may fail at one of them
+            if not self.blocks or self.collective:
+                raise
+            log.warning("likelihoods: dense masks from here on, since those of blocks failed: %s", error)
+            self.blocks = False
+            return self._run_whole(job.rows)
 
     def _forward(self, ids: np.ndarray, kept: np.ndarray, **arguments: Any) -> tuple[Tensor, Any]:
         self.forwards += 1

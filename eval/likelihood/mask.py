@@ -55,9 +55,10 @@ class MaskLayout:
         """
         end = self.positions.shape[1] if end is None else end
         positions, segments, sight = self.positions, self.segments, self.sight
+        offset = torch.full((), start, device=positions.device)  # a number would be compiled in
 
         def seen(batch: Tensor, head: Tensor, query: Tensor, key: Tensor) -> Tensor:
-            row = query + start
+            row = query + offset
             limit = sight[batch, segments[batch, row], segments[batch, key]]
             return (positions[batch, key] <= positions[batch, row]) & (positions[batch, key] < limit)
 

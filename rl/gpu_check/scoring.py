@@ -39,10 +39,11 @@ def scoring(config: GpuCheckConfig, folder: Path) -> dict[str, Any]:
     figures: dict[str, Any] = {}
     numbers: dict[tuple[str, str, str], np.ndarray] = {}
     for dtype in ("bfloat16", "float32"):
-        scorers = {
-            mode: open_scorer(place, ScorerConfig(mode=mode, dtype=dtype, device=config.device))  # type: ignore[arg-type]
-            for mode in ("auto", "duplicate")
-        }
+        ways: dict[str, dict[str, Any]] = {"auto": {}, "duplicate": {"mode": "duplicate"}}
+        if config.device == "cuda":  # beside masks of blocks
+            ways["dense masks"] = {"mask": "dense"}
+        how = {"dtype": dtype, "device": config.device}
+        scorers = {name: open_scorer(place, ScorerConfig.model_validate({**how, **way})) for name, way in ways.items()}
         opened: Any = scorers["auto"]  # of a folder, so its model is in this process
         vocabulary = min(8192, opened.model.config.vocab_size)
         for name, trunks in workloads(vocabulary, config.device == "cpu").items():
