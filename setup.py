@@ -63,6 +63,7 @@ setup(
     ],
     extras_require={
         "gpu": ["vllm==0.30.0", "liger-kernel==0.8.5", "deepspeed==0.19.8"],
+        "drafts": ["arctic-inference==0.1.1"],  # 1 MB; vLLM's speculation by suffixes
         "deepspeed": ["deepspeed==0.19.8"],
         "cluster": ["ray==2.60.0"],
         "eval": ["lm-eval[math]==0.4.13", "math-verify==0.9.0"],

@@ -56,7 +56,7 @@ def check_engine(config: EngineConfig, model: str) -> None:
         if importlib.util.find_spec("vllm") is None:
             raise ValueError("engine vllm: the vllm package is not installed here (pip install -e .[gpu])")
         if config.speculation == "suffix" and importlib.util.find_spec("arctic_inference") is None:
-            raise ValueError("engine.speculation=suffix needs a package: pip install arctic-inference")
+            raise ValueError("engine.speculation=suffix needs a package: pip install -e .[drafts]")
     found = find_model(model, fetch=False)
     if Path(found).exists() and not (Path(found) / "config.json").is_file():
         raise ValueError(f"no model at {model}: a Hugging Face folder holds config.json")

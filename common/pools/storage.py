@@ -89,10 +89,11 @@ def list_below(folder: str) -> dict[str, int]:
         top = local_path(folder)
         for place, folders, names in os.walk(top, followlinks=True):
             folders[:] = sorted(one for one in folders if not one.startswith((".", "_")))
+            inside = Path(place).relative_to(top).as_posix()
+            before = "" if inside == "." else f"{inside}/"
             for name in names:
-                path = Path(place) / name
                 with suppress(OSError):  # a link to nothing, or a file that goes at this moment
-                    found[path.relative_to(top).as_posix()] = path.stat().st_size
+                    found[before + name] = os.stat(os.path.join(place, name)).st_size
         return found
     files, inside = files_behind(folder)
     with suppress(FileNotFoundError):
