@@ -197,14 +197,16 @@ def test_the_stage_beside_datatroves_runner(engine, served, texts, tmp_path):
         out = tmp_path / f"ours_{next(runs)}"
         values = {"input": str(tmp_path / "pool"), "output": str(out), "model": MODEL, "system": "none"}
         values |= {"temperature": 0, "max_new_tokens": TOKENS, "on_bad_chunk": "keep_organic"}
+        values |= {"max_chunk_tokens": 512}  # a page is one request on both sides
         config = load(RephraseConfig, [], {**values, "health": {"max_bad": 1, "max_truncated": 1}})
         with one_listing_each():
             worker = RephraseWorker(config, list_shards(config.input), [], [], 0)
             worker._rephraser = Rephraser(config, engine)
             began = time.process_time()
-            worker.work()
+            (stats,) = worker.work().done.values()
             taken = time.process_time() - began
             worker.run.close()
+        assert stats["chunks_in"] == len(pages)
         return taken, len((out / "s.jsonl").read_text().split("\n"))
 
     def theirs():
