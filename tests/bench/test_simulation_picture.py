@@ -20,7 +20,7 @@ from rephrase.simulation.outcome import outcome
 from rephrase.simulation.pool import pool_shape
 from rephrase.simulation.world import World
 
-SHARDS, WORKERS = 24, (4, 10, 24, 60, 150, 400)
+SHARDS, WORKERS = 8, (1, 3, 8, 20, 50, 130)
 CASES = {
     "machines stay": {"preempt_every_s": 0},
     "each is taken away every 2 hours, without notice": {},
