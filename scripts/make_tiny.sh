@@ -78,6 +78,11 @@ for seed in 1 2; do
 done
 make $out/edits_first/export/model.safetensors rl.sft "$configs/rl/sft_tiny_edits.yaml"
 make $out/edits/export/model.safetensors rl.sft "$configs/rl/sft_tiny_edits_decay.yaml"
+for seed in 3 4; do
+  make $out/data/edits_$seed.jsonl rl.data.edits "$configs/rl/data_tiny_edits.yaml" pool="$pool" seed=$seed rows=16000 \
+    out=$out/data/edits_$seed.jsonl
+done
+make $out/edits_more/export/model.safetensors rl.sft "$configs/rl/sft_tiny_edits_more.yaml"
 
 for name in held_out unseen; do
   make $out/$name.json eval.cleaning model=$out/sft/export rows=$out/data/$name.jsonl out=$out/$name.json
