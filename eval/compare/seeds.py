@@ -97,6 +97,6 @@ def _means(figures: Sequence[dict[str, float | None]], keys: Sequence[str]) -> d
     """The mean of each figure over the seeds that have it."""
     found: dict[str, float | None] = {}
     for key in keys:
-        values = [one[key] for one in figures if one.get(key) is not None]
+        values = [value for one in figures if (value := one.get(key)) is not None]
         found[key] = fmean(values) if values else None
     return found

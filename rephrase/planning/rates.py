@@ -104,7 +104,7 @@ def recorded(folder: str) -> DeviceRate:
 
 def _parts(rows: Sequence[dict[str, Any]]) -> Iterator[RunPart]:
     """What came between two lines of a run's metrics, which count from the start of their shard."""
-    before: dict[tuple[str, int | None], RunPart] = {}
+    before: dict[tuple[Any, Any], tuple[int, RunPart]] = {}  # worker and shard → documents, and the last line
     for row in rows:
         if row.get("organic_tok_s_device") is None or not row.get("elapsed_s"):
             continue
