@@ -70,6 +70,8 @@ def test_a_finished_work_is_found_finished(version, work, begun):
 MENDED = {
     # The first version lost a bad line behind the last whole part where batches end with their parts.
     ("v0", "infer"): ["/figures/shard_1.stats.json/0/docs_in: 13, not 12"],
+    # Entropy was a mean over batches, so that it depended on the number of processes; now it is one over tokens.
+    ("v0", "rl_rephraser"): ["/figures/metrics.jsonl/4/entropy: 1.24", "/figures/metrics.jsonl/5/entropy: 1.41"],
 }
 
 
@@ -80,7 +82,9 @@ def test_a_half_finished_work_goes_on_to_the_same_end(version, work, begun):
     assert done or not work.kept
     door(work.module)([*work.arguments, *work.going_on])
     assert written_again(folder, done) == []
-    assert differences(outcome(work, folder), expected(version, work)) == MENDED.get((version, work.name), [])
+    found, mended = differences(outcome(work, folder), expected(version, work)), MENDED.get((version, work.name), [])
+    assert len(found) == len(mended), found
+    assert all(map(str.startswith, found, mended)), found
 
 
 @pytest.mark.parametrize("version", VERSIONS)

@@ -6,11 +6,11 @@ import json
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from pydantic import Field
 
-from common.config import CommaList, RunConfig
+from common.config import ADDED, CommaList, RunConfig
 from eval.compare.cells import Questions, questions_of
 from eval.core.aggregate import centered
 from eval.core.baselines import CORE, EXTENDED, Version
@@ -30,7 +30,7 @@ class CompareConfig(RunConfig):
     published: CommaList = []
     """Names of published models to show beside: CORE scores, and cells of reasoning suites (`guru7b`, `rlpr7b` …)."""
 
-    control: str = ""
+    control: Annotated[str, ADDED] = ""
     """Name of one of the runs after the first. What the first learnt on its way to each of the others, and how these
     compare with the control, is then told in words too."""
 

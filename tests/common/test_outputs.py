@@ -15,7 +15,7 @@ from tests.fixtures.fields import PACKAGES
 from tests.fixtures.works import door
 
 NO_INPUTS = frozenset(
-    "baselines cache checkpoint dataset_name device form logs method name out tasks work".split()  # noqa: SIM905
+    "baselines cache checkpoint dataset_name device form logs method name out tasks work worker".split()  # noqa: SIM905
 )
 """Fields whose descriptions speak of files, and that name none to read, or what the command itself wrote before."""
 

@@ -5,7 +5,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, model_validator
 
-from common.config import HOW, Out, RunConfig
+from common.config import ADDED, HOW, Out, RunConfig
 from common.pools.documents import write_documents
 from common.pools.storage import join
 from eval.story.plans import NEUTRAL_PLAN, with_plan_block
@@ -42,7 +42,7 @@ class ArithmeticConfig(RunConfig):
     guess_frac: float = Field(0.0, ge=0, le=1)
     """Share of these that guess, at random among the sums there are; in the form `both` without a word of thinking."""
 
-    readouts: int = Field(0, ge=0)
+    readouts: Annotated[int, ADDED] = Field(0, ge=0)
     """Further rows to learn from, about the same sums: the answer after a part of the working, in a box or behind a
     plan, and a guess before any. They teach a model to say what its working comes to, wherever it is cut, as process
     rewards and completion gains ask it to."""
