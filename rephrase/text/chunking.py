@@ -160,6 +160,9 @@ def _line_start(text: str, start: int, end: int) -> int:
     return start if newline < 0 else newline + 1
 
 
+SHORT_LINE = 16
+"""Characters: where lines are shorter than this, most runs of white space end one, and all runs are looked at."""
+
 _LEVELS = 4  # blank lines, line ends, sentence ends, any white space; after that, the knife
 
 
@@ -180,11 +183,13 @@ def _split(text: str, start: int, end: int, fits: Fits, level: int) -> Iterator[
 def _pieces(text: str, start: int, end: int, level: int) -> Iterator[_Atom]:
     """Split once. Runs of white space are found first, then judged: one pattern for both would be quadratic."""
     begin = start
-    for first, cut in _breaks(text, start, end) if level < 2 else _runs(text, start, end):
+    by_line = level < 2 and text.count("\n", start, end) * SHORT_LINE < end - start
+    for first, cut in _breaks(text, start, end) if by_line else _runs(text, start, end):
         if level < 2 and cut < end:
-            if text.count("\n", first, cut) < 2 - level:
+            if cut - first < 2 - level or text.count("\n", first, cut) < 2 - level:
                 continue
-            cut = _line_start(text, first, cut)
+            if cut - first > 1:
+                cut = _line_start(text, first, cut)
         elif level == 2 and cut < end and (first == start or text[first - 1] not in ".!?"):
             continue
         yield _Atom(begin, first, cut)
