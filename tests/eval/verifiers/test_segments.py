@@ -1,5 +1,6 @@
 """Thinking, boxes, tags and fences: found where they stand, in time linear in the text."""
 
+import gc
 import time
 
 import pytest
@@ -101,9 +102,13 @@ def test_fences_of_any_kind():
     ],
 )
 def test_a_megabyte_of_brackets_takes_less_than_a_second(text):
-    start = time.process_time()
-    boxes(text), joint_boxes(text), last_answer_tag(text), fences(text), answer_part(text)
-    assert time.process_time() - start < 2  # a second on an idle machine
+    gc.disable()  # as timeit does: a collection goes through all that the tests before this one left behind
+    try:
+        start = time.process_time()
+        boxes(text), joint_boxes(text), last_answer_tag(text), fences(text), answer_part(text)
+        assert time.process_time() - start < 1
+    finally:
+        gc.enable()
 
 
 def test_an_answer_without_thinking_is_an_answer_unless_the_prompt_opened_it():
