@@ -144,14 +144,14 @@ def serve(config: ServeConfig) -> int:
     if config.key:
         environment["VLLM_API_KEY"] = config.key  # not an argument, which every user of the machine can read
     announced = Path(config.url_file) if config.url_file else None
+    leave = _Leave()
     try:
         # A group of its own: the server's workers end with it, and a Ctrl-C reaches them through us only.
         process = subprocess.Popen(config.words(), env=environment, start_new_session=True, stdout=sys.stderr.fileno())
     except FileNotFoundError:
         fail(f"cannot find {config.words()[0]!r}; the gpu extra brings vLLM: pip install -e .[gpu]")
-    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
-        signal.signal(number, _leave)
     try:
+        leave.now_or_when_told()
         wait_until_healthy(config, process)
         if announced:
             announced.parent.mkdir(parents=True, exist_ok=True)
@@ -168,9 +168,30 @@ def serve(config: ServeConfig) -> int:
         stop(process, config.stop_timeout_s)
 
 
-def _leave(number: int, frame: FrameType | None) -> None:
-    del frame
-    raise SystemExit(128 + number)
+class _Leave:
+    """Ends this process when a signal says so, but once, and never while there is a server that nobody would stop.
+
+    A Ctrl-C is often followed by the SIGTERM of the script that heard it too: a second exit would interrupt the
+    stopping of the server, and one that comes while the server is started would leave it running.
+    """
+
+    def __init__(self) -> None:
+        self._told = 0
+        self._waits = True
+        for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+            signal.signal(number, self._hear)
+
+    def now_or_when_told(self) -> None:
+        """From here on a signal ends the process; one that came before does so now."""
+        self._waits = False
+        if self._told:
+            raise SystemExit(128 + self._told)
+
+    def _hear(self, number: int, frame: FrameType | None) -> None:
+        del frame
+        first, self._told = not self._told, self._told or number
+        if first and not self._waits:
+            raise SystemExit(128 + number)
 
 
 def plan(config: ServeConfig) -> dict[str, Any]:

@@ -58,17 +58,16 @@ def main(argv: list[str] | None = None) -> None:
 
 
 def _in_lines(watched: Watched, wait: Callable[[], None]) -> Seen:
-    """A line now and then, and one for every warning; all that is to be seen at the end."""
+    """A line now and then, and one for every warning, those before now too; at the end all that is to be seen."""
     clock = LineClock(time.monotonic())
-    seen = watched.look()
-    warned = seen.warned
+    seen, warned = watched.look(), 0
     print(line(seen), flush=True)  # noqa: T201 - the command's output
     while not seen.ended:
-        wait()
-        seen = watched.look()
         for at, text in seen.warnings[len(seen.warnings) - min(seen.warned - warned, len(seen.warnings)) :]:
             print(f"{at} {text}", flush=True)  # noqa: T201 - the command's output
         warned = seen.warned
+        wait()
+        seen = watched.look()
         if not seen.ended and clock.due(time.monotonic()):
             print(line(seen), flush=True)  # noqa: T201 - the command's output
     _print_block(seen)

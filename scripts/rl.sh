@@ -98,6 +98,7 @@ fi
 pids=() waiting=''
 # shellcheck disable=SC2329 # called by the trap
 stop_all() {
+  trap '' INT TERM # a second Ctrl-C would leave servers behind
   for pid in $waiting "${pids[@]}"; do kill "$pid" 2>/dev/null || true; done # serve.sh takes its server along
   for pid in "${pids[@]}"; do wait "$pid" 2>/dev/null || true; done
 }

@@ -125,6 +125,41 @@ def test_a_server_with_a_key_is_waited_for_with_it_and_writes_its_url(root, tmp_
     assert not place.exists()
 
 
+ABRUPT = """
+import os, signal, subprocess, sys
+from common import serve
+given = sys.argv.pop(1)
+def two(*ignored):
+    os.kill(os.getpid(), signal.SIGINT)
+    os.kill(os.getpid(), signal.SIGTERM)
+class Popen(subprocess.Popen):
+    def __init__(self, *words, **more):
+        super().__init__(*words, **more)
+        two()
+stop = serve.stop
+def stop_when_told(*given):
+    two()
+    stop(*given)
+if given == "as it starts":
+    subprocess.Popen = Popen
+else:
+    serve.stop = stop_when_told
+    serve.wait_until_healthy = two
+serve.main()
+"""
+
+
+@pytest.mark.parametrize("when", ["as it starts", "as it is stopped"])
+def test_signals_that_follow_each_other_leave_no_server(fake, root, tmp_path, when):
+    # a script that hears Ctrl-C sends SIGTERM at once; the second interrupted the stopping that the first began
+    done = subprocess.run(
+        [sys.executable, "-c", ABRUPT, when, str(fake[0])],
+        capture_output=True, text=True, env=_environment() | {"PYTHONPATH": str(root)}, timeout=60, check=False,
+    )  # fmt: skip
+    assert done.returncode == 130, done.stderr
+    assert gone(str(tmp_path))
+
+
 @pytest.mark.integration
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_a_server_prints_its_url_and_ends_with_us(fake, root, number):
