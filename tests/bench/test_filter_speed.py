@@ -181,6 +181,9 @@ def test_two_workers_are_nearly_twice_as_fast(pool, model, tmp_path, capsys):
     assert seconds[1] / seconds[2] >= 1.5, "aim 1.8: not reached there"
 
 
+PEAK = "from tests.fixtures.memory import peak_mib; print(peak_mib())"
+
+
 def test_memory_does_not_grow_with_the_shard(tmp_path, capsys):
     """A shard ten times as long may not cost more than a few megabytes more."""
     peaks = []
@@ -194,11 +197,9 @@ def test_memory_does_not_grow_with_the_shard(tmp_path, capsys):
             json.dumps({"scorers": [{"kind": "simple"}], "sources": [{"name": "organic"}], "shard_docs": 2000})
         )
         arguments = [str(tmp_path / "r.yaml"), f"source_ref_paths={folder}", f"output_dir={tmp_path}/out{copies}"]
-        # not ru_maxrss: it counts what the parent held when it started this process
-        peak = "[line for line in open('/proc/self/status') if line.startswith('VmHWM')][0].split()[1]"
-        program = f"from filter.run import main; main({arguments!r}); print({peak})"
+        program = f"from filter.run import main; main({arguments!r}); {PEAK}"
         done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
-        peaks.append(int(done.stdout.split()[-1]) / 1024)
+        peaks.append(float(done.stdout.split()[-1]))
     with capsys.disabled():
         print(f"\npeak memory: {peaks[0]:.0f} MiB for 11 MB of text in a shard, {peaks[1]:.0f} MiB for 111 MB")  # noqa: T201
     assert peaks[1] - peaks[0] < 60

@@ -24,6 +24,7 @@ def cpu_seconds():
     return times.user + times.system
 
 
+@pytest.mark.bench
 @pytest.mark.slow
 def test_all_checks_without_an_encoder_cost_under_2_percent(root):
     chunks = [f"Page {number} | Home | News\n\n" + 4 * PARAGRAPH for number in range(CHUNKS)]

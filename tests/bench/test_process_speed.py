@@ -24,6 +24,7 @@ from rl.rewards.process import ProcessConfig, ProcessReward
 from rl.rewards.reference import ReferenceProbabilityConfig, ReferenceProbabilityReward
 from rl.scoring.baselines import BaselineStore, StoredBaselines
 from tests.bench.harness import Side, measure
+from tests.fixtures.memory import forget_peak, held_mib, peak_mib
 
 pytestmark = [pytest.mark.bench, pytest.mark.slow, pytest.mark.timeout(3600)]
 
@@ -188,7 +189,7 @@ def peak(what):
 def test_process_rewards_need_at_most_1_3_times_the_memory_of_a_plain_pass(model):
     plain, ours = peak("plain"), peak("process")
     weights = 4 * sum(parameter.numel() for parameter in model.parameters())
-    print(f"\npeak above the model: plain pass {plain / 2**20:.0f} MB, process reward {ours / 2**20:.0f} MB")  # noqa: T201
+    print(f"\npeak above the model: plain pass {plain:.0f} MiB, process reward {ours:.0f} MiB")  # noqa: T201
     print(f"with the model: {(weights + ours) / (weights + plain):.2f} x")  # noqa: T201
     assert ours <= 1.3 * plain
 
@@ -201,19 +202,14 @@ def _measure(what):
     if what == "process":
         job = process_reward(scorer)
         scorer.modes = {"packed", "cached"}  # what the probe finds; its own small passes come before the measurement
-    before = _memory("VmRSS")
-    Path("/proc/self/clear_refs").write_text("5")  # the peak so far is that of loading
+    before = held_mib()
+    forget_peak()  # the peak so far is that of loading
     if what == "process":
         job()
     else:
         with torch.no_grad():
             model(input_ids=torch.tensor([ids]), logits_to_keep=8).logits.log_softmax(-1)
-    print(_memory("VmHWM") - before)  # noqa: T201 - read by `peak`
-
-
-def _memory(name):
-    lines = Path("/proc/self/status").read_text().splitlines()
-    return next(int(line.split()[1]) * 1024 for line in lines if line.startswith(name))
+    print(peak_mib() - before)  # noqa: T201 - read by `peak`
 
 
 if __name__ == "__main__":

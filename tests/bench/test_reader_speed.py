@@ -14,10 +14,10 @@ import subprocess
 import sys
 import time
 import urllib.request
-from pathlib import Path
 
 import pytest
 
+from tests.fixtures.memory import peak_mib
 from tests.fixtures.short_documents import write_short_documents
 
 DOCUMENTS = int(os.environ.get("REPRO_READER_DOCUMENTS", "1000000"))
@@ -26,14 +26,13 @@ MOST_MIB = 300
 
 BUILD = """
 import sys, time
-from pathlib import Path
 from eval.reader import pool_index
 from eval.reader.store import Store, index_folder
+from tests.fixtures.memory import peak_mib
 store = Store(index_folder(sys.argv[1], sys.argv[2]), pool_index.SCHEMA)
 began = time.perf_counter()
 assert pool_index.build(sys.argv[1], store, lambda told: None)
-peak = int(Path("/proc/self/status").read_text().split("VmHWM:")[1].split()[0])  # getrusage counts the parent's in
-print(time.process_time(), time.perf_counter() - began, store.path.stat().st_size, peak / 1024)
+print(time.process_time(), time.perf_counter() - began, store.path.stat().st_size, peak_mib())
 """
 
 
@@ -69,8 +68,7 @@ def opened(root, pool, index):
                 "a document": "/document?id=doc-0000123",
             }
             found = {name: fetch(f"{base}/pool/{pool.name}{address}") for name, address in pages.items()}
-            status = Path(f"/proc/{process.pid}/status").read_text()
-            peak = int(status.split("VmHWM:")[1].split()[0]) / 1024
+            peak = peak_mib(process.pid)
         finally:
             process.terminate()
     after = resource.getrusage(resource.RUSAGE_CHILDREN)

@@ -99,13 +99,14 @@ def test_a_pool_of_10000_shards_lists_and_resumes_in_seconds(root, tmp_path):
 
 
 MEMORY = """
-import resource, sys
+import sys
 from pathlib import Path
 from tests.bench.test_rephrase_speed import config_of, rephrase
 from tests.fixtures.instant import InstantEngine
+from tests.fixtures.memory import peak_mib
 
 rephrase(config_of(sys.argv[1], sys.argv[2], Path.cwd()), InstantEngine(2048))
-print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024)
+print(peak_mib())
 """
 
 
