@@ -22,7 +22,7 @@ CLASSES = {
     "pretrain/tokenize": "pretrain.tokenize:TokenizeConfig",
     "pretrain/tokenizer_": "pretrain.tokenizer:TokenizerConfig",
     "rephrase/": "rephrase.run:RephraseConfig",
-    "serve/": "common.serve:ServeConfig",
+    "serve/": "common.serve.config:ServeConfig",
     "rl/": "rl.train:RLConfig",
     "rl/check_": "rl.learning_check:LearningCheckConfig",
     "rl/data_": "rl.data.rephrase:RephraseDataConfig",

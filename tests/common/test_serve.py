@@ -11,7 +11,7 @@ import httpx
 import pytest
 
 from common.config import load
-from common.serve import ServeConfig
+from common.serve.config import ServeConfig
 
 FAKE = """
 import http.server, subprocess, sys, time
@@ -127,7 +127,7 @@ def test_a_server_with_a_key_is_waited_for_with_it_and_writes_its_url(root, tmp_
 
 ABRUPT = """
 import os, signal, subprocess, sys
-from common import serve
+from common.serve import __main__ as door, process
 given = sys.argv.pop(1)
 def two(*ignored):
     os.kill(os.getpid(), signal.SIGINT)
@@ -136,16 +136,16 @@ class Popen(subprocess.Popen):
     def __init__(self, *words, **more):
         super().__init__(*words, **more)
         two()
-stop = serve.stop
+stop = process.stop
 def stop_when_told(*given):
     two()
     stop(*given)
 if given == "as it starts":
     subprocess.Popen = Popen
 else:
-    serve.stop = stop_when_told
-    serve.wait_until_healthy = two
-serve.main()
+    process.stop = stop_when_told
+    process.wait_until_healthy = two
+door.main()
 """
 
 

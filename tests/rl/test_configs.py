@@ -3,7 +3,7 @@
 import pytest
 
 from common.config import load
-from common.serve import ServeConfig
+from common.serve.config import ServeConfig
 from rl.grpo.config import RLConfig
 
 RECIPES = ["qwen3_4b", "qwen3_4b_paper", "qwen3_4b_quality_only", "qwen3_4b_sft_then_rl", "olmo2_1b"]
