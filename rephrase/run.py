@@ -135,7 +135,7 @@ def rephrase(config: RephraseConfig, shards: Sequence[Shard]) -> Stats:
         refuse_unreadable([error for worker in found for error in worker.unreadable])
         if not any(worker.all_done for worker in found):
             fail("stopped by SIGTERM: what was begun is committed, and the same command goes on", STOPPED_CODE)
-        sweep_parts(shards, config.output)
+    sweep_parts(shards, config.output)
     return sum_stats(read_others(shards, config.output, finished))
 
 

@@ -26,6 +26,9 @@ TRIES = 8
 FIRST_PAUSE_S = 0.05
 """The first wait for work that others hold; each further one is twice as long, up to a third of a lease."""
 
+ROUND_LEASES = 6
+"""In so many leases a waiting worker looks at every bucket of a large pool: it waits less between two of many."""
+
 
 class Claims(Leases):
     """One worker's way through a pool, claim after claim.
@@ -64,9 +67,9 @@ class Claims(Leases):
         """The shard that this worker is at."""
         self._random = random.Random(owner.worker)
         start = digest_of(owner.worker) % index.buckets
-        self._fresh = [(start + step) % index.buckets for step in range(index.buckets)]
+        self._fresh = index.round_from(start)
         """Buckets that may hold shards that nobody has begun."""
-        self._open = list(self._fresh)
+        self._open = index.round_from(start)
         """Buckets that may hold shards that are not done."""
         self._untaken: list[str] = []
         """Keys of the bucket in hand that nobody had begun when it was listed, the last one first."""
@@ -102,10 +105,13 @@ class Claims(Leases):
         return f"{FOLDER}/workers/{digest_of(self.owner.worker):016x}"
 
     def _last_shard(self) -> str | None:
-        """The shard that this worker was at before it was stopped."""
+        """The shard that this worker was at before it was stopped; it goes on from that shard's bucket."""
         found = self.store.read(self._note)
         shard = found.decode(errors="surrogatepass") if found else None
-        if shard is None or shard in self.passed or not self.index.holds(shard):
+        if shard is None or not self.index.holds(shard):
+            return None
+        self._fresh = self.index.round_from(self.index.bucket(shard))
+        if shard in self.passed:
             return None
         return None if self.store.exists(self.index.entry(shard) + DONE) else shard
 
@@ -160,11 +166,11 @@ class Claims(Leases):
         return None
 
     def _wait(self) -> None:
-        """Say how long to wait: not at all before every bucket was looked at, then longer and longer."""
+        """Say how long to wait: longer and longer, since many others look too."""
+        most = min(self.lease_s / 3, ROUND_LEASES * self.lease_s / len(self._open))
+        longest = min(most, FIRST_PAUSE_S * 2.0 ** min(self._fruitless, 30))
         self._fruitless += 1
-        rounds, rest = divmod(self._fruitless, len(self._open))
-        longest = min(self.lease_s / 3, FIRST_PAUSE_S * 2.0 ** min(rounds, 30))
-        self.pause_s = 0.0 if rest else longest * (0.5 + self._random.random() / 2)
+        self.pause_s = longest * (0.5 + self._random.random() / 2)
 
     def _look(self, shard: str, taken_s: float | None = None) -> Claim | None:
         """A claim on a shard, if something of it is free.
@@ -197,18 +203,17 @@ class Claims(Leases):
 
     def _claim_parts(self, shard: str, view: ShardView) -> Claim | None:
         """The parts of a worker that ended, else those that nobody has claimed."""
-        folder, stop, expected = parts_folder(shard), view.begun(), None
-        if view.claims:
+        folder, expected = parts_folder(shard), None
+        if view.last is not None:
+            stop = view.last + 1
+        elif view.claims:
             last = max(view.claims)
-            stop = (view.last or last) + 1
-            if view.last is None:
-                about = read_claim(self.store.read(f"{folder}/{claim_name(last, view.claims[last][0])}"))
-                stop, expected = int(about.get("stop", stop)), about.get("expected")
+            about = read_claim(self.store.read(f"{folder}/{claim_name(last, view.claims[last][0])}"))
+            stop, expected = int(about.get("stop", last + 1)), about.get("expected")
+        else:
+            stop = view.begun()
         live = 0
-        for first, end in view.ranges(stop):
-            todo = view.todo(first, end)
-            if not todo:
-                continue
+        for first, end, todo in view.left(stop):
             generation, modified = view.claims[first]
             name = claim_name(first, generation)
             path = f"{folder}/{name}"

@@ -48,6 +48,14 @@ class ShardIndex:
         number = digest_of(shard)
         return f"{self.folder(number % self.buckets)}/{number:016x}"
 
+    def bucket(self, shard: str) -> int:
+        """The bucket of a shard."""
+        return digest_of(shard) % self.buckets
+
+    def round_from(self, first: int) -> list[int]:
+        """All buckets, from one of them on."""
+        return [(first + step) % self.buckets for step in range(self.buckets)]
+
     def holds(self, shard: str) -> bool:
         """Whether a shard is one of the run."""
         return f"{digest_of(shard):016x}" in self.names

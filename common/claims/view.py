@@ -11,6 +11,8 @@
 """
 
 import functools
+import itertools
+from bisect import bisect_right
 from collections.abc import Mapping
 
 from common.pools.storage import StoredFile
@@ -42,6 +44,9 @@ def mark_name(number: int) -> str:
 _MARKS = {mark_name(number): number for number in range(1000)}
 """Most names there are, so that a listing is read fast: workers look again and again."""
 
+_BEHIND_MARKS = f"{len(_MARKS):06d}"[:3]
+"""Names of claims and of later parts are greater; those of these marks, and of what belongs to them, are not."""
+
 
 class ShardView:
     """A shard's folder of parts as it was listed.
@@ -52,33 +57,31 @@ class ShardView:
     """
 
     def __init__(self, files: Mapping[str, StoredFile], end: str | None = None) -> None:
-        self.committed: dict[int, float] = {}
-        """Part → when it was committed."""
+        self.files = files
+        self.committed: set[int] = set(map(_MARKS.get, files))  # type: ignore[arg-type] - None goes at once
+        self.committed.discard(None)  # type: ignore[arg-type]
         self.claims: dict[int, tuple[int, float]] = {}
         """First part → generation of the newest claim, and when its file was last written."""
         self.free: set[str] = set()
         self.last: int | None = None
         self.beyond: int | None = None
-        mark = _MARKS.get
-        for name, about in files.items():
-            part = mark(name)
-            if part is not None:
-                self.committed[part] = about.modified
-            elif name[-1] != "l":  # `.jsonl`: what a part holds
-                self._see(name, about.modified)
+        for name in [name for name in files if name > _BEHIND_MARKS]:
+            self._see(name)
         if end is not None:
             kind, number, _ = _read_name(end)
             self._see_end(kind, number)
+        if self.last is None and self.beyond and self._all_before(self.beyond):
+            self.last = self.beyond - 1  # whoever knew it could not say so: the power went
 
-    def _see(self, name: str, modified: float) -> None:
+    def _see(self, name: str) -> None:
         kind, number, generation = _read_name(name)
         if kind == CLAIM:
             if generation >= self.claims.get(number, NO_CLAIM)[0]:
-                self.claims[number] = (generation, modified)
+                self.claims[number] = (generation, self.files[name].modified)
         elif kind == FREE:
             self.free.add(claim_name(number, generation))
         elif kind == COMMITTED:
-            self.committed[number] = modified
+            self.committed.add(number)
         elif kind in (END, BEYOND):
             self._see_end(kind, number)
 
@@ -88,35 +91,40 @@ class ShardView:
         else:
             self.beyond = number if self.beyond is None else min(self.beyond, number)
 
+    def _all_before(self, stop: int) -> bool:
+        return len(self.committed) >= stop and self.committed.issuperset(range(stop))
+
     @property
     def complete(self) -> bool:
         """Whether every part is committed."""
-        return self.last is not None and all(number in self.committed for number in range(self.last + 1))
+        return self.last is not None and self._all_before(self.last + 1)
 
     def begun(self) -> int:
         """How many parts from the first on are committed: where claims begin, if an earlier version left parts."""
-        number = 0
-        while number in self.committed:
-            number += 1
-        return number
+        return next(number for number in itertools.count() if number not in self.committed)
 
-    def todo(self, first: int, stop: int) -> list[int]:
-        """The parts of a claim that are not committed."""
-        if self.last is not None:
-            stop = min(stop, self.last + 1)
-        if self.beyond is not None:
-            stop = min(stop, self.beyond)
-        return [number for number in range(first, stop) if number not in self.committed]
-
-    def ranges(self, stop: int) -> list[tuple[int, int]]:
-        """The claims as ranges of parts: each ends where the next one begins, the last one at `stop`."""
+    def left(self, stop: int) -> list[tuple[int, int, list[int]]]:
+        """The claims of which parts are not committed: each from its first part to the next claim's first, the last one
+        to `stop`, with these parts."""
         firsts = sorted(self.claims)
-        return list(zip(firsts, [*firsts[1:], stop], strict=True)) if firsts else []
+        if not firsts:
+            return []
+        ends = [*firsts[1:], stop]
+        most = min(one for one in (stop, self.beyond, None if self.last is None else self.last + 1) if one is not None)
+        found: list[tuple[int, int, list[int]]] = []
+        for number in sorted(set(range(firsts[0], most)).difference(self.committed)):
+            if not found or number >= found[-1][1]:
+                place = bisect_right(firsts, number) - 1
+                found.append((firsts[place], ends[place], []))
+            found[-1][2].append(number)
+        return found
 
     def newest(self, first: int, stop: int, modified: float) -> float:
         """When the holder of a claim last showed life: its file, or a part of it, whatever came later."""
-        committed = self.committed
-        return max([modified, *(committed[number] for number in range(first, stop) if number in committed)])
+        files, committed = self.files, self.committed
+        return max(
+            [modified, *(files[mark_name(number)].modified for number in range(first, stop) if number in committed)]
+        )
 
 
 @functools.lru_cache(maxsize=1 << 16)

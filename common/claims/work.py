@@ -15,6 +15,7 @@ from contextlib import contextmanager, suppress
 from typing import Any
 
 from common.claims.claims import Claims
+from common.claims.index import FOLDER
 from common.claims.leases import Claim, parts_folder
 from common.claims.reading import PartsInWork, ShardReading
 from common.claims.store import FileStore
@@ -25,7 +26,7 @@ from common.pools.inputs import Record, place_of, unchanged
 from common.pools.marks import MARK, Unreadable, read_done, read_mark, refuse_other
 from common.pools.shards import Shard
 from common.pools.stats import Stats
-from common.pools.storage import is_remote, join, listing, one_listing_each, sweep, sweep_once
+from common.pools.storage import is_remote, join, list_folders, listing, one_listing_each, sweep, sweep_once
 
 POOL_LISTED = 20_000
 """Up to so many shards on this machine's disks, every mark is read before a run; beyond, and on object stores, a mark
@@ -303,14 +304,19 @@ def read_others(shards: Sequence[Shard], output: str, known: Mapping[str, Stats]
 
 def sweep_parts(shards: Sequence[Shard], output: str) -> None:
     """Remove what is left of the parts of finished shards: of a worker that died between the mark and the broom, or
-    that woke up when all was done. On an object store it stays: nobody lists it."""
-    if is_remote(output):
+    that woke up when all was done. One listing of each folder shows it; a very large pool on an object store is spared
+    even that."""
+    if is_remote(output) and len(shards) > POOL_LISTED:
         return
-    store = FileStore(output)
-    for shard in shards:
-        if store.exists(parts_folder(shard.name)) and store.exists(shard.name + MARK):
-            store.remove(parts_folder(shard.name))
-    sweep(output)
+    store, names = FileStore(output), {parts_folder(shard.name): shard.name for shard in shards}
+    for folder in {name.rpartition("/")[0] for name in names}:
+        for found in list_folders(join(output, folder)):
+            place = f"{folder}/{found}" if folder else found
+            if place in names and store.exists(names[place] + MARK):
+                store.remove(place)
+        sweep(join(output, folder))
+    for found in list_folders(join(output, FOLDER)):
+        sweep(join(output, f"{FOLDER}/{found}"))
 
 
 def refuse_unreadable(errors: Sequence[Unreadable]) -> None:

@@ -11,13 +11,13 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
-from hashlib import blake2b
 from pathlib import Path
 from types import MappingProxyType
 from typing import IO, Any, NamedTuple
 
 from common.pools.documents import Document, ShardReader, form_of, open_lines
 from common.pools.inputs import digest, record, unchanged
+from common.pools.lines import PIECE, LinesKept, Taken
 from common.pools.lock import alone
 from common.pools.marks import Unreadable, mark_done, read_done, read_mark, refuse_other, reject_row
 from common.pools.repair import decode, encode
@@ -29,6 +29,7 @@ from common.pools.storage import (
     join,
     list_below,
     make_folder,
+    open_read,
     read_bytes,
     remove,
     sweep_once,
@@ -94,8 +95,8 @@ class Part:
 
     number: int
     exact: bool = False
-    kept: list[bytes] = field(default_factory=list)
-    rejects: list[bytes] = field(default_factory=list)
+    kept: LinesKept = field(default_factory=LinesKept)
+    rejects: LinesKept = field(default_factory=LinesKept)
     stats: Stats = field(default_factory=lambda: {"docs_in": 0, "docs_out": 0, "drops": {}})
 
     def add(self, position: int, result: Result) -> None:
@@ -107,7 +108,8 @@ class Part:
             if result.aside:
                 self.rejects.append(reject_row(position, result.reason, document=result.source or result.document))
         elif isinstance(result.document, list):
-            self.kept += [encode(document, exact=self.exact) for document in result.document]
+            for document in result.document:
+                self.kept.append(encode(document, exact=self.exact))
             stats["docs_out"] += len(result.document)
             if len(result.document) > 1:
                 stats["copies"] = stats.get("copies", 0) + len(result.document) - 1
@@ -313,20 +315,27 @@ class ShardWork:
 
     def _kept(self) -> Iterator[Document]:
         for number in range(len(self.committed)):
-            yield from map(decode, self._read_part(number, "jsonl").split(b"\n")[:-1])
+            rest = b""
+            for piece in self._read_part(number, "jsonl"):
+                *rows, rest = (rest + piece).split(b"\n")
+                yield from map(decode, rows)
 
     def _copy(self, target: IO[bytes], kind: str) -> None:
         for number, stats in enumerate(self.committed):
             if kind == "jsonl" or stats["rejects"]:
-                target.write(self._read_part(number, kind))
+                for piece in self._read_part(number, kind):
+                    target.write(piece)
 
-    def _read_part(self, number: int, kind: str) -> bytes:
-        """A committed file, which is what its mark says."""
-        raw = read_bytes(self._part_path(number, kind))
+    def _read_part(self, number: int, kind: str) -> Iterator[bytes]:
+        """A committed file, piece by piece; whether it is what its mark says shows behind the last one."""
+        path, taken = self._part_path(number, kind), Taken()
+        with open_read(path) as source:
+            while piece := source.read(PIECE):
+                taken.update(piece)
+                yield piece
         about = (self.committed[number].get("files") or {}).get(kind)
-        if about is not None and blake2b(raw, digest_size=16).hexdigest() != about["digest"]:
-            raise Damaged(number, f"{self._part_path(number, kind)} is not what was committed")
-        return raw
+        if about is not None and taken.digest() != about["digest"]:
+            raise Damaged(number, f"{path} is not what was committed")
 
     def _part_path(self, number: int, kind: str) -> str:
         """A part's file: under the name that its mark gives, where several workers may have written the part."""

@@ -6,6 +6,7 @@ A file that breaks off gives all that can be decoded before it says so: `BrokenO
 import zlib
 from collections.abc import Callable, Iterator
 from hashlib import blake2b
+from tempfile import TemporaryFile
 from typing import IO, NamedTuple
 
 import zstandard
@@ -20,6 +21,9 @@ ZSTD_PIECE = 8 << 10
 
 GZIP_OUTPUT = 1 << 16
 """Plain bytes taken out of gzip at once."""
+
+KEPT_BYTES = 16 << 20
+"""Of lines that wait to be written so many bytes are held in memory."""
 
 MAX_WINDOW = 1 << 31
 """Largest window of a zstd frame, in bytes: what `zstd --ultra --long=31` writes."""
@@ -42,6 +46,43 @@ class Line(NamedTuple):
 
     raw: bytes
     too_long: bool = False
+
+
+class LinesKept:
+    """Lines on their way to a file: in memory, and on this machine's disk (`TMPDIR`) once they are many."""
+
+    def __init__(self) -> None:
+        self._recent = bytearray()
+        self._before: IO[bytes] | None = None
+        self._count = 0
+
+    def append(self, line: bytes) -> None:
+        """Add a line, its newline included."""
+        self._recent += line
+        self._count += 1
+        if len(self._recent) > KEPT_BYTES:
+            if self._before is None:
+                self._before = TemporaryFile()  # noqa: SIM115 - closed with this
+            self._before.write(self._recent)
+            self._recent.clear()
+
+    def __len__(self) -> int:
+        """How many lines."""
+        return self._count
+
+    def __iter__(self) -> Iterator[bytes]:
+        """All that was added, in pieces that need not end with a line."""
+        if self._before is not None:
+            self._before.seek(0)
+            while piece := self._before.read(PIECE):
+                yield piece
+        if self._recent:
+            yield bytes(self._recent)
+
+    def __del__(self) -> None:
+        """Give the disk's room back."""
+        if self._before is not None:
+            self._before.close()
 
 
 class Taken:

@@ -132,6 +132,19 @@ def list_folder(folder: str) -> dict[str, StoredFile]:
     return found
 
 
+def list_folders(folder: str) -> list[str]:
+    """Names of the folders in a folder, hidden ones too; none where there is no such folder."""
+    with suppress(FileNotFoundError, NotADirectoryError):
+        if not is_remote(folder):
+            with os.scandir(local_path(folder)) as entries:
+                return [entry.name for entry in entries if entry.is_dir()]
+        files, inside = files_behind(folder)
+        files.invalidate_cache(inside)
+        found = files.ls(inside, detail=True)
+        return [about["name"].rstrip("/").rsplit("/", 1)[-1] for about in found if about["type"] == "directory"]
+    return []
+
+
 _MODIFIED = ("LastModified", "last_modified", "mtime", "updated", "timeModified", "created")
 
 

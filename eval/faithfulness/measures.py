@@ -1,6 +1,7 @@
 """How alike two texts are: lexical F1, lengths, edits, n-grams, and all measures of a pair at once."""
 
 import itertools
+import re
 from collections import Counter
 from collections.abc import Iterable
 
@@ -101,22 +102,37 @@ def repeats(text: str, most: float, n: int = 10) -> bool:
 
     A run of n words that came before begins with a pair that came before. Instead of words, runs of ASCII letters and
     digits are looked at, which are quick to find: a word is one of them or several, but for what apostrophes join and
-    other characters hide, at most one run each.
+    other characters hide, at most one run each. Where pairs leave it open, runs of four decide most of the rest.
     """
-    lowered = text.lower()
-    raw = lowered.encode("utf-8", "surrogatepass")
-    others = 0 if len(raw) == len(lowered) else len(raw.translate(None, _NO_STARTS))
+    if not text.isascii() and any(one in text for one in _TO_ASCII):
+        text = text.lower()
+    raw = text.encode("utf-8", "surrogatepass")
     pieces = raw.translate(_PIECES).split()
+    others = 0 if len(raw) == len(text) else len(raw.translate(None, _NO_STARTS))
+    words_at_least = len(pieces) - raw.count(b"'") - n
     old_pairs = len(pieces) - len(set(itertools.pairwise(pieces)))
-    runs = len(pieces) - raw.count(b"'") - others - n  # at least so many
-    return old_pairs + 2 * others > most * runs and duplicate_ngrams(text, n) > most
+    if old_pairs + 2 * others <= most * (words_at_least - others):
+        return False
+    if n >= 4:
+        hidden = len(_HIDING.findall(text)) if others else 0
+        old_fours = len(pieces) - len(set(zip(pieces, pieces[1:], pieces[2:], pieces[3:], strict=False)))
+        if old_fours + 4 * hidden <= most * (words_at_least - hidden):
+            return False
+    return duplicate_ngrams(text, n) > most
 
 
-_PIECES = bytes(code if chr(code).isalnum() or chr(code) == "_" else 32 for code in range(128)) + b" " * 128
-"""Letters, digits and `_` of ASCII as they are, all else white space."""
+_PIECES = bytes(ord(chr(code).lower()) if chr(code).isalnum() or chr(code) == "_" else 32 for code in range(128))
+_PIECES += b" " * 128
+"""Letters of ASCII as small ones, its digits and `_` as they are, all else white space."""
 
 _NO_STARTS = bytes(range(0xC0))
 """All bytes that do not begin a character beyond ASCII."""
+
+_TO_ASCII = "\u0130\u212a"
+"""Capital letters beyond ASCII whose small ones are in it."""
+
+_HIDING = re.compile(r"[^\W\x00-\x7f]|\u2019")
+"""Characters beyond ASCII that belong to words: the others only stand between them."""
 
 
 def opening_collisions(texts: Iterable[str], characters: int = 50) -> float:

@@ -68,7 +68,9 @@ _META_PATTERNS = (
     r"\blet me (?:paraphrase|rewrite)\b",
 )
 _META = [re.compile(pattern, re.IGNORECASE) for pattern in _META_PATTERNS]
-_ANY_META = re.compile("|".join(_META_PATTERNS), re.IGNORECASE)
+_META_WORDS = ("the user", "as an ai", "sorry", "paraphrase", "rewrite")
+"""Each of the patterns holds one of them."""
+
 _META_WINDOW = 200  # characters
 
 _EMPTY_THINK = r"<think>\s*</think>"
@@ -123,12 +125,20 @@ def read_completion(completion: str, organic: str, finish_reason: str = "stop", 
         flags = (*flags, "unfenced")
     if not text:
         return Reading("", "empty", flags)
-    opening = text[:_META_WINDOW]
-    if _ANY_META.search(opening) and any(phrase.search(opening) and not phrase.search(organic) for phrase in _META):
+    if _is_meta(text[:_META_WINDOW], organic):
         return Reading("", "meta_leak", flags)
     if repeats(text, MAX_DUPLICATES) and duplicate_ngrams(organic) < ORGANIC_DUPLICATES:
         return Reading("", "repetition", flags)
     return Reading(text, "ok", flags)
+
+
+def _is_meta(opening: str, organic: str) -> bool:
+    """Whether a text opens with talk about the task that is not the organic text's own."""
+    if opening.isascii():  # then a pattern needs one of these words as it stands
+        lowered = opening.lower()
+        if not any(word in lowered for word in _META_WORDS):
+            return False
+    return any(phrase.search(opening) and not phrase.search(organic) for phrase in _META)
 
 
 def _edited(answer: str, organic: str) -> Reading:

@@ -14,7 +14,7 @@ from common.claims.index import ShardIndex
 from common.claims.leases import LEASE_S, parts_folder
 from common.claims.owner import Owner, claim_content, has_ended, this_process
 from common.claims.store import FileStore
-from common.claims.view import ShardView
+from common.claims.view import ShardView, claim_name, mark_name, number_name
 from common.pools import storage
 from common.pools.marks import MARK
 
@@ -133,6 +133,76 @@ def test_a_renewed_claim_is_not_taken_over_and_a_late_worker_finds_its_claim_los
     assert taken is not None
     assert second.commit(taken, 0, {}) and not first.commit(claim, 0, {})
     assert claim.lost and not first.held
+
+
+@pytest.mark.parametrize("beyond", [False, True])
+def test_a_shard_whose_end_nobody_could_note_is_put_together_all_the_same(beyond):
+    pool = Pool({"s": 4})
+    first = pool.claims("a", most_parts=4)
+    whole = [first.next()]
+    first.expected["s"] = 7
+    whole += [first.next(), first.next(), first.next()]
+    assert [(one.first, one.stop) for one in whole] == [(0, 1), (1, 2), (2, 3), (3, 4)]
+    for number, claim in enumerate(whole):
+        first.commit(claim, number, {"config_hash": "h", "last": number == 3})
+    if beyond:  # another one looked for more there and found nothing
+        pool.store.create(".s.parts/beyond.000004", b"{}")
+    pool.clock.sleep(LEASE_S + 1)  # the power went before `first` could write where the shard ends
+    work(pool, [pool.claims("c")])
+    assert pool.joined == ["s"]
+
+
+@given(
+    st.sets(st.integers(0, 2100)),
+    st.dictionaries(st.integers(0, 2100), st.integers(0, 3), max_size=30),
+    st.none() | st.integers(0, 2100),
+    st.none() | st.integers(1, 2100),
+    st.integers(0, 2100),
+)
+def test_a_listing_is_read_rightly_however_many_parts_there_are(committed, claims, last, beyond, stop):
+    names = {mark_name(number): number for number in committed}
+    names |= {f"{number:06d}.a.1.jsonl": number for number in committed}
+    names |= {claim_name(first, older): first for first, newest in claims.items() for older in range(newest + 1)}
+    names |= {} if last is None else {number_name("end", last): 0}
+    names |= {} if beyond is None else {number_name("beyond", beyond): 0}
+    view = ShardView({name: storage.StoredFile(1, float(number)) for name, number in names.items()})
+    assert view.committed == committed
+    assert view.claims == {first: (newest, float(first)) for first, newest in claims.items()}
+    if last is None and beyond is not None and committed >= set(range(beyond)):
+        last = beyond - 1
+    assert view.last == last
+    assert view.complete == (last is not None and committed >= set(range(last + 1)))
+    bound = min(stop, 5000 if last is None else last + 1, 5000 if beyond is None else beyond)
+    firsts = sorted(claims)
+    wanted = []
+    for first, end in zip(firsts, [*firsts[1:], stop], strict=True) if firsts else []:
+        todo = [number for number in range(first, min(end, bound)) if number not in committed]
+        wanted += [(first, end, todo)] if todo else []
+    assert view.left(stop) == wanted
+
+
+def test_a_worker_that_finds_nothing_to_do_leaves_the_store_in_peace():
+    pool = Pool({f"s{number}": 2 for number in range(1500)})
+    for number in range(1500):
+        busy = pool.claims(f"busy {number}")
+        busy.end(busy.next(), 0)
+    idle = pool.claims("idle", lease_s=900)
+    before, began = pool.store.requests, pool.clock.now()
+    while pool.clock.now() < began + 800:
+        assert idle.next() is None and not idle.all_done
+        pool.clock.sleep(idle.pause_s)
+        assert idle.pause_s <= 300
+    assert pool.store.requests - before < 120
+
+
+def test_a_restarted_worker_does_not_list_again_what_it_found_taken():
+    pool = Pool({f"s{number}": 1 for number in range(1500)})
+    worker = pool.claims("a")
+    for _ in range(1000):
+        pool.step(worker, worker.next())
+    before = pool.store.requests
+    claim = pool.claims("a").next()
+    assert claim is not None and pool.store.requests - before < 10
 
 
 def test_what_is_let_go_is_free_at_once():

@@ -1,6 +1,8 @@
 """Several workers share a pool, and what comes out is what one would have made, to the byte."""
 
 import json
+import subprocess
+import sys
 import threading
 from functools import partial
 
@@ -12,8 +14,9 @@ from common.claims.claims import Claims
 from common.claims.index import ShardIndex
 from common.claims.owner import Owner, this_process
 from common.claims.store import FileStore, SystemClock
-from common.claims.work import PoolWork
-from common.pools.documents import write_documents
+from common.claims.work import PoolWork, sweep_parts
+from common.pools import storage
+from common.pools.documents import read_documents, write_documents
 from common.pools.exactly_once import Result, process_shard
 from common.pools.shards import list_shards
 
@@ -137,3 +140,48 @@ def test_workers_that_die_anywhere_are_taken_over(tmp_path_factory, stops, by_pa
     whole, stats = one_machine(folder)
     assert outputs(folder / "out") == whole
     assert [mark["docs_in"] for mark in marks(folder / "out")] == [mark["docs_in"] for mark in stats]
+
+
+def test_what_late_workers_leave_of_finished_shards_is_swept_and_what_is_not_finished_stays(folder):
+    worker(folder, "a").run(shout)
+    write_documents(str(folder / "pool/deep/more.jsonl"), [{"id": "m", "text": "one"}])
+    out = folder / "out"
+    for name in (".s0.parts", "deep/.more.parts", ".another.parts"):  # the last one is no shard of this run
+        (out / name).mkdir(parents=True)
+        (out / name / "000000.json").write_text("{}")
+    gone = f".x.{storage._HERE}-999999999.tmp"
+    (left := next((out / ".claims").glob("*-0")) / gone).write_text("")
+    sweep_parts(list_shards(folder / "pool"), str(out))
+    assert not (out / ".s0.parts").exists() and not left.exists()
+    assert (out / "deep/.more.parts/000000.json").exists() and (out / ".another.parts/000000.json").exists()
+
+
+LARGE = """
+import resource, sys
+from pathlib import Path
+sys.path.insert(0, str(Path.cwd()))
+from common.pools.exactly_once import process_shard, Result
+from common.pools.shards import list_shards
+
+megabytes, form = int(sys.argv[2]), sys.argv[3]
+def long(documents):
+    text = "word " * (megabytes * 200_000)
+    return (Result({**document, "text": text}) for document in documents)
+
+folder = Path(sys.argv[1])
+(shard,) = list_shards(folder / "pool")
+process_shard(shard, folder / f"out{megabytes}", long, config_hash="h", form=form)
+print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss >> 10)
+"""
+
+
+@pytest.mark.parametrize("form", [".jsonl", ".jsonl.zst"])
+def test_a_part_of_long_documents_is_not_held_in_memory(tmp_path, root, form):
+    write_documents(str(tmp_path / "pool/s.jsonl"), [{"id": str(number), "text": "t"} for number in range(40)])
+    command = [sys.executable, "-c", LARGE, str(tmp_path)]
+    small, large = (
+        int(subprocess.run([*command, size, form], cwd=root, capture_output=True, text=True, check=True).stdout)
+        for size in ("1", "6")
+    )
+    assert sum(1 for _ in read_documents(str(tmp_path / f"out6/s{form}"))) == 40
+    assert large < small + 90  # of 240 MiB

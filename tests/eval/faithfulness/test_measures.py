@@ -1,11 +1,13 @@
 """Pair measures against the specification's vectors and their properties."""
 
+import itertools
 import json
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from common.pools.documents import read_documents
 from eval.faithfulness.__main__ import main
 from eval.faithfulness.kept import numbers_kept, urls_kept
 from eval.faithfulness.measures import (
@@ -14,6 +16,7 @@ from eval.faithfulness.measures import (
     lexical_f1,
     novel_ngrams,
     opening_collisions,
+    repeats,
     score_pair,
     word_edit_distance,
 )
@@ -24,6 +27,29 @@ from eval.faithfulness.words import STOP_WORDS
 TEXT = st.text(st.sampled_from("ab Cc1.,-#>*|`\n\t•é\u2028"), max_size=60)
 WORDS = st.lists(st.sampled_from(["a", "b", "c", "d", "e"]), max_size=12).map(" ".join)
 LONG = [f"Paragraph number {n} says something that is long enough." for n in range(4)]
+
+
+@given(
+    st.lists(
+        st.sampled_from(["a", "b", "Kelvin", "\u212aelvin", "\u0130x", "ix", "na\u00efve", "don't", "\u65e5"]),
+        max_size=60,
+    ),
+    st.lists(st.sampled_from([" ", ", ", " \u2013 ", "\u201c", "'", "\u2019", "\u00e9"]), min_size=60, max_size=60),
+    st.integers(1, 4),
+    st.integers(1, 12),
+    st.sampled_from([0.0, 0.1, 0.3, 0.6]),
+)
+def test_the_quick_look_for_repeats_says_what_the_count_says(some, between, times, n, most):
+    text = "".join(word + gap for word, gap in zip(some, between, strict=False)) * times
+    assert repeats(text, most, n) == (duplicate_ngrams(text, n) > most)
+
+
+def test_the_quick_look_for_repeats_agrees_on_real_pages(shared_data):
+    pages = read_documents(str(shared_data / "web/pool/shard_00000000_processed.jsonl.zst"))
+    texts = [page["text"][:3000] for page in itertools.islice(pages, 150)]
+    texts += [text[: 700 * number] + text[:900] * number for number, text in enumerate(texts[:20])]
+    found = [repeats(text, 0.3) for text in texts]
+    assert found == [duplicate_ngrams(text) > 0.3 for text in texts] and 5 < sum(found) < 60
 
 
 @pytest.mark.parametrize(
