@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from pydantic import Field
 
 from common.config import RunConfig
+from common.pools.stats import count_into
 
 SILENCE = 20
 """So many unanswered chunks, with not one success beside them, mean that nobody is there."""
@@ -85,7 +86,7 @@ class Health:
         Raises:
             Unhealthy: the engine does not answer.
         """
-        self.statuses.update(statuses)
+        count_into(self.statuses, statuses)
         seen = self.statuses.total()
         if self.config.max_engine_errors < 1 and self.statuses["engine_error"] == seen >= SILENCE:
             raise Unhealthy(f"{self._where()}the engine answered none of the first {seen} chunks")

@@ -5,6 +5,7 @@ from collections import Counter
 from collections.abc import Callable
 from typing import Any
 
+from common.pools.stats import count_into
 from rephrase.config import RephraseConfig
 
 
@@ -36,8 +37,8 @@ class Meter:
 
     def add(self, counts: dict[str, Any]) -> None:
         """Count a document that is done."""
-        self.counts.update({name: value for name, value in counts.items() if isinstance(value, int)})
-        self.statuses.update(counts.get("chunk_statuses", {}))
+        count_into(self.counts, {name: value for name, value in counts.items() if isinstance(value, int)})
+        count_into(self.statuses, counts.get("chunk_statuses", {}))
         if self.counts["docs"] % self.config.part_docs == 0:
             self.report()
 

@@ -1,10 +1,12 @@
 """One worker of a run: its engine, its run folder and its claims on the parts of the pool's shards."""
 
+import gc
 import hashlib
 import multiprocessing
 import os
 import socket
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -30,6 +32,9 @@ from rephrase.config import RephraseConfig
 from rephrase.meter import Meter
 from rephrase.rephraser import Rephraser
 from rephrase.speculation import settled
+
+COLLECT_AFTER = 50_000
+"""Objects that come to be before garbage in circles is looked for; Python's own number is 700."""
 
 
 @dataclass
@@ -82,7 +87,7 @@ class RephraseWorker:
         """Rephrase parts until the pool is done, by whomever, or SIGTERM comes."""
         done = WorkDone(self.pool.done, self.pool.unreadable)
         try:
-            with stop_on_sigterm(self.pool.stop, self.config.claims.notice_s):
+            with stop_on_sigterm(self.pool.stop, self.config.claims.notice_s), rare_collections():
                 self.pool.run(self._rephrase, by_part=self.config.engine.batches_shape_output)
         except Overdue:
             return done
@@ -134,6 +139,18 @@ class RephraseWorker:
             config.output, name, self.hash, source=shard.path, outputs=outputs, verify=config.verify, listed=False
         )
         return found is not None
+
+
+@contextmanager
+def rare_collections() -> Iterator[None]:
+    """Inside the block Python looks for garbage in circles less often: the stage makes many small objects and next to
+    no circles, and the looks would be a fifth of its own work."""
+    before = gc.get_threshold()
+    gc.set_threshold(max(before[0], COLLECT_AFTER) if before[0] else 0, *before[1:])
+    try:
+        yield
+    finally:
+        gc.set_threshold(*before)
 
 
 def work_on_pool(

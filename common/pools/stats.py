@@ -58,10 +58,22 @@ def count_into(stats: Stats, counts: Mapping[str, Any]) -> None:
     {'tokens': 7, 'flags': {'short': 1}}
     """
     for name, value in counts.items():
-        if isinstance(value, Mapping):
+        if value.__class__ is not int and isinstance(value, Mapping):  # most are int, and that is seen sooner
             count_into(stats.setdefault(name, {}), value)
         else:
             stats[name] = stats.get(name, 0) + value
+
+
+def tally(names: Iterable[str]) -> dict[str, int]:
+    """How often each name comes, in the order in which they first come: a `Counter` for a few, and faster.
+
+    >>> tally(["b", "a", "b"])
+    {'b': 2, 'a': 1}
+    """
+    found: dict[str, int] = {}
+    for name in names:
+        found[name] = found.get(name, 0) + 1
+    return found
 
 
 def sum_stats(stats: Iterable[Stats]) -> Stats:

@@ -1,6 +1,5 @@
 """From a document's chunk completions to the recycled document, its record and its counts."""
 
-from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
@@ -8,6 +7,7 @@ from typing import Any
 from common.pools.documents import Document
 from common.pools.exactly_once import Result, with_own
 from common.pools.repair import id_text
+from common.pools.stats import tally
 from eval.faithfulness.measures import length_ratio, lexical_f1
 from eval.faithfulness.structure import markdown_similarity
 from rephrase.config import RephraseConfig
@@ -165,12 +165,12 @@ class Joiner:
 
     def _counts(self, job: Job) -> dict[str, Any]:
         done = [(piece, piece.reading) for rollout in job.rollouts for piece in rollout if piece.reading is not None]
-        statuses = Counter(reading.status for _, reading in done)
+        statuses = tally([reading.status for _, reading in done])
         counts: dict[str, Any] = {
             "chunks_in": len(done),
-            "chunks_ok": statuses["ok"],
-            "chunk_statuses": dict(statuses),
-            "flags": dict(Counter(flag for _, reading in done for flag in reading.flags)),
+            "chunks_ok": statuses.get("ok", 0),
+            "chunk_statuses": statuses,
+            "flags": tally([flag for _, reading in done for flag in reading.flags]),
             "attempts": sum(piece.attempts for piece, _ in done),
             "tokens_prompt": sum(piece.tokens_in for piece, _ in done),
             "tokens_completion": sum(piece.tokens_out for piece, _ in done),
@@ -179,7 +179,7 @@ class Joiner:
         }
         verbatim = [part for part in job.chunks if part.kind]
         if verbatim:
-            counts["verbatim"] = dict(Counter(part.kind for part in verbatim))
+            counts["verbatim"] = tally([part.kind for part in verbatim])
             counts["chars_verbatim"] = sum(len(part.text) for part in verbatim)
         if self.count_tokens is not None:
             counts["tokens_organic"] = self.count_tokens(job.document["text"])

@@ -71,6 +71,9 @@ _META = [re.compile(pattern, re.IGNORECASE) for pattern in _META_PATTERNS]
 _META_WORDS = ("the user", "as an ai", "sorry", "paraphrase", "rewrite")
 """Each of the patterns holds one of them."""
 
+_AS_LETTERS = re.compile("[\u0130\u0131\u017f\u212a]")
+"""Letters beyond ASCII that stand for `i`, `s` and `k` where case is ignored."""
+
 _META_WINDOW = 200  # characters
 
 _EMPTY_THINK = r"<think>\s*</think>"
@@ -134,10 +137,9 @@ def read_completion(completion: str, organic: str, finish_reason: str = "stop", 
 
 def _is_meta(opening: str, organic: str) -> bool:
     """Whether a text opens with talk about the task that is not the organic text's own."""
-    if opening.isascii():  # then a pattern needs one of these words as it stands
-        lowered = opening.lower()
-        if not any(word in lowered for word in _META_WORDS):
-            return False
+    lowered = opening.lower()
+    if not any(word in lowered for word in _META_WORDS) and not _AS_LETTERS.search(opening):
+        return False
     return any(phrase.search(opening) and not phrase.search(organic) for phrase in _META)
 
 
