@@ -65,7 +65,7 @@ class Claims(Leases):
         """Shard → how many parts it seems to have, as this worker has read it."""
         self.shard: str | None = None
         """The shard that this worker is at."""
-        self._random = random.Random(owner.worker)
+        self._random = random.Random(digest_of(owner.worker))
         start = digest_of(owner.worker) % index.buckets
         self._fresh = index.round_from(start)
         """Buckets that may hold shards that nobody has begun."""

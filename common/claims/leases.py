@@ -6,14 +6,13 @@ workers that both believe to hold a claim waste work and no more: a part counts 
 which names the files that hold it.
 """
 
-import json
 import threading
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from common.claims.index import DONE, ShardIndex
-from common.claims.owner import Owner, claim_content, has_ended
+from common.claims.owner import Owner, as_json, claim_content, has_ended
 from common.claims.store import ClaimStore, Clock
 from common.claims.view import BEYOND, END, FREE, mark_name, number_name
 from common.pools.storage import StoredFile
@@ -151,7 +150,7 @@ class Leases:
             for kind, rows in (lines or {}).items():
                 name = f"{number:06d}.{claim.token}.{kind}"
                 files[kind] = {**self.store.write(f"{claim.folder}/{name}", rows), "name": name}
-            content = json.dumps({**mark, "files": {**files, **mark.get("files", {})}}).encode()
+            content = as_json({**mark, "files": {**files, **mark.get("files", {})}})
             first = self.store.create(f"{claim.folder}/{mark_name(number)}", content, durable=True)
         except FileNotFoundError:  # the folder was removed under it: its shard is done
             first = False

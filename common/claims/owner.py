@@ -10,6 +10,8 @@ from hashlib import blake2b
 from pathlib import Path
 from typing import Any
 
+import orjson
+
 
 @dataclass(frozen=True)
 class Owner:
@@ -47,7 +49,15 @@ def has_ended(content: bytes | None) -> bool:
 
 def claim_content(owner: Owner, **about: Any) -> bytes:
     """A claim file's content."""
-    return json.dumps({**about, "owner": vars(owner)}).encode()
+    return as_json({**about, "owner": vars(owner)})
+
+
+def as_json(value: dict[str, Any]) -> bytes:
+    """A small value as JSON: fast where orjson takes it, which refuses names that are no Unicode."""
+    try:
+        return orjson.dumps(value)
+    except TypeError:
+        return json.dumps(value).encode()
 
 
 def read_claim(content: bytes | None) -> dict[str, Any]:

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from common.claims.claims import Claims
 from common.claims.index import ShardIndex
 from common.claims.leases import LEASE_S, parts_folder
-from common.claims.owner import Owner, claim_content, has_ended, this_process
+from common.claims.owner import Owner, claim_content, has_ended, read_claim, this_process
 from common.claims.store import FileStore
 from common.claims.view import ShardView, claim_name, mark_name, number_name
 from common.pools import storage
@@ -290,6 +290,12 @@ def test_where_files_cannot_be_linked_they_are_created_exclusively(tmp_path, mon
     store = FileStore(str(tmp_path))
     assert store.create("claim", b"mine") and not store.create("claim", b"yours")
     assert store.read("claim") == b"mine" and [path.name for path in tmp_path.iterdir()] == ["claim"]
+
+
+def test_a_worker_whose_name_is_no_unicode_claims_like_any_other():
+    pool = Pool({"s": 1})
+    claim = pool.claims("a\udcff").next()
+    assert read_claim(pool.store.read(claim.path))["owner"]["worker"] == "a\udcff"
 
 
 def test_a_process_of_this_machine_that_is_gone_has_ended_and_one_of_another_may_live():
