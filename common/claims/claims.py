@@ -208,8 +208,12 @@ class Claims(Leases):
             stop = view.last + 1
         elif view.claims:
             last = max(view.claims)
-            about = read_claim(self.store.read(f"{folder}/{claim_name(last, view.claims[last][0])}"))
-            stop, expected = int(about.get("stop", last + 1)), about.get("expected")
+            name = claim_name(last, view.claims[last][0])
+            if shard in self.newest and self.newest[shard][0] == name:
+                _, stop, expected = self.newest[shard]
+            else:
+                about = read_claim(self.store.read(f"{folder}/{name}"))
+                stop, expected = int(about.get("stop", last + 1)), about.get("expected")
         else:
             stop = view.begun()
         live = 0

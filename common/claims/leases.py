@@ -79,6 +79,8 @@ class Leases:
         """Shards that are no work for this worker: finished, or unreadable."""
         self.ends: dict[str, str] = {}
         """Shard → the name of the file that says where it ends, as this worker wrote it: a listing may lack it yet."""
+        self.newest: dict[str, tuple[str, int, int | None]] = {}
+        """Shard → the last claim that this worker made of it: its name, the part behind its last, and `expected`."""
         self.skew_s = 0.0
         """How far the store's clock is ahead of this one's."""
         self.lock = threading.Lock()
@@ -98,6 +100,7 @@ class Leases:
         content = claim_content(self.owner, stop=stop, expected=expected)
         if not self.store.create(f"{folder}/{name}", content):
             return None
+        self.newest[shard] = name, stop, expected
         claim = self._hold(Claim(shard, folder, f"{folder}/{name}", content, first, stop, todo, self._token()))
         if not todo:
             self.held.pop(claim.path)
@@ -199,6 +202,7 @@ class Leases:
         self.store.create(self.index.entry(shard) + DONE, b"{}")
         self.store.remove(parts_folder(shard))
         self.ends.pop(shard, None)
+        self.newest.pop(shard, None)
         self.passed.add(shard)
 
     def give_up(self, claim: Claim) -> None:
@@ -207,6 +211,7 @@ class Leases:
             self.held.pop(claim.path, None)
             self.store.remove(claim.folder)
             self.ends.pop(claim.shard, None)
+            self.newest.pop(claim.shard, None)
             reopen(self.store, self.index, claim.shard)
 
     def age(self, modified: float) -> float:

@@ -63,9 +63,12 @@ def as_json(value: dict[str, Any]) -> bytes:
 def read_claim(content: bytes | None) -> dict[str, Any]:
     """What a claim file says; empty for one that is not there, or not there yet."""
     try:
-        found = json.loads(content or b"{}")
+        found = orjson.loads(content or b"{}")
     except ValueError:
-        return {}
+        try:
+            found = json.loads(content or b"{}")  # names that are no Unicode
+        except ValueError:
+            return {}
     return found if isinstance(found, dict) else {}
 
 

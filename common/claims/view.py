@@ -65,30 +65,26 @@ class ShardView:
         self.free: set[str] = set()
         self.last: int | None = None
         self.beyond: int | None = None
+        claims = self.claims
         for name in [name for name in files if name > _BEHIND_MARKS]:
-            self._see(name)
+            kind, number, generation = _read_name(name)
+            if kind != CLAIM:
+                self._see(kind, number, generation)
+            elif generation >= claims.get(number, NO_CLAIM)[0]:
+                claims[number] = (generation, files[name].modified)
         if end is not None:
-            kind, number, _ = _read_name(end)
-            self._see_end(kind, number)
+            self._see(*_read_name(end))
         if self.last is None and self.beyond and self._all_before(self.beyond):
             self.last = self.beyond - 1  # whoever knew it could not say so: the power went
 
-    def _see(self, name: str) -> None:
-        kind, number, generation = _read_name(name)
-        if kind == CLAIM:
-            if generation >= self.claims.get(number, NO_CLAIM)[0]:
-                self.claims[number] = (generation, self.files[name].modified)
-        elif kind == FREE:
+    def _see(self, kind: str, number: int, generation: int) -> None:
+        if kind == FREE:
             self.free.add(claim_name(number, generation))
         elif kind == COMMITTED:
             self.committed.add(number)
-        elif kind in (END, BEYOND):
-            self._see_end(kind, number)
-
-    def _see_end(self, kind: str, number: int) -> None:
-        if kind == END:
+        elif kind == END:
             self.last = number
-        else:
+        elif kind == BEYOND:
             self.beyond = number if self.beyond is None else min(self.beyond, number)
 
     def _all_before(self, stop: int) -> bool:

@@ -5,6 +5,7 @@ store for a file, another process goes on. Everything happens in the order of vi
 """
 
 import heapq
+import math
 from collections.abc import Callable
 from typing import Any
 
@@ -16,8 +17,10 @@ class VirtualTime:
 
     def __init__(self) -> None:
         self.time = 0.0
-        self._coming: list[tuple[float, int, Callable[[Any], object], Any]] = []
+        self._coming: list[tuple[float, int, Process | Callable[[Any], object], Any]] = []
+        """When, which of those at one moment, and what: a process with the wait that then ends, or a call."""
         self._number = 0
+        self._most_s = math.inf
         self._hub = getcurrent()
 
     def now(self) -> float:
@@ -39,8 +42,19 @@ class VirtualTime:
             return
         process.turn += 1
         self._number += 1
-        heapq.heappush(coming, (when, self._number, process.go_on, process.turn))
-        self._hub.switch()
+        heapq.heappush(coming, (when, self._number, process, process.turn))
+        # who goes on next is mostly another process: it does so from here; all else is the hub's, beginnings too
+        while (following := coming[0][2]).__class__ is Process and following and coming[0][0] <= self._most_s:
+            when, _, _, turn = heapq.heappop(coming)
+            if turn == following.turn and following.dead_at is None:
+                if when > self.time:
+                    self.time = when
+                if following is process:
+                    return
+                following.switch()
+                break
+        else:
+            self._hub.switch()
         if process.dead_at is not None:
             raise GreenletExit
 
@@ -52,17 +66,21 @@ class VirtualTime:
     def start(self, work: Callable[[], object], delay: float = 0.0) -> "Process":
         """Begin a process."""
         process = Process(work, self._hub)
-        self.at(self.time + delay, process.go_on, process.turn)
+        self._number += 1
+        heapq.heappush(self._coming, (self.time + delay, self._number, process, process.turn))
         return process
 
     def run(self, most_s: float = float("inf")) -> None:
         """Let everything happen, up to a moment."""
-        coming = self._coming
+        coming, self._most_s = self._coming, most_s
         while coming and coming[0][0] <= most_s:
-            when, _, call, argument = heapq.heappop(coming)
+            when, _, what, argument = heapq.heappop(coming)
             if when > self.time:
                 self.time = when
-            call(argument)
+            if isinstance(what, Process):
+                what.go_on(argument)
+            else:
+                what(argument)
 
     def clear(self) -> None:
         """Forget what is still to happen."""

@@ -54,7 +54,7 @@ def outcome(world: World, workers: Sequence[SimulatedWorker]) -> SimulatedRun:
     config, pool, times = world.config, world.pool, world.times
     parts = pool.shards * world.parts
     tokens = world.total_tokens()
-    marks = [world.store.contents.get(shard + MARK) for shard in world.numbers]
+    marks = [world.store.content(shard + MARK) for shard in world.numbers]
     counted = [json.loads(mark)["docs_in"] for mark in marks if mark is not None]
     whole = pool.documents
     doubled = sum(max(0, one - whole) for one in counted)

@@ -35,7 +35,8 @@ class SimulatedStore:
         self.clock = clock
         self.config = config
         self.folders: dict[str, dict[str, StoredFile]] = {}
-        self.contents: dict[str, bytes] = {}
+        self.contents: dict[str, dict[str, bytes]] = {}
+        """By folder, as the listings are."""
         self.requests: Counter[str] = Counter()
         self.waited_s = 0.0
         """For a turn, where the store serves so many requests a second and no more."""
@@ -63,7 +64,7 @@ class SimulatedStore:
         self._serve("create")
         folder, _, last = name.rpartition("/")
         if last in self.folders.get(folder, ()):
-            return self.contents.get(name) == content
+            return self.contents[folder][last] == content
         self.put(name, content)
         return True
 
@@ -76,10 +77,10 @@ class SimulatedStore:
         """What a write does once it is served."""
         folder, _, last = name.rpartition("/")
         if folder not in self.folders:
-            self.folders[folder] = {}
-        # shards share most names: one copy of each stays where it is quickly found
-        self.folders[folder][intern(last)] = StoredFile(len(content), self.clock.time)
-        self.contents[name] = content
+            self.folders[folder], self.contents[folder] = {}, {}
+        last = intern(last)  # shards share most names: one copy of each stays where it is quickly found
+        self.folders[folder][last] = StoredFile(len(content), self.clock.time)
+        self.contents[folder][last] = content
         if self.config.late_s:
             self._began.setdefault(name, self.clock.time)
 
@@ -92,7 +93,13 @@ class SimulatedStore:
     def read(self, name: str) -> bytes | None:
         """A small file; None where there is none."""
         self._serve("read")
-        return self.contents.get(name)
+        return self.content(name)
+
+    def content(self, name: str) -> bytes | None:
+        """What a file holds, for who looks from outside: that is no request."""
+        folder, _, last = name.rpartition("/")
+        found = self.contents.get(folder)
+        return None if found is None else found.get(last)
 
     def exists(self, name: str) -> bool:
         """Whether there is such a file."""
@@ -103,21 +110,20 @@ class SimulatedStore:
     def remove(self, name: str) -> None:
         """Delete a file, or a folder with all in it."""
         self._serve("remove")
-        for last in self.folders.pop(name, {}):
-            self._forget(f"{name}/{last}")
-        folder, _, last = name.rpartition("/")
-        self.folders.get(folder, {}).pop(last, None)
-        self._forget(name)
-
-    def _forget(self, name: str) -> None:
+        whole = self.folders.pop(name, {})
         self.contents.pop(name, None)
+        folder, _, last = name.rpartition("/")
+        for files in (self.folders.get(folder), self.contents.get(folder)):
+            if files is not None:
+                files.pop(last, None)
         if self.config.late_s:
-            self._began.pop(name, None)
+            for one in [name, *(f"{name}/{last}" for last in whole)]:
+                self._began.pop(one, None)
 
-    def read_all(self, names: Sequence[str]) -> Sequence[bytes | None]:
-        """Several small files one after the other; what they hold when the last one was read."""
+    def read_all(self, folder: str, names: Sequence[str]) -> Sequence[bytes | None]:
+        """Several small files of a folder one after the other; what they hold when the last one was read."""
         self._serve("read", 0.0, len(names))
-        return [self.contents.get(name) for name in names]
+        return list(map(self.contents.get(folder, {}).get, names))
 
     def pass_on(self, count: int, size: float) -> None:
         """Read so many files one after the other and write what they hold: `size` bytes, both ways together."""

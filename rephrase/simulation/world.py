@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from common.claims.index import ShardIndex
+from common.claims.view import mark_name
 from rephrase.simulation.beats import Beats
 from rephrase.simulation.config import SimulateConfig
 from rephrase.simulation.engine import PartTimes
@@ -54,17 +55,20 @@ class World:
         self.kills = 0
         self.finished_at: dict[str, float] = {}
         self._committed: dict[str, bytearray] = {}
-        self._last = pool.documents - (self.parts - 1) * config.part_docs
+        self.mark_names = [mark_name(number) for number in range(self.parts)]
+        last = pool.documents - (self.parts - 1) * config.part_docs
+        self._documents = [config.part_docs] * (self.parts - 1) + [last]
+        self._part_docs = config.part_docs
         self._drawn = [self.times.draw(self.draw) for _ in range(DRAWS)]
 
     def documents_of(self, number: int) -> int:
         """Documents in a part."""
-        return self._last if number == self.parts - 1 else self.config.part_docs
+        return self._documents[number]
 
     def part(self, shard: str, number: int) -> tuple[float, float]:
         """A part's tokens, and by how much it is later than the engine's work on it."""
         tokens, ahead_s = self._drawn[(self.numbers[shard] * self.parts + number) % DRAWS]
-        return tokens * self.documents_of(number) / self.config.part_docs, ahead_s
+        return tokens * self._documents[number] / self._part_docs, ahead_s
 
     def total_tokens(self) -> float:
         """Of the whole pool."""
