@@ -13,7 +13,8 @@
 import functools
 import itertools
 from bisect import bisect_right
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from typing import cast
 
 from common.pools.storage import StoredFile
 
@@ -44,6 +45,8 @@ def mark_name(number: int) -> str:
 _MARKS = {mark_name(number): number for number in range(1000)}
 """Most names there are, so that a listing is read fast: workers look again and again."""
 
+_NUMBER_OF: Callable[[str], int | None] = _MARKS.get
+
 _BEHIND_MARKS = f"{len(_MARKS):06d}"[:3]
 """Names of claims and of later parts are greater; those of these marks, and of what belongs to them, are not."""
 
@@ -58,8 +61,9 @@ class ShardView:
 
     def __init__(self, files: Mapping[str, StoredFile], end: str | None = None) -> None:
         self.files = files
-        self.committed: set[int] = set(map(_MARKS.get, files))  # type: ignore[arg-type] - None goes at once
-        self.committed.discard(None)  # type: ignore[arg-type]
+        committed = set(map(_NUMBER_OF, files))
+        committed.discard(None)
+        self.committed = cast(set[int], committed)
         self.claims: dict[int, tuple[int, float]] = {}
         """First part → generation of the newest claim, and when its file was last written."""
         self.free: set[str] = set()
