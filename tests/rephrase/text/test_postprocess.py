@@ -5,7 +5,7 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from eval.faithfulness.measures import duplicate_ngrams
-from rephrase.text.postprocess import _META, STATUSES, format_ok, read_completion
+from rephrase.text.postprocess import STATUSES, format_ok, read_completion
 from rephrase.text.prompts import SENTINEL
 
 S = SENTINEL
@@ -90,30 +90,22 @@ def test_two_fences_are_not_one():
     assert read_completion(f"{S}\n{text}", "Hi.") == (text, "ok", ())
 
 
+LEAKS = (
+    "The user wants",
+    "as an AI",
+    "I\u2019m sorry",
+    "I'm \u017forry",
+    "I W\u0131ll reWr\u0131te",
+    "\u0130 am sorry",
+)
+"""Talk about the task, in letters that count as `i` and `s` where case is ignored."""
+
+
 @given(
-    st.lists(
-        st.sampled_from(
-            (
-                "The user wants",
-                "as an AI",
-                "I\u2019m sorry",
-                "I'm \u017forry",
-                "I W\u0131ll reWr\u0131te",
-                "Let me paraphrase",
-                "I cannot rewrite",
-                "\u0130 am sorry",
-                "A boa",
-                "u",
-                "\n",
-                "\u212ahaki",
-                "caf\u00e9",
-            )
-        ),
-        max_size=5,
-    )
+    st.lists(st.sampled_from((*LEAKS, "Let me paraphrase", "A boa", "u", "\n", "\u212ahaki", "caf\u00e9")), max_size=5)
 )
 def test_talk_about_the_task_is_found_however_its_letters_are_written(some):
     text = " ".join(some).strip()
     assume(text)
-    leaks = any(phrase.search(text[:200]) for phrase in _META)
+    leaks = any(one in (*LEAKS, "Let me paraphrase") for one in some)
     assert (read_completion(f"{S} {text}", "A page.").status == "meta_leak") == leaks
