@@ -23,6 +23,9 @@ CORE = {
 }
 """Modules by what they decide."""
 
+CLOCKS = ("bench", "test_linear_time.py", "test_scaling.py")
+"""Tests that look at a clock: on a busy machine they would fail without a mutant's help."""
+
 PACKAGES = ("common", "rl", "rephrase", "filter", "pretrain", "eval")
 
 
@@ -39,11 +42,11 @@ def core_modules(root: Path) -> list[str]:
 
 
 def candidates(root: Path, modules: Sequence[str]) -> dict[str, list[str]]:
-    """Test files by module: itself (its doctests), its namesake, those that import it or what imports it.
+    """Test files by module: itself where it has doctests, its namesake, those that import it or what imports it.
 
     Of each sort first the near ones, by folders, then the small ones; last, whatever else its folder has.
     """
-    tests = [path for path in sorted((root / "tests").rglob("test_*.py")) if "bench" not in path.parts]
+    tests = [path for path in sorted((root / "tests").rglob("test_*.py")) if not set(CLOCKS) & set(path.parts)]
     imports = {path: _imports(path) for path in tests}
     sources = [path for name in PACKAGES for path in sorted((root / name).rglob("*.py"))]
     uses = {_dotted(path.relative_to(root)): _imports(path) for path in sources}
@@ -61,7 +64,8 @@ def candidates(root: Path, modules: Sequence[str]) -> dict[str, list[str]]:
 
         ranked = sorted((rank(one), one) for one in tests)
         near = [one for (sort, far, _), one in ranked if sort < 3 or far <= -3]
-        found[module] = [module, *(str(one.relative_to(root)) for one in near)]
+        own = [module] if ">>> " in (root / module).read_text(encoding="utf-8") else []
+        found[module] = [*own, *(str(one.relative_to(root)) for one in near)]
     return found
 
 
@@ -70,6 +74,11 @@ def _dotted(path: Path) -> str:
 
 
 def _imports(path: Path) -> set[str]:
-    tree = ast.parse(path.read_text(encoding="utf-8"))
-    named = {node.module for node in ast.walk(tree) if isinstance(node, ast.ImportFrom) and node.module}
-    return named | {alias.name for node in ast.walk(tree) if isinstance(node, ast.Import) for alias in node.names}
+    """Modules that a file imports, by dotted name; of `from a import b` both `a` and, should it be one, `a.b`."""
+    found: set[str] = set()
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            found |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            found |= {node.module, *(f"{node.module}.{alias.name}" for alias in node.names)}
+    return found

@@ -115,7 +115,8 @@ def _of_expression(node: ast.expr) -> Iterator[tuple[str, ast.expr, str]]:
 def _of_statement(node: ast.stmt) -> Iterator[tuple[str, ast.expr | ast.stmt, str]]:
     match node:
         case ast.If() | ast.While():
-            yield "condition", node.test, _text(_negated(node.test))
+            if getattr(node.test, "id", "") != "TYPE_CHECKING":  # imports are left alone
+                yield "condition", node.test, _text(_negated(node.test))
         case ast.Expr(value=ast.Call() as call) if not _tells(call):
             yield "statement", node, "pass"
         case ast.Raise() | ast.AugAssign():

@@ -1,12 +1,12 @@
 """Change one place of a core module, run its tests, and see whether they notice; by hand, it takes an hour or more.
 
-python tests/mutation/run.py --mutants 300 --seed 0 --out mutants.jsonl
-python tests/mutation/run.py --again mutants.jsonl --seconds 60 --files 12 --out again.jsonl
+python tests/mutation/run.py --mutants 320 --seed 0 --out mutants.jsonl
+python tests/mutation/run.py --again mutants.jsonl --seconds 60 --files 16 --out again.jsonl
 
 The second form tries only the survivors of a run before, with more of the tests that may see them.
 
 Mutants are drawn by the seed from all one-place mutations of the core modules (`modules.py`; operators in
-`mutants.py`). Everything happens in a temporary copy of the tree, at the lowest priority, one process at a time. A
+`mutants.py`). Everything happens in a temporary copy of the tree, at low priority, one process at a time. A
 module's tests are the files that `modules.py` finds for it, up to `--seconds` of CPU time together. Those that fail
 without a mutation or take longer are left out and named. A mutant is killed where a test fails, or takes far longer
 than without it. How long test files take is kept beside the output. A run that was stopped goes on from what its file
@@ -16,6 +16,7 @@ holds.
 import argparse
 import compileall
 import contextlib
+import gc
 import importlib
 import json
 import math
@@ -28,6 +29,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from importlib.metadata import entry_points
 from pathlib import Path
 from py_compile import PycInvalidationMode
 
@@ -36,8 +38,8 @@ from modules import candidates, core_modules
 from mutants import Mutant, mutants
 
 ROOT = Path(__file__).resolve().parents[2]
-HEAVY = ("torch", "transformers", "pytest", "numpy", "pyarrow", "pydantic", "sympy", "datasets", "trl")
-"""Libraries loaded once, those that are there; each mutant's tests run in a fork."""
+HEAVY = ("hypothesis", "pytest", "torch", "transformers", "numpy", "pyarrow", "pydantic", "sympy", "datasets", "trl")
+"""Libraries loaded once, those that are there. Each mutant's tests run in a fork, which imports this project anew."""
 
 
 def copy_tree(target: Path) -> None:
@@ -54,16 +56,27 @@ def copy_tree(target: Path) -> None:
     compileall.compile_dir(str(target), quiet=1, invalidation_mode=PycInvalidationMode.CHECKED_HASH)
 
 
-def run_tests(tree: Path, file: str, most_s: float) -> tuple[int, float]:
+def load() -> None:
+    """Load what every test loads, pytest's plugins too, so that a fork has it."""
+    for name in HEAVY:
+        with contextlib.suppress(ImportError):
+            importlib.import_module(name)
+    for plugin in entry_points(group="pytest11"):
+        plugin.load()
+    gc.collect()
+    gc.freeze()  # a collection in the fork would touch, and so copy, every page of it
+
+
+def run_tests(tree: Path, file: str, most_s: float, *, keeps: bool = False) -> tuple[int, float]:
     """Exit code of pytest over a file (0: passed, below 0: stopped), and CPU seconds, of which it has so many.
 
-    The clock on the wall stops it as well, forty times later: the machine may be busy, and a test may wait.
+    The clock on the wall stops it as well, ten times later: the machine may be busy, and a test may wait.
     """
-    limit_s = 60 + 40 * most_s
+    limit_s = 60 + 10 * most_s
     began = time.monotonic()
     child = os.fork()
     if child == 0:
-        _in_the_child(tree, file, most_s)
+        _in_the_child(tree, file, most_s, keeps)
     while time.monotonic() - began < limit_s:
         done, status, used = os.wait4(child, os.WNOHANG)
         if done:
@@ -74,10 +87,13 @@ def run_tests(tree: Path, file: str, most_s: float) -> tuple[int, float]:
     return -1, used.ru_utime + used.ru_stime
 
 
-def _in_the_child(tree: Path, file: str, most_s: float) -> None:
+def _in_the_child(tree: Path, file: str, most_s: float, keeps: bool) -> None:
+    """Run pytest; what it compiles and what tests cache is kept only where the program is as it should be."""
     code = 99
     try:
         os.setsid()
+        sys.dont_write_bytecode = not keeps
+        os.environ["REPRO_CACHE"] = str(tree.parent / ("cache" if keeps else "cache of a mutant"))
         resource.setrlimit(resource.RLIMIT_CPU, (math.ceil(most_s), resource.RLIM_INFINITY))
         os.chdir(tree)
         quiet = os.open(os.devnull, os.O_RDWR)
@@ -102,12 +118,12 @@ def measure(tree: Path, modules: list[str], most_s: float, most_files: int, know
     chosen: dict[str, dict[str, float]] = {}
     for module, files in candidates(tree, modules).items():
         chosen[module] = {}
-        for file in files[:most_files]:
+        for file in files:
             total = sum(chosen[module].values())
-            if total > 0.7 * most_s:
+            if total > 0.7 * most_s or len(chosen[module]) == most_files:
                 break
             if file not in seconds:
-                code, took = run_tests(tree, file, most_s)
+                code, took = run_tests(tree, file, most_s, keeps=True)
                 seconds[file] = took if code == 0 else None
                 say(
                     f"{file}: {took:.1f} s"
@@ -149,10 +165,10 @@ def say(text: str) -> None:
 
 def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--mutants", type=int, default=300)
+    parser.add_argument("--mutants", type=int, default=320)
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--seconds", type=float, default=12.0, help="longest run of a module's tests, in CPU time")
-    parser.add_argument("--files", type=int, default=3, help="most test files of a module")
+    parser.add_argument("--seconds", type=float, default=15.0, help="longest run of a module's tests, in CPU time")
+    parser.add_argument("--files", type=int, default=8, help="most test files of a module")
     parser.add_argument("--again", default="", help="file of an earlier run: only its survivors")
     parser.add_argument("--module", default="", help="only modules whose path holds this")
     parser.add_argument("--out", required=True, help="JSON lines, one a mutant")
@@ -162,7 +178,7 @@ def _arguments() -> argparse.Namespace:
 def main() -> None:
     """Draw, run, print the survivors."""
     options = _arguments()
-    os.nice(19)
+    os.nice(10)
     os.environ.update(
         OMP_NUM_THREADS="1", OMP_WAIT_POLICY="PASSIVE", TOKENIZERS_PARALLELISM="false", HF_HUB_OFFLINE="1"
     )
@@ -175,9 +191,7 @@ def main() -> None:
         )
         sys.dont_write_bytecode = True
         sys.path[0] = str(tree)
-        for name in HEAVY:
-            with contextlib.suppress(ImportError):
-                importlib.import_module(name)
+        load()
         modules = [module for module in core_modules(tree) if options.module in module]
         drawn = again(tree, options.again) if options.again else draw(tree, modules, options.mutants, options.seed)
         known = out.with_suffix(".timings.json")
@@ -202,8 +216,11 @@ def _try(tree: Path, module: str, mutant: Mutant, files: dict[str, float]) -> di
     code, by = 0, ""
     try:
         place.write_text(mutant.source, encoding="utf-8")
+        shutil.rmtree(tree.parent / "cache of a mutant", ignore_errors=True)
+        if (tree.parent / "cache").is_dir():
+            shutil.copytree(tree.parent / "cache", tree.parent / "cache of a mutant")
         for file, seconds in files.items():  # one after the other: the first that fails is enough
-            code, _ = run_tests(tree, file, 10 + 5 * seconds)
+            code, _ = run_tests(tree, file, 5 + 4 * seconds)
             if code:
                 by = file
                 break
