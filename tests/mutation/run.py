@@ -29,6 +29,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Iterator
 from importlib.metadata import entry_points
 from pathlib import Path
 from py_compile import PycInvalidationMode
@@ -112,28 +113,42 @@ EARLY = "ignore::pytest.PytestAssertRewriteWarning"
 SELECTED = "not slow and not network and not gpu and not bench"
 
 
-def measure(tree: Path, modules: list[str], most_s: float, most_files: int, known: Path) -> dict[str, dict[str, float]]:
-    """By module, the test files that pass as things are, up to so much CPU time together, and what each takes."""
-    seconds: dict[str, float | None] = json.loads(known.read_text(encoding="utf-8")) if known.is_file() else {}
-    chosen: dict[str, dict[str, float]] = {}
-    for module, files in candidates(tree, modules).items():
-        chosen[module] = {}
-        for file in files:
-            total = sum(chosen[module].values())
-            if total > 0.7 * most_s or len(chosen[module]) == most_files:
-                break
-            if file not in seconds:
-                code, took = run_tests(tree, file, most_s, keeps=True)
-                seconds[file] = took if code == 0 else None
-                say(
-                    f"{file}: {took:.1f} s"
-                    + ("" if code == 0 else f", left out ({'too long' if code < 0 else 'fails'})")
-                )
-                known.write_text(json.dumps(seconds, indent=1) + "\n", encoding="utf-8")
-            one = seconds[file]
-            if one is not None and total + one <= most_s:
-                chosen[module][file] = one
-    return chosen
+class Tests:
+    """Which test files a module's mutants are tried with, and how long each takes where nothing is wrong.
+
+    A file is measured when it is first needed: most mutants fall at the first.
+
+    Args:
+        tree: the copy.
+        modules: those that mutants are of.
+        most_s: CPU time of all files of a module.
+        most_files: of a module.
+        known: file that keeps what was measured.
+    """
+
+    def __init__(self, tree: Path, modules: list[str], most_s: float, most_files: int, known: Path) -> None:
+        self.tree, self.most_s, self.most_files, self.known = tree, most_s, most_files, known
+        self.files = candidates(tree, modules)
+        self.seconds: dict[str, float | None] = json.loads(known.read_text(encoding="utf-8")) if known.is_file() else {}
+
+    def of(self, module: str) -> Iterator[tuple[str, float]]:
+        """The module's files that pass as things are, with their times; ask for the next with the module unchanged."""
+        total, count = 0.0, 0
+        for file in self.files[module]:
+            if total > 0.7 * self.most_s or count == self.most_files:
+                return
+            one = self._measured(file)
+            if one is not None and total + one <= self.most_s:
+                total, count = total + one, count + 1
+                yield file, one
+
+    def _measured(self, file: str) -> float | None:
+        if file not in self.seconds:
+            code, took = run_tests(self.tree, file, self.most_s, keeps=True)
+            self.seconds[file] = took if code == 0 else None
+            say(f"{file}: {took:.1f} s" + ("" if code == 0 else f", left out ({'too long' if code < 0 else 'fails'})"))
+            self.known.write_text(json.dumps(self.seconds, indent=1) + "\n", encoding="utf-8")
+        return self.seconds[file]
 
 
 def draw(tree: Path, modules: list[str], count: int, seed: int) -> list[tuple[str, Mutant]]:
@@ -194,12 +209,12 @@ def main() -> None:
         load()
         modules = [module for module in core_modules(tree) if options.module in module]
         drawn = again(tree, options.again) if options.again else draw(tree, modules, options.mutants, options.seed)
-        known = out.with_suffix(".timings.json")
-        tests = measure(tree, sorted({module for module, _ in drawn}), options.seconds, options.files, known)
+        modules = sorted({module for module, _ in drawn})
+        tests = Tests(tree, modules, options.seconds, options.files, out.with_suffix(".timings.json"))
         done = len(out.read_text(encoding="utf-8").splitlines()) if out.is_file() else 0
         with out.open("a", encoding="utf-8") as file:
             for number, (module, mutant) in enumerate(drawn[done:], done + 1):
-                row = _try(tree, module, mutant, tests[module])
+                row = _try(tree, module, mutant, tests)
                 file.write(json.dumps(row, ensure_ascii=False) + "\n")
                 file.flush()
                 say(f"{number}/{len(drawn)} {'killed' if row['killed'] else 'SURVIVED'} {module}:{mutant.line}")
@@ -210,26 +225,33 @@ def main() -> None:
     say(f"{len(rows)} mutants, {len(alive)} survived ({100 * len(alive) / max(len(rows), 1):.1f} %)")
 
 
-def _try(tree: Path, module: str, mutant: Mutant, files: dict[str, float]) -> dict[str, object]:
-    place = tree / module
-    original = place.read_bytes()
-    code, by = 0, ""
-    try:
-        place.write_text(mutant.source, encoding="utf-8")
-        shutil.rmtree(tree.parent / "cache of a mutant", ignore_errors=True)
-        if (tree.parent / "cache").is_dir():
-            shutil.copytree(tree.parent / "cache", tree.parent / "cache of a mutant")
-        for file, seconds in files.items():  # one after the other: the first that fails is enough
+def _try(tree: Path, module: str, mutant: Mutant, tests: Tests) -> dict[str, object]:
+    code, tried, cache = 0, [], tree.parent / "cache of a mutant"
+    shutil.rmtree(cache, ignore_errors=True)
+    if (tree.parent / "cache").is_dir():
+        shutil.copytree(tree.parent / "cache", cache)
+    for file, seconds in tests.of(module):  # one after the other: the first that fails is enough
+        tried.append(file)
+        with _written(tree / module, mutant.source):
             code, _ = run_tests(tree, file, 5 + 4 * seconds)
-            if code:
-                by = file
-                break
-    finally:
-        place.write_bytes(original)
+        if code:
+            break
     return {
         "module": module, "line": mutant.line, "operator": mutant.operator, "before": mutant.before,
-        "after": mutant.after, "killed": code != 0, "exit": code, "by": by, "tests": list(files),
+        "after": mutant.after, "killed": code != 0, "exit": code, "by": tried[-1] if code else "", "tests": tried,
     }  # fmt: skip
+
+
+@contextlib.contextmanager
+def _written(place: Path, source: str) -> Iterator[None]:
+    """A module that holds something else for a while, at a time of its own: by size and time pytest knows a file."""
+    original, about = place.read_bytes(), place.stat()
+    try:
+        place.write_text(source, encoding="utf-8")
+        yield
+    finally:
+        place.write_bytes(original)
+        os.utime(place, ns=(about.st_atime_ns, about.st_mtime_ns))
 
 
 if __name__ == "__main__":
