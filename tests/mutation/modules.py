@@ -59,6 +59,8 @@ def candidates(root: Path, modules: Sequence[str]) -> dict[str, list[str]]:
         def rank(one: Path, dotted: str = dotted, mirror: Path = mirror, users: set[str] = users) -> tuple[int, ...]:
             place = one.relative_to(root)
             sort = 0 if place == mirror else 1 if dotted in imports[one] else 2 if users & imports[one] else 3
+            if one.stem.endswith(("_integration", "_ranks")):
+                sort = 3  # whole runs, in processes of their own: slow, and they see little that others do not
             shared = sum(1 for here, there in zip(place.parts[:-1], mirror.parts[:-1], strict=False) if here == there)
             return (sort, -shared, one.stat().st_size)
 
