@@ -74,7 +74,8 @@ def entries(tests: Sequence[str], prefix: str = "", entry_point: str = "") -> li
         checked = _checked_names(tree)
         known = own | (set(dir(builtins)) if checked else given)
         needed |= {name: None for name in checked or sorted(_loaded(tree)) if name not in known}
-    return list(needed) or sorted({name for tree in trees for name in _asserted(tree)})
+    # none: the program takes a builtin's name, as in `check(sum)`
+    return list(needed) or sorted({name for tree in trees for name in _checked_names(tree) or _asserted(tree)})
 
 
 def _asserted(tree: ast.Module) -> list[str]:

@@ -279,3 +279,18 @@ def test_rows_without_text_are_read_as_rows(tmp_path):
     found = list(read_rows(str(path), lambda position, reason, raw: rejected.append((position, reason))))
     assert found == [(0, {"messages": []}), (3, {"text": "t"})]
     assert rejected == [(1, "no_object"), (2, "not_json")]
+
+
+def test_a_stage_that_begins_anew_with_each_part_gets_that_parts_documents_and_no_other(tmp_path):
+    write_documents(str(tmp_path / "pool" / "a.jsonl"), [{"id": str(n), "text": "t"} for n in range(8)])
+    given = []
+
+    def transform(documents):
+        given.append([])
+        for document in documents:
+            given[-1].append(int(document["id"]))
+            yield Result(document)
+
+    (shard,) = list_shards(tmp_path / "pool")
+    process_shard(shard, tmp_path / "out", transform, config_hash="h", part_docs=3, restart_each_part=True)
+    assert [part for part in given if part] == [[0, 1, 2], [3, 4, 5], [6, 7]]

@@ -57,6 +57,14 @@ def test_what_is_no_fraction_is_refused(value):
         aggregate({**ALL_RIGHT, "copa": value})
 
 
+@pytest.mark.parametrize(("value", "hinted"), [(55.7, True), (100, True), (100.5, False), (-0.1, False)])
+def test_what_may_be_a_percentage_is_told_so(value, hinted):
+    for refused in (lambda: centered(value, 25), lambda: aggregate({**ALL_RIGHT, "copa": value})):
+        with pytest.raises(ValueError, match="between 0 and 1") as told:
+            refused()
+        assert ("percentage" in str(told.value)) is hinted
+
+
 def test_published_scores_of_mistral_7b_come_out(golden):
     scores = aggregate(golden["icl"])
     for key in ("Core_v1", "Core_v2", "Extended_v1", "Extended_v2", "low_variance_datasets"):

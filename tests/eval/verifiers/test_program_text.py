@@ -2,7 +2,7 @@
 
 import pytest
 
-from eval.verifiers.program_text import blocks, defining_block, joined, same_output, script_block, separate
+from eval.verifiers.program_text import blocks, defining_block, entries, joined, same_output, script_block, separate
 
 
 @pytest.mark.parametrize(
@@ -67,3 +67,29 @@ def test_future_imports_come_before_what_is_put_in_front():
         "from __future__ import annotations\nimport math\n\nx = 1"
     )
     assert joined(" \n", "x = 1") == "x = 1"
+
+
+@pytest.mark.parametrize(
+    ("tests", "names"),
+    [
+        (["import math\nassert area(math.pi) > 3"], ["area"]),
+        (["import os.path as p\nfrom json import dumps as d, loads\nassert d(f(p.sep)) == loads('1')"], ["f"]),
+        (["assert math.isclose(half(3), 1.5)"], ["half"]),  # a module that the tests forgot to import
+        (["assert collections(2) == 3"], ["collections"]),  # called, so it is no module
+        (["def near(a, b):\n    return abs(a - b) < 1\nassert near(f(1), 2)"], ["f"]),
+        (["assert sorted(map(lambda x: g(x), [1]))"], ["g"]),
+        (["for n in range(3):\n    assert f(n) == h(n)", "assert f(0) == 0"], ["f", "h"]),
+        (["assert abs(-1) == 1"], ["abs"]),  # it is all that is asked for
+        (["def check(candidate):\n    assert candidate(1) == 2\ncheck(add_one)"], ["add_one"]),
+        (["def check(candidate):\n    assert candidate([1]) == 1\ncheck(sum)"], ["sum"]),
+        (["assert f(1) =="], None),
+        ([], None),
+    ],
+)
+def test_a_program_must_define_what_its_tests_use_and_nobody_else_gives(tests, names):
+    assert entries(tests) == names
+
+
+def test_the_rows_own_word_comes_first_and_what_is_put_in_front_is_given():
+    assert entries(["assert f(1) == 2"], entry_point=" Solution().f") == ["Solution"]
+    assert entries(["assert f(g(1)) == 2"], prefix="from mine import g") == ["f"]

@@ -2,7 +2,9 @@
 
 import pytest
 
+from eval.verifiers import registry
 from eval.verifiers.registry import VERIFIERS, compute_score, gold_of, named, score, score_many, verifier_of
+from eval.verifiers.result import infra_error, wrong
 
 
 @pytest.mark.parametrize(
@@ -97,3 +99,26 @@ def test_verls_entry_gives_a_number_and_says_when_nobody_judged():
     assert compute_score("math", "\\boxed{1}", None)["infra_error"] == 1.0
     with pytest.raises(ValueError, match="no verifier judges"):
         compute_score("gsm8k", "\\boxed{1}", "1")
+
+
+def test_a_part_that_weighs_next_to_nothing_still_keeps_a_full_score_away():
+    """In floats 1e18 / (1e18 + 1) is 1."""
+    row = {"ground_truth": "4", "info": {"verifiers": {"math": 1e18, "choice": 1}, "ground_truths": {"choice": "B"}}}
+    found = score(row, "\\boxed{4} Answer: C")
+    assert found.status == "wrong" and 0.999999 < found.score < 1
+
+
+def test_what_fails_in_infrastructure_is_tried_again_and_what_is_judged_is_not(monkeypatch):
+    asked = []
+    verdicts = iter([infra_error("judge_down"), infra_error("judge_down"), wrong("judge_no")])
+    monkeypatch.setattr(registry, "score", lambda *_, **__: asked.append(1) or next(verdicts))
+    assert registry.compute_score("math", "4", "4")["infra_error"] == 0 and len(asked) == 3
+    asked.clear()
+    verdicts = iter([wrong("judge_no"), wrong("judge_no")])
+    registry.compute_score("math", "4", "4")
+    assert len(asked) == 1
+    asked.clear()
+    verdicts = iter([infra_error("judge_down")] * 9)
+    found = registry.compute_score("math", "4", "4")
+    assert found == {"score": 0.0, "acc": 0.0, "status": "infra_error", "reason": "judge_down", "infra_error": 1.0}
+    assert len(asked) == 3  # `retries` says 2

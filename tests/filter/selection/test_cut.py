@@ -185,6 +185,10 @@ def test_quantiles_are_right_to_one_percent(values, share):
 def test_bins_span_0_to_1_for_probabilities_and_the_range_for_others():
     assert linear_bins(0.2, 0.7)[[0, -1]].tolist() == [0, 1]
     assert linear_bins(1, 5)[[0, -1]].tolist() == [1, 5]
+    assert linear_bins(7, 7, 4).tolist() == [7, 7.25, 7.5, 7.75, 8]  # one score that all have
+    assert linear_bins(-0.5, 0.5)[[0, -1]].tolist() == [-0.5, 0.5]
+    assert linear_bins(0, 1.5)[[0, -1]].tolist() == [0, 1.5]
+    assert len(linear_bins(0, 1)) == 101
 
 
 def test_the_picture_counts_every_score():

@@ -133,3 +133,14 @@ def test_each_completion_is_told_once_when_it_ends(policy):
 @pytest.mark.parametrize(("number", "token"), [(0.0, 0), (0.501, 135), (0.999, 269)])
 def test_equal_logits_of_a_large_vocabulary_are_drawn_in_the_order_of_their_ids(number, token):  # 270 of 300 reach 0.9
     assert choose(torch.zeros(1, 300), torch.tensor([number], dtype=torch.float64), 1.0, 0.9).item() == token
+
+
+@pytest.mark.parametrize("every", [1, 3, 100])
+def test_a_completion_that_ends_with_the_last_token_there_is_is_told(policy, every):
+    whole = sample(policy, PROMPTS, uniforms(KEYS, 6), set())
+    ends = {ids[-1] for ids in whole}
+    told = []
+    numbers = uniforms(KEYS, 6)
+    found = sample(policy, PROMPTS, numbers, ends, 1.0, 1.0, lambda row, ids: told.append((row, ids)), every)
+    assert any(len(ids) == 6 for ids in found)
+    assert sorted(told) == list(enumerate(found))

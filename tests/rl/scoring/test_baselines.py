@@ -215,3 +215,13 @@ def test_a_line_that_a_kill_cut_off_does_not_spoil_the_next(tmp_path):
     assert sorted(again.entries) == ["a", "b"]
     again.add([("d", "m", np.array([-2.0], np.float32))])
     assert sorted(BaselineStore(path).entries) == ["a", "b", "d"]
+
+
+def test_entries_added_one_by_one_are_a_line_each(tmp_path):
+    store = BaselineStore(tmp_path / "b.parquet")
+    store.add([(f"k{number}", "m", np.zeros(1, np.float32)) for number in range(8)])
+    store.file()
+    for number in range(3):
+        store.add([(f"new{number}", "m", np.zeros(1, np.float32))])
+    lines = store.new.read_text().split("\n")
+    assert [json.loads(line)["key"] for line in lines[:-1]] == ["new0", "new1", "new2"] and lines[-1] == ""
