@@ -121,7 +121,8 @@ def list_folder(folder: str) -> dict[str, StoredFile]:
                 for entry in entries:
                     with suppress(FileNotFoundError):  # it goes at this moment
                         about = entry.stat()
-                        found[entry.name] = StoredFile(about.st_size, about.st_mtime)
+                        if not entry.is_dir():
+                            found[entry.name] = StoredFile(about.st_size, about.st_mtime)
             return found
         files, inside = files_behind(folder)
         files.invalidate_cache(inside)  # others write here too

@@ -1,6 +1,7 @@
 """The core modules, and which test files may see a fault in each."""
 
 import ast
+import re
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -27,6 +28,8 @@ CLOCKS = ("bench", "test_linear_time.py", "test_scaling.py")
 """Tests that look at a clock: on a busy machine they would fail without a mutant's help."""
 
 PACKAGES = ("common", "rl", "rephrase", "filter", "pretrain", "eval")
+NAMED = re.compile(rf"(?:{'|'.join(PACKAGES)})(?:\.\w+)+")
+"""A module, or what is in one, as the table of published constants names it."""
 
 
 def core_modules(root: Path) -> list[str]:
@@ -76,11 +79,14 @@ def _dotted(path: Path) -> str:
 
 
 def _imports(path: Path) -> set[str]:
-    """Modules that a file imports, by dotted name; of `from a import b` both `a` and, should it be one, `a.b`."""
+    """Modules that a file imports or names in a text, by dotted name; of `from a import b` both `a` and `a.b`."""
     found: set[str] = set()
     for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
         if isinstance(node, ast.Import):
             found |= {alias.name for alias in node.names}
         elif isinstance(node, ast.ImportFrom) and node.module:
             found |= {node.module, *(f"{node.module}.{alias.name}" for alias in node.names)}
+        elif isinstance(node, ast.Constant) and isinstance(node.value, str) and NAMED.fullmatch(node.value):
+            parts = node.value.split(".")
+            found |= {".".join(parts[:count]) for count in range(2, len(parts) + 1)}
     return found

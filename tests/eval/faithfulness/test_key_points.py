@@ -75,7 +75,9 @@ def test_the_protocol_counts_what_it_leaves_out():
     assert rows[0]["forward"] == {"claims": ["one", "two"], "labels": [S, OMITTED]}
     assert rows[0]["reverse"]["labels"] == [S, REVERSE[1]]
     assert rows[3]["forward"]["labels"] == [S, OMITTED]  # asked a second time, with another seed
+    assert [row["forward"].get("reason") for row in rows] == [None, None, "unreadable", None]
     found = summarize(rows)
+    assert found["forward"]["reasons"] == {"unreadable": 1}
     assert (found["forward"]["judged"], found["forward"]["no_claims"], found["forward"]["unreadable"]) == (2, 1, 1)
     assert found["forward"]["rates"][S]["macro"] == 0.5
     assert found["operations"]["removal"] == 1 and found["operations"]["paraphrase"] == 0

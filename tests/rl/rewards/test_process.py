@@ -21,6 +21,7 @@ from rl.rewards.process import (
     point_scores,
     segment_rewards,
     stability,
+    thinking_end,
 )
 
 J_B, J = -2.0, [-1.6, -1.0, -1.2, -0.2]
@@ -278,3 +279,24 @@ def test_before_the_policys_own_thinking_stands_the_templates_way_to_an_answer(t
     assert "<think>\n\n</think>\n\n\\boxed{4" in texts
     inside = "<think>\nBees store honey.\n\n" + ("\n</think>\n\n" if close else "")
     assert inside + "\\boxed{4" in texts
+
+
+def test_thinking_that_closes_at_once_ends_with_that_token():
+    spans = [(0, 4), (4, 8), (8, 12)]
+    assert thinking_end("</think>4 bees", spans) == 2
+    assert thinking_end("so  </think>", spans) == 3 == thinking_end("</thin bees ", spans)
+
+
+def test_the_first_segment_is_paid_in_full_or_from_where_nothing_has_changed():
+    score = point_scores(-2.0, [-1.0], ProcessConfig(w=0))[0]
+    assert segment_rewards(-2.0, [-1.0], ProcessConfig(w=0, first_segment="zero")) == [score]
+    assert segment_rewards(-2.0, [-2.0], ProcessConfig(w=0)) == [pytest.approx(0)]
+
+
+def test_a_memorised_answer_divides_by_the_floor():
+    assert magnitude(-0.005, -0.0001) == pytest.approx(1 - math.tanh(0.5))  # nats under a floor of 0.01
+
+
+def test_a_process_reward_has_no_baseline_to_refresh():
+    with pytest.raises(ValueError, match="refresh_every has nothing to do"):
+        ProcessConfig(refresh_every=10)

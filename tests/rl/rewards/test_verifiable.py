@@ -49,8 +49,11 @@ def test_what_counts_as_the_same(reference, answer, right):
 
 
 def test_one_of_several_references_is_enough_and_none_is_skipped():
-    found = values(["\\boxed{4}", "\\boxed{4}", "no answer"], [["five", "4"], None, "4"])
-    assert found == [1, None, 0]
+    (reward,) = open_rewards([ExactAnswerConfig()])
+    completions = ["\\boxed{4}", "\\boxed{4}", "no answer"]
+    assert reward(["?"] * 3, completions, reference=[["five", "4"], None, "4"]) == [1, None, 0]
+    assert reward.last.reasons == ["", "no_reference", ""]
+    assert reward.last.parts["answered"] == [1, 1, 0]
 
 
 def test_text_only_does_not_calculate():

@@ -1,0 +1,77 @@
+"""Files here and in an object store: the same answers from both, and names that exactly one writer gets."""
+
+import threading
+
+import pytest
+
+from common.pools.storage import (
+    atomic_write,
+    create,
+    exists,
+    join,
+    list_below,
+    list_folder,
+    read_bytes,
+    remove,
+    size_of,
+)
+
+FILES = {
+    "a.jsonl": 3,
+    "_b.jsonl": 4,  # a hidden name in a folder that is shown
+    "books/c.jsonl": 5,
+    "books/deep/d.jsonl": 6,
+    "_parts/e.jsonl": 7,
+    ".hidden/f.jsonl": 8,
+    "books/_parts/g.jsonl": 9,
+    "books/.hidden/deep/h.jsonl": 10,
+}
+SHOWN = ["_b.jsonl", "a.jsonl", "books/c.jsonl", "books/deep/d.jsonl"]
+
+
+@pytest.fixture(params=["here", "store"])
+def folder(request, tmp_path):
+    if request.param == "here":
+        yield str(tmp_path / "out")
+        return
+    place = f"memory://{tmp_path.name}/out"
+    yield place
+    remove(place)
+
+
+def test_what_lies_below_a_folder_is_listed_without_hidden_folders(folder):
+    assert list_below(folder) == {}
+    for name, size in FILES.items():
+        with atomic_write(join(folder, name)) as target:
+            target.write(b"x" * size)
+    assert list_below(folder) == {name: FILES[name] for name in SHOWN}
+    assert {name: one.bytes for name, one in list_folder(folder).items() if one.modified > 0} == {
+        "a.jsonl": 3,
+        "_b.jsonl": 4,
+    }
+    assert size_of(join(folder, "books/c.jsonl")) == 5 and list_folder(join(folder, "nowhere")) == {}
+
+
+def test_of_many_who_want_a_name_exactly_one_is_told_that_it_has_it(folder):
+    path, told = join(folder, "name"), []
+    wanted = [b"%d" % number for number in range(8)]
+    threads = [threading.Thread(target=lambda one=one: told.append((create(path, one), one))) for one in wanted]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    (owner,) = [one for has, one in told if has]
+    assert read_bytes(path) == owner and len(told) == 8
+    assert create(path, owner)  # an answer that was lost, and a second try
+    assert not create(path, b"another")
+    assert list(list_folder(folder)) == ["name"]  # nothing is left beside it
+
+
+def test_what_is_removed_is_gone_and_may_be_gone_before(folder):
+    for name in ("one", "books/two"):
+        create(join(folder, name), b"x")
+    remove(join(folder, "one"))
+    assert not exists(join(folder, "one")) and exists(join(folder, "books/two"))
+    remove(folder)
+    remove(folder)
+    assert list_below(folder) == {}
