@@ -197,6 +197,28 @@ def test_the_self_test_refuses_a_judge_that_says_yes_to_everything(judge):
     assert sum(equal for _, equal in SELF_TEST) == 5
 
 
+@pytest.mark.parametrize("errors", [0, 1, 2])
+def test_the_self_test_passes_a_judge_with_one_error_in_ten_and_names_it(scripted, errors):
+    same = ["8,645.09", "9.8 newtons", "CO2", "0.25", "cdot x"]  # the five that say it in another way
+
+    def decide(body):
+        student = body["messages"][0]["content"].partition("### Student Answer: ")[2].partition("\n\nDecide")[0]
+        return f"Final Decision: {'Yes' if any(student.endswith(one) for one in same[errors:]) else 'No'}"
+
+    judges = panel(scripted(decide))
+    if errors > 1:
+        with pytest.raises(RuntimeError, match="8 of 10 known pairs right, 9 are needed"):
+            judges.self_test()
+    else:
+        assert [one.reference for one in judges.self_test()] == ["$8,645.09"] * errors
+
+
+def test_of_a_long_reply_the_end_is_kept(scripted):
+    reply = "x" * 3000 + "\nFinal Decision: Yes"
+    kept = panel(scripted(reply)).decide(Exchange("Q?", "a", "b")).reply
+    assert reply.endswith(kept) and len(kept) == 2000
+
+
 def test_verdicts_are_kept_in_a_file_and_a_torn_line_is_passed_over(judge, tmp_path):
     server = judge()
     kept = str(tmp_path / "verdicts.jsonl")

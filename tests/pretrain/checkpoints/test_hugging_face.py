@@ -9,7 +9,14 @@ from hypothesis import strategies as st
 
 from pretrain.checkpoints import hugging_face as convert
 from pretrain.checkpoints import open_lm
-from pretrain.checkpoints.folding import centre, from_hf_weights, to_hf_weights
+from pretrain.checkpoints.folding import (
+    centre,
+    exact_inv_freq,
+    from_hf_weights,
+    rope_parameters,
+    to_hf_config,
+    to_hf_weights,
+)
 from pretrain.checkpoints.torch_files import save_weights
 from pretrain.model.config import ModelConfig
 from pretrain.model.decoder import Decoder, build
@@ -303,3 +310,28 @@ def test_an_export_that_computes_something_else_is_refused_and_the_old_one_stays
     with pytest.raises(RuntimeError, match=r"logits differ by .* from the checkpoint's"):
         convert.to_hf(str(checkpoint), str(tmp_path / "hf"))
     assert torch.equal(before, hf_logits(tmp_path / "hf", IDS))
+
+
+@pytest.mark.parametrize(
+    ("given", "written"),
+    [
+        ({"eot_id": 3, "bos_id": 1, "pad_id": 2}, (1, 3, 2)),
+        (
+            {"eot_id": 3, "bos_id": None, "pad_id": None},
+            (3, 3, None),
+        ),  # a context begins with the end of the one before
+        ({"eot_id": 3, "bos_id": 0, "pad_id": SMALL.vocab_size}, (0, 3, None)),
+        ({"eot_id": SMALL.vocab_size - 1, "pad_id": -1}, (SMALL.vocab_size - 1, SMALL.vocab_size - 1, None)),
+        ({}, (None, None, None)),
+    ],
+)
+def test_special_tokens_outside_the_vocabulary_are_left_out(given, written):
+    config = to_hf_config(SMALL, exact_inv_freq(SMALL), given)
+    assert tuple(config[f"{name}_token_id"] for name in ("bos", "eos", "pad")) == written
+
+
+def test_frequencies_that_float32_alone_rounds_are_the_default_ones():
+    exact = exact_inv_freq(SMALL)
+    assert rope_parameters(SMALL, exact * (1 + 2**-23))["rope_type"] == "default"
+    rounded = rope_parameters(SMALL, exact.bfloat16())
+    assert rounded["rope_type"] == "longrope" and rounded["short_factor"] == rounded["long_factor"]
