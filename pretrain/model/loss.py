@@ -1,6 +1,8 @@
 """Cross-entropy with z-loss straight from hidden states, so that the logits are never whole in memory."""
 
+import threading
 from dataclasses import dataclass
+from math import inf
 
 import torch
 from torch import Tensor
@@ -51,24 +53,63 @@ def linear_cross_entropy(
     return LossSums(*_LinearCrossEntropy.apply(hidden, weight, targets, z_loss, chunk_rows, with_grad))
 
 
-def chunk_terms(logits: Tensor, targets: Tensor, z_loss: float) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+def chunk_terms(
+    logits: Tensor, targets: Tensor, z_loss: float, spare: Tensor | None = None
+) -> tuple[Tensor, Tensor, Tensor, Tensor]:
     """The three sums of one chunk and the gradient of its loss with respect to its logits.
 
     Args:
         logits: [R, V] in fp32; overwritten with the gradient when not compiled.
         targets: [R] token ids, or `IGNORED`.
         z_loss: weight of the squared log-partition.
+        spare: [R, V] to compute in, overwritten; None takes new memory.
     """
     keep = targets != IGNORED
     rows = torch.where(keep, targets, 0).unsqueeze(1)
     kept = keep.to(logits.dtype)
-    lse = torch.logsumexp(logits, dim=1)
+    lse = torch.logsumexp(logits, dim=1) if spare is None else _logsumexp(logits, spare)
     cross_entropy = ((lse - logits.gather(1, rows).squeeze(1)) * kept).sum()
     z = (lse.square() * kept).sum()
     mean_logit = (logits.mean(dim=1) * kept).sum()
     grad = logits.sub_(lse.unsqueeze(1)).exp_().mul_((kept * (1 + 2 * z_loss * lse)).unsqueeze(1))
     grad.scatter_add_(1, rows, -kept.unsqueeze(1))
     return cross_entropy, z, mean_logit, grad
+
+
+def _logsumexp(logits: Tensor, spare: Tensor) -> Tensor:
+    """`torch.logsumexp` over the last dimension, to the bit, without memory of its own."""
+    most = logits.amax(dim=1, keepdim=True)
+    most.masked_fill_(most.abs() == inf, 0)
+    return torch.sub(logits, most, out=spare).exp_().sum(dim=1).log_().add_(most.squeeze(1))
+
+
+class _Kept(threading.local):
+    """Memory of a chunk on a CPU, kept from step to step.
+
+    Taken anew for each chunk it would go back to the system each time, and a twelfth of a step would pass while the
+    system clears its pages.
+    """
+
+    flat: Tensor | None = None
+
+    def room(self, rows: int, columns: int, dtype: torch.dtype) -> Tensor:
+        """[2, rows, columns], with anything in it."""
+        size = 2 * rows * columns
+        if self.flat is None or self.flat.dtype != dtype or len(self.flat) < size:
+            self.flat = None  # before the new one is there
+            self.flat = torch.empty(size, dtype=dtype)
+        return self.flat[:size].view(2, rows, columns)
+
+
+_kept = _Kept()
+
+
+def _logits(rows: Tensor, weight: Tensor, dtype: torch.dtype, room: Tensor | None) -> tuple[Tensor, Tensor | None]:
+    """`rows @ weight.T` in the room's first half, and its second half; in new memory where there is no room."""
+    if room is None:
+        return (rows @ weight.T).to(dtype), None
+    logits, spare = room[:, : len(rows)]
+    return torch.mm(rows, weight.T, out=logits) if rows.dtype == dtype else logits.copy_(rows @ weight.T), spare
 
 
 _compiled_chunk_terms = None
@@ -84,30 +125,34 @@ def _terms_for(hidden: Tensor):
     return _compiled_chunk_terms
 
 
+def _added(total: Tensor | None, one: Tensor, other: Tensor, dtype: torch.dtype) -> Tensor:
+    """`total + one @ other`, in place; in `dtype`, which is fp32 because many chunks add up here."""
+    if total is None:
+        return (one @ other).to(dtype)
+    return total.addmm_(one, other) if one.dtype == dtype else total.add_(one @ other)
+
+
 class _LinearCrossEntropy(torch.autograd.Function):
     @staticmethod
     def forward(ctx, hidden, weight, targets, z_loss, chunk_rows, with_grad):
         terms = _terms_for(hidden)
         exact = torch.promote_types(hidden.dtype, torch.float32)
         sums = torch.zeros(3, dtype=exact, device=hidden.device)
-        if with_grad:
-            grad_hidden = torch.empty_like(hidden)
-            # fp32, because many chunks add up here
-            grad_weight = torch.zeros(weight.shape, dtype=exact, device=weight.device)
+        room = _kept.room(min(chunk_rows, len(hidden)), len(weight), exact) if hidden.device.type == "cpu" else None
+        grad_hidden = torch.empty_like(hidden) if with_grad else None
+        grad_weight = None
         for start in range(0, hidden.shape[0], chunk_rows):
             rows = hidden[start : start + chunk_rows]
-            logits = (rows @ weight.T).to(exact)
-            *parts, grad = terms(logits, targets[start : start + chunk_rows], z_loss)
+            logits, spare = _logits(rows, weight, exact, room)
+            *parts, grad = terms(logits, targets[start : start + chunk_rows], z_loss, spare)
             sums += torch.stack(parts)
-            if with_grad:
+            if grad_hidden is not None:
                 grad = grad.to(hidden.dtype)
                 torch.mm(grad, weight, out=grad_hidden[start : start + chunk_rows])
-                if grad.dtype == exact:
-                    grad_weight.addmm_(grad.T, rows)
-                else:
-                    grad_weight += grad.T @ rows
-        if with_grad:
-            ctx.save_for_backward(grad_hidden, grad_weight.to(weight.dtype))
+                grad_weight = _added(grad_weight, grad.T, rows, exact)
+        if grad_hidden is not None:
+            grad_weight = torch.zeros_like(weight) if grad_weight is None else grad_weight.to(weight.dtype)
+            ctx.gradients = grad_hidden, grad_weight
         cross_entropy, z, logit = sums.unbind()
         count = (targets != IGNORED).sum()
         stats = (cross_entropy.clone(), z.clone(), logit.clone(), count)
@@ -116,5 +161,7 @@ class _LinearCrossEntropy(torch.autograd.Function):
 
     @staticmethod
     def backward(ctx, grad_loss, *_):
-        grad_hidden, grad_weight = ctx.saved_tensors
-        return grad_hidden * grad_loss, grad_weight * grad_loss, None, None, None, None
+        if ctx.gradients is None:
+            raise RuntimeError("the gradients of this loss were asked for before; compute the loss anew")
+        (grad_hidden, grad_weight), ctx.gradients = ctx.gradients, None  # in place, since no one asks for them again
+        return grad_hidden.mul_(grad_loss), grad_weight.mul_(grad_loss), None, None, None, None

@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch.nn import functional as F
 
-from pretrain.model.loss import IGNORED, linear_cross_entropy
+from pretrain.model.loss import IGNORED, chunk_terms, linear_cross_entropy
 
 
 def plain(hidden, weight, targets, z_loss):
@@ -66,3 +66,39 @@ def test_bf16_states_give_fp32_sums():
     sums.loss.backward()
     expected = torch.autograd.grad(plain(hidden.float(), weight.float(), targets, 0.0), hidden)[0]
     torch.testing.assert_close(hidden.grad.float(), expected.float(), rtol=0.05, atol=0.05)
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+def test_memory_that_is_kept_from_chunk_to_chunk_changes_no_bit(dtype):
+    generator = torch.Generator().manual_seed(3)
+    make = lambda *shape: torch.randn(*shape, generator=generator).to(dtype).requires_grad_()  # noqa: E731
+    # longer and shorter ones by turns, so that the kept memory grows and holds what an earlier loss left
+    for rows, vocab in ((5, 40), (64, 300), (9, 11), (64, 300)):
+        hidden, weight = make(rows, 16), make(vocab, 16)
+        targets = torch.randint(0, vocab, (rows,), generator=generator)
+        sums = linear_cross_entropy(hidden, weight, targets, 0.1, chunk_rows=rows)
+        logits = (hidden @ weight.T).detach().float()
+        cross_entropy, z, mean_logit, grad = chunk_terms(logits, targets, 0.1)  # in memory of its own
+        assert torch.equal(sums.cross_entropy, cross_entropy)
+        assert torch.equal(sums.z, z) and torch.equal(sums.logits, mean_logit)
+        found = torch.autograd.grad(sums.loss, (hidden, weight))
+        linear_cross_entropy(make(rows, 16), weight, targets).loss.backward()  # in the same memory
+        grad = grad.to(dtype)
+        assert torch.equal(found[0], grad @ weight.detach()) and torch.equal(found[1], grad.T @ hidden.detach())
+
+
+def test_infinite_logits_give_what_torch_gives():
+    logits = torch.tensor([[-math.inf, -math.inf], [math.inf, 0.0], [1.0, -math.inf]])
+    targets = torch.tensor([IGNORED, IGNORED, 0])
+    plain = chunk_terms(logits.clone(), targets, 0.1)
+    spared = chunk_terms(logits.clone(), targets, 0.1, torch.empty(3, 2))
+    for one, other in zip(plain, spared, strict=True):
+        torch.testing.assert_close(one, other, rtol=0, atol=0, equal_nan=True)
+
+
+def test_gradients_that_were_scaled_in_place_are_not_given_twice():
+    hidden, weight = torch.randn(4, 8, requires_grad=True), torch.randn(9, 8, requires_grad=True)
+    loss = linear_cross_entropy(hidden, weight, torch.tensor([1, 2, 3, 4])).loss
+    loss.backward(retain_graph=True)
+    with pytest.raises(RuntimeError, match="compute the loss anew"):
+        loss.backward()
