@@ -21,8 +21,9 @@ SERVED = ["model=stand-in", "engine.kind=server", "engine.in_flight=2", "part_do
 @pytest.fixture
 def nodes(root):
     """Starts a cluster of two nodes; its process, which ends one for each line that it gets, and its address."""
-    # a busy machine takes longer than Ray's half a minute to start a node
-    environment = {**os.environ, "PYTHONPATH": str(root), "RAY_raylet_start_wait_time_s": "240"}
+    # a busy machine takes longer than Ray allows to start a worker and to answer when it asks whether a node lives
+    patience = {"RAY_worker_register_timeout_seconds": "240", "RAY_health_check_failure_threshold": "20"}
+    environment = {**os.environ, "PYTHONPATH": str(root), **patience}
     command = [sys.executable, "-m", "tests.fixtures.ray_nodes"]
     with subprocess.Popen(
         command, cwd=root, env=environment, text=True, stdin=subprocess.PIPE, stdout=subprocess.PIPE
