@@ -39,6 +39,7 @@ class Mutant:
     operator: str
     """`comparison`, `arithmetic`, `boolean`, `not`, `number`, `truth`, `condition`, `call`, `statement` or `return`."""
     line: int
+    column: int
     before: str
     after: str
     source: str
@@ -61,7 +62,7 @@ def mutants(source: str) -> Iterator[Mutant]:
         end = starts[(node.end_lineno or node.lineno) - 1] + (node.end_col_offset or 0)
         before = whole[begin:end].decode()
         changed = (whole[:begin] + text.encode() + whole[end:]).decode()
-        yield Mutant(operator, node.lineno, " ".join(before.split()), " ".join(text.split()), changed)
+        yield Mutant(operator, node.lineno, node.col_offset, " ".join(before.split()), " ".join(text.split()), changed)
 
 
 def _changes(node: ast.AST) -> Iterator[tuple[str, ast.expr | ast.stmt, str]]:

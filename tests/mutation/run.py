@@ -29,7 +29,8 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from hashlib import blake2b
 from importlib.metadata import entry_points
 from pathlib import Path
 from py_compile import PycInvalidationMode
@@ -41,6 +42,10 @@ from mutants import Mutant, mutants
 ROOT = Path(__file__).resolve().parents[2]
 HEAVY = ("hypothesis", "pytest", "torch", "transformers", "numpy", "pyarrow", "pydantic", "sympy", "datasets", "trl")
 """Libraries loaded once, those that are there. Each mutant's tests run in a fork, which imports this project anew."""
+
+
+Drawn = tuple[str, Mutant, Mapping[str, str]]
+"""A module, its mutant, and the test files that it is known to pass, with their digests."""
 
 
 def copy_tree(target: Path) -> None:
@@ -64,6 +69,11 @@ def load() -> None:
             importlib.import_module(name)
     for plugin in entry_points(group="pytest11"):
         plugin.load()
+    from hypothesis import Phase, settings
+
+    # The suite's own, but what fails is not made smaller: nobody reads it, and that takes longer than the test.
+    phases = [Phase.explicit, Phase.generate]
+    settings.register_profile("mutants", deadline=None, derandomize=True, max_examples=50, phases=phases)
     gc.collect()
     gc.freeze()  # a collection in the fork would touch, and so copy, every page of it
 
@@ -102,7 +112,8 @@ def _in_the_child(tree: Path, file: str, most_s: float, keeps: bool) -> None:
             os.dup2(quiet, number)
         import pytest
 
-        code = int(pytest.main(["-x", "-q", "-p", "no:cacheprovider", "-n", "0", "-W", EARLY, "-m", SELECTED, file]))
+        options = ["-x", "-q", "-p", "no:cacheprovider", "-n", "0", "-W", EARLY, "--hypothesis-profile=mutants"]
+        code = int(pytest.main([*options, "-m", SELECTED, file]))
     finally:
         os._exit(code)
 
@@ -131,10 +142,19 @@ class Tests:
         self.files = candidates(tree, modules)
         self.seconds: dict[str, float | None] = json.loads(known.read_text(encoding="utf-8")) if known.is_file() else {}
 
-    def of(self, module: str) -> Iterator[tuple[str, float]]:
-        """The module's files that pass as things are, with their times; ask for the next with the module unchanged."""
+    def digest(self, file: str) -> str:
+        """What tells a test file of now from one that was changed."""
+        return blake2b((self.tree / file).read_bytes(), digest_size=8).hexdigest()
+
+    def of(self, module: str, passed: Mapping[str, str]) -> Iterator[tuple[str, float]]:
+        """The module's files that pass as things are, with their times; ask for the next with the module unchanged.
+
+        Those that passed in an earlier run too are left out, unless they were changed since.
+        """
         total, count = 0.0, 0
         for file in self.files[module]:
+            if file in passed and (file == module or passed[file] == self.digest(file)):
+                continue
             if total > 0.7 * self.most_s or count == self.most_files:
                 return
             one = self._measured(file)
@@ -151,26 +171,30 @@ class Tests:
         return self.seconds[file]
 
 
-def draw(tree: Path, modules: list[str], count: int, seed: int) -> list[tuple[str, Mutant]]:
+def draw(tree: Path, modules: list[str], count: int, seed: int) -> list[Drawn]:
     """So many of all mutants, in the order in which the seed draws them."""
     every = [(module, mutant) for module in modules for mutant in mutants((tree / module).read_text(encoding="utf-8"))]
     say(f"{len(every)} one-place mutations of {len(modules)} modules")
-    return random.Random(seed).sample(every, min(count, len(every)))
+    return [(*one, {}) for one in random.Random(seed).sample(every, min(count, len(every)))]
 
 
-def again(tree: Path, file: str) -> list[tuple[str, Mutant]]:
-    """The survivors of an earlier run that the modules, as they are now, still have."""
+def again(tree: Path, file: str) -> list[Drawn]:
+    """The survivors of an earlier run that the modules still have, with the test files that they passed."""
     rows = [json.loads(line) for line in Path(file).read_text(encoding="utf-8").splitlines()]
-    alive = {
-        (row["module"], row["operator"], row["before"], row["after"]): row["line"] for row in rows if not row["killed"]
-    }
-    found: dict[tuple[str, ...], tuple[str, Mutant]] = {}
-    for module in {key[0] for key in alive}:
-        for one in mutants((tree / module).read_text(encoding="utf-8")):
-            key = (module, one.operator, one.before, one.after)
-            if key in alive and (key not in found or abs(one.line - alive[key]) < abs(found[key][1].line - alive[key])):
-                found[key] = (module, one)
-    return list(found.values())
+    found: list[Drawn] = []
+    for row in rows:
+        if row["killed"]:
+            continue
+        what = (row["operator"], row["before"], row["after"])
+        same = [
+            one
+            for one in mutants((tree / row["module"]).read_text(encoding="utf-8"))
+            if (one.operator, one.before, one.after) == what
+        ]
+        if same:  # of several the one that has moved least
+            one = min(same, key=lambda each: (abs(each.line - row["line"]), abs(each.column - row["column"])))
+            found.append((row["module"], one, row["tests"]))
+    return found
 
 
 def say(text: str) -> None:
@@ -209,12 +233,12 @@ def main() -> None:
         load()
         modules = [module for module in core_modules(tree) if options.module in module]
         drawn = again(tree, options.again) if options.again else draw(tree, modules, options.mutants, options.seed)
-        modules = sorted({module for module, _ in drawn})
+        modules = sorted({module for module, *_ in drawn})
         tests = Tests(tree, modules, options.seconds, options.files, out.with_suffix(".timings.json"))
         done = len(out.read_text(encoding="utf-8").splitlines()) if out.is_file() else 0
         with out.open("a", encoding="utf-8") as file:
-            for number, (module, mutant) in enumerate(drawn[done:], done + 1):
-                row = _try(tree, module, mutant, tests)
+            for number, (module, mutant, passed) in enumerate(drawn[done:], done + 1):
+                row = _try(tree, module, mutant, tests, passed)
                 file.write(json.dumps(row, ensure_ascii=False) + "\n")
                 file.flush()
                 say(f"{number}/{len(drawn)} {'killed' if row['killed'] else 'SURVIVED'} {module}:{mutant.line}")
@@ -225,20 +249,21 @@ def main() -> None:
     say(f"{len(rows)} mutants, {len(alive)} survived ({100 * len(alive) / max(len(rows), 1):.1f} %)")
 
 
-def _try(tree: Path, module: str, mutant: Mutant, tests: Tests) -> dict[str, object]:
-    code, tried, cache = 0, [], tree.parent / "cache of a mutant"
+def _try(tree: Path, module: str, mutant: Mutant, tests: Tests, passed: Mapping[str, str]) -> dict[str, object]:
+    code, tried, cache = 0, dict(passed), tree.parent / "cache of a mutant"
     shutil.rmtree(cache, ignore_errors=True)
     if (tree.parent / "cache").is_dir():
         shutil.copytree(tree.parent / "cache", cache)
-    for file, seconds in tests.of(module):  # one after the other: the first that fails is enough
-        tried.append(file)
+    for file, seconds in tests.of(module, passed):  # one after the other: the first that fails is enough
+        tried[file] = tests.digest(file)
         with _written(tree / module, mutant.source):
             code, _ = run_tests(tree, file, 5 + 4 * seconds)
         if code:
             break
     return {
-        "module": module, "line": mutant.line, "operator": mutant.operator, "before": mutant.before,
-        "after": mutant.after, "killed": code != 0, "exit": code, "by": tried[-1] if code else "", "tests": tried,
+        "module": module, "line": mutant.line, "column": mutant.column, "operator": mutant.operator,
+        "before": mutant.before, "after": mutant.after, "killed": code != 0, "exit": code,
+        "by": list(tried)[-1] if code else "", "tests": tried,
     }  # fmt: skip
 
 
