@@ -81,9 +81,9 @@ def load() -> None:
 def run_tests(tree: Path, file: str, most_s: float, *, keeps: bool = False) -> tuple[int, float]:
     """Exit code of pytest over a file (0: passed, below 0: stopped), and CPU seconds, of which it has so many.
 
-    The clock on the wall stops it as well, ten times later: the machine may be busy, and a test may wait.
+    The clock on the wall stops it as well, three times later: the machine may be busy, and a test may wait.
     """
-    limit_s = 60 + 10 * most_s
+    limit_s = 30 + 3 * most_s
     began = time.monotonic()
     child = os.fork()
     if child == 0:

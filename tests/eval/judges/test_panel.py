@@ -197,6 +197,21 @@ def test_the_self_test_refuses_a_judge_that_says_yes_to_everything(judge):
     assert sum(equal for _, equal in SELF_TEST) == 5
 
 
+@pytest.mark.parametrize(
+    ("wording", "asked"),
+    [
+        ("general_verifier", "Final Decision: Yes"),
+        ("compass", "Reply with the one letter A, B or C"),
+        ("correct_incorrect", "CORRECT if it is equivalent, else INCORRECT"),
+    ],
+)
+def test_each_wording_asks_for_what_it_reads_and_shows_all_three_texts(wording, asked):
+    (message,) = messages(Exchange("Which gas?", "carbon dioxide", "CO2"), wording)
+    others = {"Final Decision: Yes", "one letter A, B or C", "else INCORRECT"}
+    assert sum(other in message["content"] for other in others) == 1 and asked in message["content"]
+    assert all(text in message["content"] for text in ("Which gas?", "carbon dioxide", "CO2"))
+
+
 @pytest.mark.parametrize("errors", [0, 1, 2])
 def test_the_self_test_passes_a_judge_with_one_error_in_ten_and_names_it(scripted, errors):
     same = ["8,645.09", "9.8 newtons", "CO2", "0.25", "cdot x"]  # the five that say it in another way

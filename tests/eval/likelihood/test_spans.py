@@ -168,8 +168,9 @@ BEFORE_GOLD = {"opens": "<|assistant|>", "empty": "<|assistant|><think>\n\n</thi
 
 @pytest.mark.parametrize("name", ANSWERS)
 @pytest.mark.parametrize("gold", ["Yes.", "12", "The sum is 12, the product 35."])
-def test_the_gold_stands_where_the_template_puts_an_answer(byte_tokenizer, name, gold):
-    turns = [{"role": "user", "content": "Add."}]
+@pytest.mark.parametrize("earlier", [[], [{"role": "system", "content": "Be brief."}]], ids=["alone", "system"])
+def test_the_gold_stands_where_the_template_puts_an_answer(byte_tokenizer, name, gold, earlier):
+    turns = [*earlier, {"role": "user", "content": "Add."}]
     template = HEAD + ANSWERS[name]
     turn = chat_turn(byte_tokenizer, turns, gold, chat_template=template)
     text = byte_tokenizer.apply_chat_template(

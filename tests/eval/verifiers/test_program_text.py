@@ -2,7 +2,16 @@
 
 import pytest
 
-from eval.verifiers.program_text import blocks, defining_block, entries, joined, same_output, script_block, separate
+from eval.verifiers.program_text import (
+    blocks,
+    defining_block,
+    entries,
+    joined,
+    same_output,
+    same_output_as_published,
+    script_block,
+    separate,
+)
 
 
 @pytest.mark.parametrize(
@@ -93,3 +102,19 @@ def test_a_program_must_define_what_its_tests_use_and_nobody_else_gives(tests, n
 def test_the_rows_own_word_comes_first_and_what_is_put_in_front_is_given():
     assert entries(["assert f(1) == 2"], entry_point=" Solution().f") == ["Solution"]
     assert entries(["assert f(g(1)) == 2"], prefix="from mine import g") == ["f"]
+
+
+@pytest.mark.parametrize(
+    ("mine", "expected", "same"),
+    [
+        ("abc 3\nYES", "abc 3\nyes", True),
+        ("Abc", "abc", False),  # only yes and no may be in either case
+        ("1.0000001", "1", True),
+        ("1.1", "1", False),
+        ("1e3", "1000.0", True),
+        ("a b", "a\nb", False),
+        ("a", "a b", False),
+    ],
+)
+def test_as_published_numbers_are_floats_and_other_words_are_themselves(mine, expected, same):
+    assert same_output_as_published(mine, expected) is same

@@ -73,6 +73,8 @@ def test_exported_logits_equal_ours(tmp_path, name):
     convert.to_hf(str(saved(model, tmp_path / "ours")), str(tmp_path / "hf"), verify=False)
     config = json.loads((tmp_path / "hf" / "config.json").read_text())
     assert config["model_type"] == kind
+    if kind == "olmoe":  # as OLMoE itself: one expert's weight is 1 either way
+        assert (config["num_experts"], config["num_experts_per_tok"], config["norm_topk_prob"]) == (1, 1, False)
     assert config["rope_parameters"]["rope_type"] == ("longrope" if name == "rounded" else "default")
     with torch.no_grad():
         ours = model(IDS).logits

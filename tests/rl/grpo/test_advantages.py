@@ -47,6 +47,14 @@ def test_other_centres_and_scales_by_hand(centre, scale, expected):
     torch.testing.assert_close(found, tensor(expected), atol=1e-5, rtol=0)
 
 
+def test_each_of_four_is_measured_by_the_mean_of_the_other_three():
+    rewards = [10.0, 6.0, 6.0, 2.0]
+    found = normalised(tensor(rewards), 4, "leave_one_out", "none").tolist()
+    assert found == pytest.approx([one - (sum(rewards) - one) / 3 for one in rewards])
+    with_gap = normalised(tensor([10.0, 6.0, NAN, 2.0]), 4, "leave_one_out", "none").tolist()
+    assert with_gap == pytest.approx([6, 0, 0, -6])  # 10 - (6 + 2) / 2
+
+
 def test_batch_statistics_tell_groups_apart_and_group_means_do_not():
     rewards = tensor([1.0, 1.0, 0.0, 0.0])
     assert normalised(rewards, 2, "batch", "batch").tolist() == pytest.approx(

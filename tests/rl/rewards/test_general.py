@@ -74,6 +74,9 @@ def test_a_prompt_that_opens_the_thinking_opens_the_tags(completion, right):
     ("text", "code"),
     [
         ("the rain and snow", "en"),  # two little words are enough
+        ("домик abc α", "cyrillic"),  # 5 of 9 letters
+        ("домы abc α", ""),  # 4 of 8: no script has more than half
+        ("домы abc αβγ", ""),
         ("the rain", ""),
         ("the and of with la der de rain", "en"),  # 4 to 2 of French: twice as many
         ("the and of la der de rain", ""),  # 3 to 2

@@ -199,6 +199,17 @@ def test_without_reasoning_the_reference_stands_behind_the_thinking(tokenizer, t
     assert text.endswith("<|assistant|><think>\n\n</think>\n\n 4")
 
 
+@pytest.mark.parametrize("asked", ["?", "Two and two, and what else is there to say of the numbers?"])
+def test_a_prompt_that_was_given_its_empty_thinking_is_not_given_another(tokenizer, asked, monkeypatch):
+    """As `enable_thinking=false` does: the prompt holds what else stands before an answer."""
+    monkeypatch.setattr(tokenizer, "chat_template", EMPTY)
+    scorer = Recorder(tokenizer)
+    prompt = tokenizer.encode(f"{asked}<think>\n\n</think>\n\n", add_special_tokens=False)
+    reward_of(tokenizer, scorer)([PROMPT], ["<answer> 4 </answer>"], reference=["4"], prompt_ids=[prompt])
+    texts = [decode(tokenizer, [*one.token_ids, *one.branches[0].token_ids]) for one in scorer.trunks]
+    assert texts[1] == f"{asked}<think>\n\n</think>\n\n 4"
+
+
 def test_an_answer_inside_thinking_that_never_ends_is_none(tokenizer, monkeypatch):
     unclosed = "hm <answer> five </answer>"
     assert values(reward_of(tokenizer), ["<think> " + unclosed, unclosed], ["4"] * 2) == [0, pytest.approx(0.225)]
