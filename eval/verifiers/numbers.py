@@ -30,7 +30,7 @@ class Number:
     """A value, and whether it was written with a percent sign (the value is then in percent)."""
 
     value: Fraction
-    percent: bool = False
+    percent: bool
 
 
 def number(text: str) -> Number | None:

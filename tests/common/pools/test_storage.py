@@ -1,5 +1,7 @@
 """Files here and in an object store: the same answers from both, and names that exactly one writer gets."""
 
+import os
+import stat
 import threading
 
 import pytest
@@ -75,3 +77,28 @@ def test_what_is_removed_is_gone_and_may_be_gone_before(folder):
     remove(folder)
     remove(folder)
     assert list_below(folder) == {}
+
+
+@pytest.mark.parametrize("durable", [True, False])
+def test_a_name_is_given_to_a_file_that_is_on_the_disk_and_is_flushed_itself(tmp_path, monkeypatch, durable):
+    steps = []
+    fsync, link = os.fsync, os.link
+
+    def flush(handle):
+        steps.append("folder" if stat.S_ISDIR(os.fstat(handle).st_mode) else "file")
+        fsync(handle)
+
+    monkeypatch.setattr(os, "fsync", flush)
+    monkeypatch.setattr(os, "link", lambda *names: steps.append("name") or link(*names))
+    assert create(str(tmp_path / "name"), b"x", durable=durable)
+    assert steps == (["file", "name", "folder"] if durable else ["name"])
+
+
+def test_where_files_cannot_be_linked_the_name_is_taken_all_the_same_and_by_one(tmp_path, monkeypatch):
+    def refuse(*names):
+        raise PermissionError
+
+    monkeypatch.setattr(os, "link", refuse)
+    path = str(tmp_path / "name")
+    assert [create(path, one) for one in (b"first", b"second", b"first")] == [True, False, True]
+    assert read_bytes(path) == b"first" and [one.name for one in tmp_path.iterdir()] == ["name"]

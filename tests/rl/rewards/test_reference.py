@@ -215,3 +215,18 @@ def test_an_answer_inside_thinking_that_never_ends_is_none(tokenizer, monkeypatc
     assert values(reward_of(tokenizer), ["<think> " + unclosed, unclosed], ["4"] * 2) == [0, pytest.approx(0.225)]
     monkeypatch.setattr(tokenizer, "chat_template", OPENS)
     assert values(reward_of(tokenizer), [unclosed], ["4"]) == [0]
+
+
+@pytest.mark.parametrize(
+    ("fields", "scorer", "baseline", "others"),
+    [
+        ({}, "policy", "initial", True),
+        ({"baseline": "none"}, "policy", None, False),
+        ({"role": "frozen"}, "initial", "initial", True),
+        ({"role": "frozen", "frozen_model": "some/model"}, "frozen", "frozen", True),
+        ({"role": "initial", "baseline": "none"}, "initial", None, True),
+    ],
+)
+def test_whose_likelihoods_are_asked_for(fields, scorer, baseline, others):
+    config = ReferenceProbabilityConfig(**fields)
+    assert (config.scored_by, config.baseline_by, config.other_role) == (scorer, baseline, others)
