@@ -15,6 +15,7 @@ import zstandard
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from common.pools import exactly_once
 from common.pools.documents import FORMS, read_documents, write_documents
 from common.pools.exactly_once import Result, process_shard
 from common.pools.shards import Shard, list_shards, read_pool
@@ -294,3 +295,24 @@ def test_a_stage_that_begins_anew_with_each_part_gets_that_parts_documents_and_n
     (shard,) = list_shards(tmp_path / "pool")
     process_shard(shard, tmp_path / "out", transform, config_hash="h", part_docs=3, restart_each_part=True)
     assert [part for part in given if part] == [[0, 1, 2], [3, 4, 5], [6, 7]]
+
+
+@pytest.mark.parametrize("documents", [1, 3, 8, 9])
+def test_of_the_parts_only_the_last_says_that_the_input_ended(tmp_path, documents, monkeypatch):
+    rows = [{"id": str(n), "text": "t"} for n in range(documents)]
+    write_documents(str(tmp_path / "pool" / "a.jsonl"), rows)
+
+    def all_at_the_end(given):
+        for document in list(given):
+            yield Result(document)
+
+    def stop(*args, **options):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(exactly_once, "mark_done", stop)  # all parts are committed, and still there
+    (shard,) = list_shards(tmp_path / "pool")
+    with pytest.raises(KeyboardInterrupt):
+        process_shard(shard, tmp_path / "out", all_at_the_end, config_hash="h", part_docs=3)
+    marks = [json.loads(mark.read_text()) for mark in sorted((tmp_path / "out" / ".a.parts").glob("*.json"))]
+    assert [mark["last"] for mark in marks] == [*[False] * (len(marks) - 1), True]
+    assert sum(mark["docs_out"] for mark in marks) == documents

@@ -111,3 +111,12 @@ def test_an_object_is_found_in_a_code_block_and_in_a_sentence():
     assert read_object('```json\n{"labels": ["x"]}\n```') == {"labels": ["x"]}
     assert read_object('Here it is: {"labels": []}. Done.') == {"labels": []}
     assert read_object("no object") is read_object("[1]") is read_object(None) is read_object("{" * 10_000) is None
+
+
+def test_of_a_long_reply_the_first_thousand_and_the_last_three_thousand_characters_are_read():
+    """The choice stands alone on the last line of what is read of the beginning, or the first line of the end."""
+    for behind, letter in ((2_998, "B"), (2_999, "B"), (3_000, None)):
+        end = "\n" + "y " * (behind // 2) + "y" * (behind % 2)
+        assert read_choice("x" * 1_500 + "\nB" + end[:behind], "ABC").value == letter, behind
+    for before, letter in ((998, "B"), (999, "B"), (1_000, None)):
+        assert read_choice("x" * (before - 1) + "\nB\n" + "y " * 2_000, "ABC").value == letter, before

@@ -112,6 +112,8 @@ def test_the_rows_own_word_comes_first_and_what_is_put_in_front_is_given():
         ("1.0000001", "1", True),
         ("1.1", "1", False),
         ("1e3", "1000.0", True),
+        ("1\n2", "1\n3", False),  # one line of two
+        ("1 2", "1 3", False),
         ("a b", "a\nb", False),
         ("a", "a b", False),
     ],

@@ -88,7 +88,23 @@ def test_numbers_are_read_as_people_write_them(text, value, percent):
 
 @pytest.mark.parametrize(
     "text",
-    ["", "2**3", "1,2", "1,23,456", "--5", "5%%", "1_000", "12 cm", "1/0", "1/2/3", "1e999999999", "9" * 300, "x", "((5))", "{(5)}"],
+    [
+        "",
+        "2**3",
+        "1,2",
+        "1,23,456",
+        "--5",
+        "5%%",
+        "1_000",
+        "12 cm",
+        "1/0",
+        "1/2/3",
+        "1e999999999",
+        "9" * 300,
+        "x",
+        "((5))",
+        "{(5)}",
+    ],
 )
 def test_what_is_no_number_is_none(text):
     assert number(text) is None
