@@ -112,7 +112,10 @@ def test_batches_hold_every_row_once_within_their_bounds(trunks, tokens, reads):
     assert sorted(map(id, rows)) == sorted(id(row) for group in groups for row in group)
     for group in groups:
         assert len({row.plain for row in group}) == 1
+        # Plain rows keep their order, so a batch's output is for all places that one of them reads.
+        read = [set(row.read.tolist()) if row.plain else set(range(len(row.read))) for row in group]
         assert len(group) == 1 or len(group) * max(map(len, group)) <= tokens
+        assert len(group) == 1 or len(group) * len(set.union(*read)) <= reads
 
 
 def test_lengths_that_scoring_needs():
@@ -131,3 +134,12 @@ def test_a_batch_is_filled_to_its_last_token():
     size = len(rows[0])
     assert [len(group) for group in batches(rows, 2 * size, 100)] == [2, 2]
     assert [len(group) for group in batches(rows, 2 * size - 1, 100)] == [1, 1, 1, 1]
+
+
+def test_a_batch_is_filled_to_its_last_place_that_is_read():
+    """Places 8 and 9 are read of each row; the first row of a new batch counts as it is."""
+    rows = [row for number in range(6) for row in pack([(number, Trunk([*range(9)], [Branch(9, [1, 2])]))], 100, 4)]
+    assert {row.plain for row in rows} == {True} and rows[0].read.tolist() == [8, 9]
+    assert [len(group) for group in batches(rows, 1000, 4)] == [2, 2, 2]
+    assert [len(group) for group in batches(rows, 1000, 3)] == [1] * 6
+    assert [len(group) for group in batches(rows, 1000, 6)] == [3, 3]
