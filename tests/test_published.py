@@ -38,6 +38,7 @@ DEFAULTS = [
     ("filter.scorers.dataman.STOP_IDS", (151643, 151645), "Qwen2's end of text and of turn"),
     ("filter.scorers.dataman.DOMAINS", "ABCDEFGHIJKLMNO", "DataMan: 15 domains"),
     ("rl.rewards.pairs.PairRewardConfig.score_truncated", False, "ours; the released code: True"),
+    ("rl.rewards.pairs.ComparedConfig.against", "text", REPRO),
     ("rl.grpo.config.RLConfig.num_generations", 8, REPRO),
     ("rl.grpo.config.RLConfig.prompts_per_step", 24, REPRO),
     ("rl.grpo.config.RLConfig.max_steps", 2000, REPRO),

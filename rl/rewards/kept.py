@@ -10,10 +10,10 @@ from eval.faithfulness.kept import Numbers, names_kept, numbers_kept, urls_kept
 from eval.faithfulness.words import ngrams
 from rephrase.text.prompts import fixed_parts
 from rl.rewards.base import NOT_APPLICABLE, Reward, Scores
-from rl.rewards.pairs import Pair, PairReward, PairRewardConfig
+from rl.rewards.pairs import ComparedConfig, Pair, PairReward
 
 
-class KeptConfig(PairRewardConfig):
+class KeptConfig(ComparedConfig):
     """Share of the document's numbers, web addresses or names that the rephrasing still has."""
 
     kind: Literal["kept"] = "kept"
@@ -22,7 +22,7 @@ class KeptConfig(PairRewardConfig):
     """What must be found again; a document without any has nothing to judge."""
 
 
-class NoLeakConfig(PairRewardConfig):
+class NoLeakConfig(ComparedConfig):
     """0 if the rephrasing repeats the instruction or holds a think tag, else 1."""
 
     kind: Literal["no_leak"] = "no_leak"

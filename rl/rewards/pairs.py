@@ -8,7 +8,10 @@ from abc import abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
+from itertools import zip_longest
+from typing import Annotated, Literal
 
+from common.config import ADDED
 from rephrase.text.postprocess import Reading, read_completion
 from rephrase.text.prompts import Form
 from rl.rewards.base import Batch, Reward, RewardConfig, Scores
@@ -21,9 +24,17 @@ class PairRewardConfig(RewardConfig):
     """Score a completion that ran out of tokens as it stands (the paper's code does); else it earns as nothing does."""
 
 
+class ComparedConfig(PairRewardConfig):
+    """What the rewards share that compare a rephrasing with its document."""
+
+    against: Annotated[Literal["text", "clean_text"], ADDED] = "text"
+    """The document as the policy saw it (arXiv:2510.10681), or, for rows with planted noise, without it (ours): else
+    what drops a menu is less like its page. A row that has no `clean_text` is compared with its text."""
+
+
 @dataclass(frozen=True)
 class Pair:
-    """A document as the policy saw it and its rephrasing, never empty."""
+    """A document, as the policy saw it or without its known noise, and its rephrasing, never empty."""
 
     organic: str
     rephrased: str
@@ -60,10 +71,15 @@ class ReadingReward(Reward):
 class PairReward(ReadingReward):
     """A reward over (x, x'); a completion without x' earns 0 and is not judged."""
 
+    def __init__(self, config: ComparedConfig) -> None:
+        super().__init__(config)
+        self.against = config.against
+
     def score(self, batch: Batch) -> Scores:
         """Read every completion, judge those that can be read."""
         readings = self.read(batch)
-        organic = batch.column("text")
+        compared = batch.columns.get(self.against, ())
+        organic = [text if other is None else other for other, text in zip_longest(compared, batch.column("text"))]
         readable = [row for row, reading in enumerate(readings) if reading.text]
         found = self.judge([Pair(organic[row], readings[row].text) for row in readable])
         count = len(readings)

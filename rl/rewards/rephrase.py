@@ -18,7 +18,15 @@ from eval.judges.structure import StructureJudge
 from filter.scorers.kinds import AnyScorerConfig
 from rephrase.text.postprocess import Profile, format_ok
 from rl.rewards.base import Batch, Reward, RewardConfig, Scores, Value
-from rl.rewards.pairs import Pair, PairReward, PairRewardConfig, ReadingReward, answer_forms, read_once
+from rl.rewards.pairs import (
+    ComparedConfig,
+    Pair,
+    PairReward,
+    PairRewardConfig,
+    ReadingReward,
+    answer_forms,
+    read_once,
+)
 
 if TYPE_CHECKING:
     from eval.faithfulness.bert_scorer import BertScorer
@@ -52,7 +60,7 @@ class QualityConfig(PairRewardConfig):
         return [self.scorer.url] if self.scorer.kind == "dataman" else []
 
 
-class SemanticConfig(PairRewardConfig):
+class SemanticConfig(ComparedConfig):
     """1 if the rephrasing means the same: similarity at or above a threshold."""
 
     kind: Literal["semantic"] = "semantic"
@@ -82,7 +90,7 @@ class SemanticConfig(PairRewardConfig):
     """Where the encoder runs, such as `cuda:0`; empty: a GPU if there is one."""
 
 
-class StructureConfig(PairRewardConfig):
+class StructureConfig(ComparedConfig):
     """1 if paragraphs, lists, tables, headings and code stayed what they were."""
 
     kind: Literal["structure"] = "structure"
@@ -109,7 +117,7 @@ class StructureConfig(PairRewardConfig):
         return [self.judge.url] if self.measure == "judge" and self.judge else []
 
 
-class LengthConfig(PairRewardConfig):
+class LengthConfig(ComparedConfig):
     """1 for a rephrasing about as long as its document, else 0; lengths in characters."""
 
     kind: Literal["length"] = "length"

@@ -10,6 +10,7 @@ from common.pools.shards import read_pool
 from eval.faithfulness.pairs import chunk_records, read_pairs
 from eval.faithfulness.recycled import pool_figures
 from rephrase.run import main
+from rl.held_out import run_gains
 
 PAGES = 8
 
@@ -33,6 +34,17 @@ def test_the_finished_quickstart_is_faithful(root):
     stages = json.loads(summary.read_text(encoding="utf-8"))
     figures = next(stage["faithfulness"] for stage in stages.values() if "faithfulness" in stage)
     assert broken(figures) == []
+
+
+@pytest.mark.slow
+def test_the_finished_quickstarts_training_gains_quality_and_loses_no_content(root):
+    run = root / "runs" / "quickstart" / "rl"
+    if not (run / "done.json").is_file():
+        pytest.skip("no finished quickstart here (scripts/quickstart.sh)")
+    gains = run_gains(str(run))
+    assert gains["quality"]["gain"] > gains["quality"]["error"]
+    kept = ("semantic", "content kept", "numbers kept")
+    assert [name for name in kept if gains[name]["gain"] < -gains[name]["error"]] == []
 
 
 def test_a_few_pages_keep_their_prose_and_lose_their_furniture_and_a_copy_fails(root, tmp_path):

@@ -255,3 +255,24 @@ def test_order_and_batch_size_change_nothing():
         whole = judge(rule, completions, texts)
         assert judge(rule, completions[::-1], texts[::-1]) == whole[::-1]
         assert [judge(rule, [c], [t])[0] for c, t in zip(completions, texts, strict=True)] == whole
+
+
+@pytest.mark.parametrize(
+    ("kind", "values"),
+    [
+        ("semantic", {"measure": "lexical", "mode": "continuous"}),
+        ("structure", {"mode": "continuous"}),
+        ("length", {"min_ratio": 0.9}),
+        ("kept", {}),
+    ],
+)
+def test_what_drops_known_noise_is_like_the_page_without_it(kind, values):
+    clean = "The river rises at 1915 metres and runs north for four days."
+    noisy = f"- Home\n- News\n- Sport\n- Weather, 12 May 2008\n\n{clean}\n\n- Log in\n- Register"
+    answers, texts = [f"{S}\n{clean}", f"{S}\n{noisy}"], [noisy, noisy]
+    as_seen = judge(reward(kind=kind, **values), answers, texts, clean_text=[clean, clean])
+    known = reward(kind=kind, against="clean_text", **values)
+    dropped, copied = judge(known, answers, texts, clean_text=[clean, clean])
+    assert as_seen[0] < as_seen[1] == 1 == dropped
+    assert copied < 1 or kind == "kept"  # which asks what is there, not what is there too many
+    assert judge(known, answers, texts) == as_seen == judge(known, answers, texts, clean_text=[None, None])
