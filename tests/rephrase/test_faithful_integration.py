@@ -44,7 +44,7 @@ def test_the_finished_quickstarts_training_gains_quality_and_loses_no_content(ro
     gains = run_gains(str(run))
     assert gains["quality"]["gain"] > gains["quality"]["error"]
     kept = ("semantic", "content kept", "numbers kept")
-    assert [name for name in kept if gains[name]["gain"] < -gains[name]["error"]] == []
+    assert [name for name in kept if gains[name]["gain"] < -gains[name]["error"] - 1e-9] == []
 
 
 def test_a_few_pages_keep_their_prose_and_lose_their_furniture_and_a_copy_fails(root, tmp_path):
