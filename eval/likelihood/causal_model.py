@@ -121,6 +121,13 @@ class CausalModel:
         return int(known or next(self.inner.parameters()).shape[-1])
 
     @property
+    def output_cost(self) -> float:
+        """What a row of the output layer costs, `2 width V` operations, in pairs of one layer, `4 width layers`."""
+        layers = getattr(self.config, "num_hidden_layers", None) or getattr(self.config, "layers", None)
+        entries = getattr(self.config, "vocab_size", None)
+        return entries / (2 * layers) if entries and layers else 0.0
+
+    @property
     def max_length(self) -> int | None:
         """Context limit in tokens that the config declares."""
         return context_length(self.config)

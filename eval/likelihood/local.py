@@ -20,7 +20,7 @@ from torch import Tensor, nn
 from eval.likelihood.causal_model import CausalModel
 from eval.likelihood.config import ScorerConfig
 from eval.likelihood.mask import MaskLayout, placed
-from eval.likelihood.packing import PackedRow, batches, full_rows, pack, separate
+from eval.likelihood.packing import PackedRow, PassCost, batches, full_rows, pack, separate
 from eval.likelihood.trunks import Branch, BranchScores, Trunk, TrunkScores, finite, longest
 
 log = logging.getLogger(__name__)
@@ -103,6 +103,8 @@ class LocalScorer:
         """Of a forward pass with a cache: what a layer makes of them is little beside the keys and values."""
         self.plain_tokens = 4096 if on_cpu else 16384
         """Of the first of them, up to the end of the row's first segment: it needs no mask, which costs more."""
+        self.cost = PassCost(self.model.width, self.model.output_cost) if on_cpu else None
+        """By which rows are batched: on a CPU padding costs more than another pass."""
         self.blocks = {"auto": not on_cpu, "dense": False, "blocks": True}[config.mask] and self.model.takes_blocks
         """Whether packed rows are masked in blocks."""
         self.piece = 2**22 if on_cpu else 2**24
@@ -169,7 +171,7 @@ class LocalScorer:
             joinable = [row for row in whole if row.span <= model.maskable_length]
             whole = [row for row in whole if row.span > model.maskable_length]
             jobs += [Pass([row]) for row in full_rows(joinable, self.batch_tokens, config.max_scored_rows)]
-        jobs += [Pass(batch) for batch in batches(whole, self.batch_tokens, config.max_scored_rows)]
+        jobs += [Pass(batch) for batch in batches(whole, self.batch_tokens, config.max_scored_rows, self.cost)]
         return jobs
 
     def _lockstep(self, plan: Callable[[], list[Pass]]) -> Iterator[Pass]:

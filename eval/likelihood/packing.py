@@ -244,10 +244,41 @@ def full_rows(rows: Sequence[PackedRow], max_tokens: int, max_read: int) -> list
     return [joined(group) if len(group) > 1 else group[0] for group in groups]
 
 
-def batches(rows: Sequence[PackedRow], max_tokens: int, max_read: int) -> list[list[PackedRow]]:
+LOAD = 24
+"""Tokens, each with its output row, that cost as much as bringing all weights to the processor once (on a CPU)."""
+
+DISPATCH = 1 << 24
+"""Operations that a CPU could do while Python calls those of one layer."""
+
+
+@dataclass(frozen=True)
+class PassCost:
+    """What a forward pass costs where a few rows fill the processor, in the unit of `pack`: a pair in one layer."""
+
+    width: int
+    """The model's hidden size."""
+    output: float
+    """What a row of the output layer costs."""
+
+    def __call__(self, count: int, length: int, read: int, plain: bool) -> float:
+        """Of `count` rows padded to `length`, each with `read` output rows; causal attention sees half of the pairs."""
+        token = 6 * self.width
+        row = token * length + length**2 / (2 if plain else 1) + self.output * read
+        return LOAD * (token + self.output) + DISPATCH / (4 * self.width) + count * row
+
+
+def batches(
+    rows: Sequence[PackedRow], max_tokens: int, max_read: int, cost: PassCost | None = None
+) -> list[list[PackedRow]]:
     """Group rows of like length and kind: at most `max_tokens` padded tokens and `max_read` output rows, or one row.
 
     Plain rows and others do not mix: the first need no mask.
+
+    Args:
+        rows: in any order.
+        max_tokens: of a batch.
+        max_read: likewise.
+        cost: a row joins a batch only where that costs no more than a pass of its own; None: it always does.
     """
     groups: list[list[PackedRow]] = []
     for plain in (True, False):
@@ -255,11 +286,15 @@ def batches(rows: Sequence[PackedRow], max_tokens: int, max_read: int) -> list[l
         read: set[int] = set()
         for row in sorted((row for row in rows if row.plain == plain), key=len, reverse=True):
             # A plain row keeps its order, so a batch reads the union; others are put in order, their read rows first.
-            joined = read | set(row.read.tolist() if plain else range(len(row.read)))
-            full = (len(group) + 1) * len(group[0] if group else row) > max_tokens
-            if group and (full or (len(group) + 1) * len(joined) > max_read):
+            own = set(row.read.tolist() if plain else range(len(row.read)))
+            joined, length = read | own, len(group[0] if group else row)
+            full = (len(group) + 1) * length > max_tokens or (len(group) + 1) * len(joined) > max_read
+            if group and cost and not full:
+                apart = cost(len(group), length, len(read), plain) + cost(1, len(row), len(own), plain)
+                full = cost(len(group) + 1, length, len(joined), plain) > apart
+            if group and full:
                 groups.append(group)
-                group, joined = [], set(row.read.tolist() if plain else range(len(row.read)))
+                group, joined = [], own
             group.append(row)
             read = joined
         if group:

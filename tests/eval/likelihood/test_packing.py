@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from eval.likelihood.packing import batches, pack, separate
+from eval.likelihood.packing import PassCost, batches, pack, separate
 from eval.likelihood.trunks import Branch, Trunk, longest, needed
 
 WORKED = list(zip((5, 20, 20, 60, 41), (7, 1, 6, 9, 3), strict=True))
@@ -105,10 +105,10 @@ def test_rows_share_up_to_a_length():
     assert [len(row) for row in pack(list(enumerate(texts)), 103, 64)] == [103, 102]
 
 
-@given(TRUNKS, st.integers(1, 40), st.integers(1, 20))
-def test_batches_hold_every_row_once_within_their_bounds(trunks, tokens, reads):
+@given(TRUNKS, st.integers(1, 40), st.integers(1, 20), st.sampled_from([None, PassCost(1, 0.0), PassCost(64, 9.0)]))
+def test_batches_hold_every_row_once_within_their_bounds(trunks, tokens, reads, cost):
     rows = pack(list(enumerate(trunks)), 20, 4)
-    groups = batches(rows, tokens, reads)
+    groups = batches(rows, tokens, reads, cost)
     assert sorted(map(id, rows)) == sorted(id(row) for group in groups for row in group)
     for group in groups:
         assert len({row.plain for row in group}) == 1
@@ -143,3 +143,22 @@ def test_a_batch_is_filled_to_its_last_place_that_is_read():
     assert [len(group) for group in batches(rows, 1000, 4)] == [2, 2, 2]
     assert [len(group) for group in batches(rows, 1000, 3)] == [1] * 6
     assert [len(group) for group in batches(rows, 1000, 6)] == [3, 3]
+
+
+def _lengths(rows, cost):
+    return [[len(row) for row in group] for group in batches(rows, 1 << 20, 1 << 20, cost)]
+
+
+def test_a_row_joins_a_batch_where_padding_costs_less_than_another_pass():
+    texts = {length: pack([(0, Trunk(range(length), [Branch(length, [1])]))], 0, 0)[0] for length in (10, 20, 400, 401)}
+    rows = list(texts.values())
+    assert _lengths(rows, PassCost(64, 100.0)) == [[401, 400], [20, 10]]
+    assert _lengths(rows, None) == [[401, 400, 20, 10]]
+
+
+def test_a_row_with_few_output_rows_stays_out_of_a_batch_that_has_many():
+    """Every row of a batch has as many output rows as the one with the most."""
+    many = pack([(0, Trunk(range(60), [Branch(60, range(100)), Branch(30, range(80))]))], 0, 0)
+    few = pack([(0, Trunk(range(200), [Branch(200, [1, 2]), Branch(199, range(40))]))], 0, 0)
+    assert _lengths([*many, *few], PassCost(64, 1.0)) == [[240, 238]]
+    assert _lengths([*many, *few], PassCost(64, 1e4)) == [[240], [238]]
