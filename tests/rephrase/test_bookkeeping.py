@@ -9,6 +9,7 @@ from common.config import load
 from common.pools.documents import write_documents
 from common.pools.shards import list_shards
 from common.pools.storage import one_listing_each
+from rephrase import run
 from rephrase.config import RephraseConfig
 from rephrase.rephraser import Rephraser
 from rephrase.worker import RephraseWorker, run_hash
@@ -83,3 +84,13 @@ def test_a_pool_that_is_done_is_found_done_by_one_look_at_each_mark(tmp_path, ro
         finished, lost = finished_before(shards, config.output, run_hash(config))
     assert len(finished) == 40 and not lost
     assert cost.opens[".stats.json"] == 40 and cost.opens.total() <= 45, cost.opens
+
+
+def test_a_command_that_finds_all_done_sweeps_what_dead_workers_left(tmp_path, root):
+    write_documents(str(tmp_path / "in/s.jsonl"), [{"id": "a", "text": TEXT}])
+    config = config_of(tmp_path, root)
+    rephrase(config, InstantEngine(more=" ."))
+    (left := tmp_path / "out/.s.parts").mkdir()
+    (left / "000000.json").write_text("{}")
+    total = run.rephrase(config, list_shards(config.input))
+    assert total["docs_out"] == 1 and not left.exists()
