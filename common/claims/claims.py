@@ -7,7 +7,7 @@ and `renew` at the moments of its own clock. The requests that each makes do not
 import random
 from collections.abc import Callable
 
-from common.claims.index import DONE, FOLDER, ShardIndex, digest_of
+from common.claims.index import BEGUN, DONE, FOLDER, ShardIndex, digest_of
 from common.claims.leases import LEASE_S, Claim, Leases, parts_folder
 from common.claims.owner import Owner, claim_content, read_claim
 from common.claims.store import ClaimStore, Clock
@@ -24,9 +24,10 @@ TRIES = 8
 """How often a worker goes on along a shard's claims that others made meanwhile."""
 
 FIRST_PAUSE_S = 0.05
-"""The first wait for work that others hold; each further one is twice as long, up to a third of a lease."""
+"""The first wait for work that others hold; each further one is twice as long, up to a third of a lease,
+and two thirds on an object store."""
 
-ROUND_LEASES = 6
+ROUND_LEASES = 12
 """In so many leases a waiting worker looks at every bucket of a large pool: it waits less between two of many."""
 
 
@@ -134,7 +135,7 @@ class Claims(Leases):
             fresh = [key for key in keys[offset:] + keys[:offset] if key not in listed and key not in self._tried]
             self._untaken = [key for key in fresh if self.index.names[key] not in self.passed][::-1]
             if not self._untaken:
-                self._fresh.pop(0)
+                self._leave(self._fresh, BEGUN, whole=all(key in listed for key in keys))
                 self._tried.clear()
 
     def _begin(self, shard: str) -> Claim | None:
@@ -152,7 +153,7 @@ class Claims(Leases):
                 key for key in self.index.keys[bucket] if key + DONE not in listed and names[key] not in self.passed
             ]
             if not running:
-                self._open.pop(0)
+                self._leave(self._open, DONE, whole=all(key + DONE in listed for key in self.index.keys[bucket]))
                 continue
             for key in self._random.sample(running, min(LOOKS, len(running))):
                 taken = listed.get(key)
@@ -165,9 +166,25 @@ class Claims(Leases):
         self.all_done = True
         return None
 
+    def _leave(self, buckets: list[int], kind: str, *, whole: bool) -> None:
+        """Leave out the first of some buckets, and those of which others noted that there is nothing more in them.
+
+        Args:
+            buckets: those that may hold something.
+            kind: of what is noted.
+            whole: it holds of every shard of the first bucket, whoever looks.
+        """
+        bucket = buckets.pop(0)
+        if self.index.summary is None:
+            return
+        noted = self.store.list(self.index.summary)
+        if whole and f"{bucket}{kind}" not in noted:
+            self.store.create(f"{self.index.summary}/{bucket}{kind}", b"{}")
+        buckets[:] = [one for one in buckets if f"{one}{kind}" not in noted]
+
     def _wait(self) -> None:
-        """Say how long to wait: longer and longer, since many others look too."""
-        most = min(self.lease_s / 3, ROUND_LEASES * self.lease_s / len(self._open))
+        """Say how long to wait: longer and longer, since many others look too, and a store may ask for each look."""
+        most = min(self.lease_s / (3 if self.store.local else 1.5), ROUND_LEASES * self.lease_s / len(self._open))
         longest = min(most, FIRST_PAUSE_S * 2.0 ** min(self._fruitless, 30))
         self._fruitless += 1
         self.pause_s = longest * (0.5 + self._random.random() / 2)

@@ -12,7 +12,10 @@ FOLDER = ".claims"
 BUCKET = 300
 """Shards in a bucket, about: with three files for each an object store lists it in one answer."""
 
-DONE = ".done"
+BEGUN, DONE = ".begun", ".done"
+
+MANY_BUCKETS = 8
+"""From so many on, it is noted of whole buckets that all their shards are begun, or done: nobody lists them again."""
 
 
 def digest_of(name: str) -> int:
@@ -38,6 +41,9 @@ class ShardIndex:
             key = f"{number:016x}"
             self.keys[number % self.buckets].append(key)
             self.names[key] = keys[number]
+        every = digest_of("".join(self.names))
+        self.summary = f"{FOLDER}/{self.buckets}-all-{every:016x}" if self.buckets >= MANY_BUCKETS else None
+        """The folder with what is noted of whole buckets; runs over other shards have another one."""
 
     def folder(self, bucket: int) -> str:
         """The folder of a bucket."""

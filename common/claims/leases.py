@@ -11,7 +11,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from common.claims.index import DONE, ShardIndex
+from common.claims.index import BEGUN, DONE, ShardIndex
 from common.claims.owner import Owner, as_json, claim_content, has_ended
 from common.claims.store import ClaimStore, Clock
 from common.claims.view import BEYOND, END, FREE, mark_name, number_name
@@ -248,6 +248,9 @@ class Leases:
 def reopen(store: ClaimStore, index: ShardIndex, shard: str) -> None:
     """Take a shard for one that nobody has begun: its output is gone or is not what its mark says."""
     folder, _, key = index.entry(shard).rpartition("/")
+    if index.summary is not None:
+        for kind in (BEGUN, DONE):
+            store.remove(f"{index.summary}/{index.bucket(shard)}{kind}")
     for name in store.list(folder):
         if name == key or name.startswith(f"{key}."):
             store.remove(f"{folder}/{name}")
