@@ -144,9 +144,10 @@ class _ShardWork:
         self.files = ShardFiles(job.work, shard.index)
         self.state = self.files.read_state(job.plan, job.engine)
         self.began = time.monotonic()
-        self.pending: list[Ids] = []
+        self.waiting: Ids = np.empty(RUN_TOKENS * 5 // 4, job.dtype)  # one run after the other, in the same memory
+        self.held = 0  # tokens there that wait for a context
+        self._hold(np.asarray(self.state.carry, job.dtype))
         self.ends: list[npt.NDArray[np.int64]] = []
-        self.held = len(self.state.carry)  # tokens waiting for a context
         self.rejects: list[bytes] = []
 
     def run(self) -> None:
@@ -184,9 +185,18 @@ class _ShardWork:
         if len(joined) and int(joined.max()) >= job.vocab_size:
             self._raise_outside(batch, encoder.encode(texts))
         self.ends.append(self.held + ends)
-        self.pending.append(joined.astype(job.dtype))
-        self.held += len(joined)
+        self._hold(joined)
         stats["tokens"] = stats.get("tokens", 0) + len(joined)
+
+    def _hold(self, ids: Ids) -> None:
+        """Put ids behind those that wait."""
+        end = self.held + len(ids)
+        if end > len(self.waiting):
+            more = np.empty(2 * end, self.job.dtype)
+            more[: self.held] = self.waiting[: self.held]
+            self.waiting = more
+        self.waiting[self.held : end] = ids
+        self.held = end
 
     def _encode(
         self, texts: Sequence[str], raws: Sequence[bytes], encoder: Encoder
@@ -228,9 +238,7 @@ class _ShardWork:
     def _commit(self, *, last: bool) -> None:
         """Write a run and the state that counts it."""
         state = self.state
-        carry = np.asarray(state.carry, self.job.dtype)
-        stream = np.concatenate([carry, *self.pending])
-        self.pending.clear()
+        stream = self.waiting[: self.held]
         if self.job.pack == "stream":
             _append(self.files.tokens, stream.tobytes())
             state.run_lengths.append(len(stream))
@@ -238,7 +246,8 @@ class _ShardWork:
         else:
             self._commit_contexts(stream, last=last)
         self.ends.clear()
-        self.held = len(state.carry)
+        self.held = 0
+        self._hold(np.asarray(state.carry, self.job.dtype))
         if self.rejects:
             raw = b"".join(self.rejects)
             _append(self.files.rejects, raw)
