@@ -117,6 +117,8 @@ def test_other_places_are_let_through(tmp_path):
     refuse_read_again(str(pool / "scores.jsonl"), False, [("rows", str(pool / "*.zst"))])
     refuse_read_again(str(model / "eval"), True, [("model", str(model)), ("model", "owner/name")])
     refuse_read_again("owner/name", True, [("model", "owner/name")])  # nothing is there: a hub's name
+    with pytest.raises(ValueError, match="would be a shard of the pool"):
+        refuse_read_again(str(pool / "scores.jsonl"), False, [("rows", str(pool / "*.jsonl"))])
     for output, folder in ((pool / "scores.jsonl", False), (pool / "sub", True), (tmp_path, True), (pool, None)):
         with pytest.raises(ValueError, match="choose another place"):
             refuse_read_again(str(output), folder, [("pool", str(pool))])

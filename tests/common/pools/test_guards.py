@@ -257,3 +257,13 @@ def test_marks_of_an_earlier_version_are_believed_and_that_is_said_once(tmp_path
     for shard in list_shards(tmp_path / "pool"):
         assert process_shard(shard, tmp_path / "out", keep, config_hash="h")["docs_out"] == 1
     assert caplog.text.count("was finished by an earlier version") == 1
+
+
+def test_a_stray_file_that_another_process_sweeps_first_is_no_error(tmp_path, monkeypatch):
+    with storage.atomic_write(str(tmp_path / "x")):
+        (mine,) = (path.name for path in tmp_path.glob(".x.*.tmp"))
+    stray = tmp_path / mine.replace(f"-{os.getpid()}.", "-4194304.")
+    stray.write_bytes(b"")
+    monkeypatch.setattr(storage, "_lives", lambda process: stray.unlink())  # dead, and swept at this moment
+    storage.sweep(tmp_path)
+    assert [path.name for path in tmp_path.iterdir()] == ["x"]

@@ -13,6 +13,7 @@ from common.pools.storage import (
     join,
     list_below,
     list_folder,
+    make_folder,
     read_bytes,
     remove,
     size_of,
@@ -102,3 +103,9 @@ def test_where_files_cannot_be_linked_the_name_is_taken_all_the_same_and_by_one(
     path = str(tmp_path / "name")
     assert [create(path, one) for one in (b"first", b"second", b"first")] == [True, False, True]
     assert read_bytes(path) == b"first" and [one.name for one in tmp_path.iterdir()] == ["name"]
+
+
+def test_a_folder_is_made_with_its_parents_and_may_be_there(tmp_path):
+    for _ in range(2):
+        make_folder(str(tmp_path / "a" / "b"))
+    assert (tmp_path / "a" / "b").is_dir()

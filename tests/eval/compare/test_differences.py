@@ -106,6 +106,17 @@ def test_bits_per_byte_are_paired_by_document_and_lower_is_better(tmp_path):
     assert compare(two, one)["bits per byte"].verdict == "worse"
 
 
+def test_documents_that_only_one_run_has_or_that_changed_between_them_are_no_pairs(tmp_path):
+    nats = np.full(50, 5.0)
+    one = read(write_run(tmp_path, "one", {}, nats=nats))
+    two = read(write_run(tmp_path, "two", {}, nats=nats - 0.01))
+    documents = two.documents
+    documents.ids[0], documents.nats[0] = "new", 50.0
+    documents.bytes[1], documents.nats[1] = 2, 50.0  # the same name, another text
+    found = compare(one, two)["bits per byte"]
+    assert found.interval_95 == pytest.approx([-0.01 / np.log(2)] * 2)
+
+
 def test_the_command_prints_scores_differences_and_published_ones(flags, tmp_path, capsys):
     paths = [write_run(tmp_path, name, {"copa": flags}) for name in ("one", "two")]
     main([paths[0], str(tmp_path / "two"), "--published", "mistral_7b,repro_400m_recycled", "draws=50"])

@@ -163,6 +163,11 @@ def test_a_long_context_is_cut_on_the_left_and_an_answer_never():
     ]
     with pytest.raises(ValueError, match="row 0: no room for a context at seq_len=4"):
         items(plain, rows, Characters(), seq_len=4)
+    assert text(items(plain, rows, Characters(), seq_len=5)[0].contexts[1]) == "h"  # room for one
+    empty = [{"query": "abcdefgh", "choices": ["xy", ""], "gold": 0}, {"query": "", "choices": ["xy", "z"], "gold": 0}]
+    for row, seq_len in ((empty[0], 8), (empty[1], 8), (empty[1], 3)):
+        with pytest.raises(ValueError, match=f"row 0: a context or an answer without tokens at seq_len={seq_len}"):
+            items(plain, [row], Characters(), seq_len=seq_len)
 
 
 @given(st.lists(st.text("abc ", min_size=1, max_size=9).filter(str.strip), min_size=2, max_size=4), st.integers(11, 30))

@@ -156,3 +156,9 @@ def test_batches_of_16k_tokens_have_no_padding_under_blocks():
     full = full_rows(rows, 16384, 4096)
     assert sum(map(len, full)) == lengths.sum() and max(map(len, full)) <= 16384
     assert len(full) <= len(padded)
+
+
+def test_every_row_has_its_order():
+    row = joined(pack([(0, Trunk([1, 2, 3], [Branch(3, [4])]))], 0, 0))
+    with pytest.raises(ValueError, match="shorter"):
+        MaskLayout([row, row], [np.arange(len(row))], CPU)

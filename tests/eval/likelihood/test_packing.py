@@ -162,3 +162,26 @@ def test_a_row_with_few_output_rows_stays_out_of_a_batch_that_has_many():
     few = pack([(0, Trunk(range(200), [Branch(200, [1, 2]), Branch(199, range(40))]))], 0, 0)
     assert _lengths([*many, *few], PassCost(64, 1.0)) == [[240, 238]]
     assert _lengths([*many, *few], PassCost(64, 1e4)) == [[240], [238]]
+
+
+def test_trunks_that_begin_alike_share_a_row_wherever_they_stand():
+    """One row for the two of the first beginning, one for the other: nothing is read twice."""
+    begins = [[*range(20)], [*range(50, 70)]]
+    trunks = [Trunk([*begins[number % 2], 90 + number], [Branch(21, [1])]) for number in (0, 1, 2)]
+    rows = pack(list(enumerate(trunks)), 100, 64)
+    assert sorted(len(row) for row in rows) == [21, 22]
+    assert sorted(number for row in rows for number, *_ in row.branches) == [0, 1, 2]
+
+
+@given(TRUNKS, st.integers(1, 40))
+def test_rows_that_are_shared_are_no_longer_than_allowed(trunks, most):
+    alone = {number: sum(map(len, pack([(number, trunk)], 0, 0))) for number, trunk in enumerate(trunks)}
+    for row in pack(list(enumerate(trunks)), most, 64):
+        numbers = {number for number, *_ in [*row.branches, *row.probes]}
+        assert len(row) <= (most if len(numbers) > 1 else max(most, *(alone[number] for number in numbers)))
+
+
+@pytest.mark.parametrize(("most", "lengths"), [(28, [28]), (27, [19, 19])])
+def test_the_tokens_of_branches_count_for_the_length_of_a_row(most, lengths):
+    trunks = [Trunk([*range(10)], [Branch(10, [20 + number] * 10)]) for number in range(2)]
+    assert sorted(map(len, pack(list(enumerate(trunks)), most, 64))) == lengths

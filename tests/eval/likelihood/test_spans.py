@@ -7,6 +7,7 @@ from tokenizers import Tokenizer, decoders, models, normalizers, pre_tokenizers,
 from transformers import PreTrainedTokenizerFast
 
 from eval.likelihood.spans import (
+    answer_lead,
     chat_turn,
     cut_before,
     decode,
@@ -180,6 +181,15 @@ def test_the_gold_stands_where_the_template_puts_an_answer(byte_tokenizer, name,
     assert decode(byte_tokenizer, turn.prefix).rstrip(" ").endswith(BEFORE_GOLD[name])
     scored = [token for token, flag in zip(turn.ids, turn.is_text, strict=True) if flag]
     assert decode(byte_tokenizer, scored).strip() == gold and turn.is_text[0]
+
+
+@pytest.mark.parametrize(
+    ("template", "lead"),
+    [(None, ""), (TEMPLATE, ""), (HEAD + ANSWERS["empty"], "<think>\n\n</think>\n\n"), (HEAD + ANSWERS["opens"], "")],
+)
+def test_what_a_template_writes_before_an_answer_without_thinking(byte_tokenizer, monkeypatch, template, lead):
+    monkeypatch.setattr(byte_tokenizer, "chat_template", template)
+    assert answer_lead(byte_tokenizer) == lead
 
 
 def test_a_template_that_rewrites_the_question_once_it_is_answered_is_one_line(byte_tokenizer):

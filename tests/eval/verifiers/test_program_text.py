@@ -11,6 +11,7 @@ from eval.verifiers.program_text import (
     same_output_as_published,
     script_block,
     separate,
+    text_of,
 )
 
 
@@ -120,3 +121,8 @@ def test_the_rows_own_word_comes_first_and_what_is_put_in_front_is_given():
 )
 def test_as_published_numbers_are_floats_and_other_words_are_themselves(mine, expected, same):
     assert same_output_as_published(mine, expected) is same
+
+
+def test_a_tests_input_is_lines_with_one_kind_of_line_end():
+    assert text_of(["1 2", 3, ""]) == "1 2\n3\n" and text_of(("a", "b")) == "a\nb"
+    assert text_of("a\r\nb\n") == "a\nb\n" and text_of(7) == "7"

@@ -74,7 +74,8 @@ def test_exported_logits_equal_ours(tmp_path, name):
     config = json.loads((tmp_path / "hf" / "config.json").read_text())
     assert config["model_type"] == kind
     if kind == "olmoe":  # as OLMoE itself: one expert's weight is 1 either way
-        assert (config["num_experts"], config["num_experts_per_tok"], config["norm_topk_prob"]) == (1, 1, False)
+        assert (config["num_experts"], config["num_experts_per_tok"]) == (1, 1)
+        assert not config["norm_topk_prob"] and not config["output_router_logits"]  # nor anything to train a router by
     assert config["rope_parameters"]["rope_type"] == ("longrope" if name == "rounded" else "default")
     with torch.no_grad():
         ours = model(IDS).logits
@@ -335,5 +336,7 @@ def test_special_tokens_outside_the_vocabulary_are_left_out(given, written):
 def test_frequencies_that_float32_alone_rounds_are_the_default_ones():
     exact = exact_inv_freq(SMALL)
     assert rope_parameters(SMALL, exact * (1 + 2**-23))["rope_type"] == "default"
+    for off, kind in ((0.9e-5, "default"), (1.2e-5, "longrope")):  # the bound is 1e-5 of a frequency
+        assert rope_parameters(SMALL, exact * (1 + off))["rope_type"] == kind
     rounded = rope_parameters(SMALL, exact.bfloat16())
     assert rounded["rope_type"] == "longrope" and rounded["short_factor"] == rounded["long_factor"]

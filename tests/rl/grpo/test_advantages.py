@@ -47,6 +47,13 @@ def test_other_centres_and_scales_by_hand(centre, scale, expected):
     torch.testing.assert_close(found, tensor(expected), atol=1e-5, rtol=0)
 
 
+def test_a_deviation_at_the_bound_counts_and_one_below_it_does_not():
+    apart = 1.414213562373095e-06  # two values that far apart deviate by 1e-6
+    for size, counts in ((apart, True), (0.999 * apart, False)):
+        assert normalised(tensor([size, 0.0]), 2).any().item() is counts
+        assert any(value for row in segments_normalised([[(0, size)], [(0, 0.0)]], 2) for _, value in row) is counts
+
+
 def test_each_of_four_is_measured_by_the_mean_of_the_other_three():
     rewards = [10.0, 6.0, 6.0, 2.0]
     found = normalised(tensor(rewards), 4, "leave_one_out", "none").tolist()

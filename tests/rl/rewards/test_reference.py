@@ -230,3 +230,16 @@ def test_an_answer_inside_thinking_that_never_ends_is_none(tokenizer, monkeypatc
 def test_whose_likelihoods_are_asked_for(fields, scorer, baseline, others):
     config = ReferenceProbabilityConfig(**fields)
     assert (config.scored_by, config.baseline_by, config.other_role) == (scorer, baseline, others)
+
+
+def test_baselines_that_answer_less_than_they_are_asked_stop_the_reward(tokenizer):
+    """Else the last rows would pass for rows without a gain."""
+
+    class Short:
+        def logprobs(self, trunks):
+            return [np.log([0.5])] * (len(trunks) - 1)
+
+    reward = ReferenceProbabilityReward(ReferenceProbabilityConfig())
+    reward.bind(Recorder(tokenizer), tokenizer, Short())
+    with pytest.raises(ValueError, match="shorter"):
+        values(reward, [GOOD, GOOD], ["4", "4"])

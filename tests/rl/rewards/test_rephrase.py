@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from common.config import ConfigError, RunConfig, load
 from rl.rewards.kinds import AnyRewardConfig, open_rewards
+from rl.rewards.rephrase import QualityConfig
 
 S = "Here is a paraphrased version:"
 
@@ -195,6 +196,21 @@ def test_the_base_score_comes_from_the_row_or_is_computed_once(monkeypatch):
     assert judge(rule, [f"{S} new"], ["old"]) == [2]
     assert sorted(text for text in scorer.asked if text != "new") == ["old", "other"]
     assert judge(rule, [f"{S} new"], ["never scored"], dataman_score=[1.5]) == [2.5]
+
+
+def test_a_scorer_that_gives_fewer_scores_than_texts_stops_the_reward(monkeypatch):
+    rule, scorer = quality(monkeypatch, {"old": 2.0, "other": 1.0})
+    monkeypatch.setattr(scorer, "score", lambda texts: [2.0])
+    with pytest.raises(ValueError, match="shorter"):
+        judge(rule, [f"{S} old"] * 2, ["old", "other"])
+
+
+@pytest.mark.parametrize(
+    ("scorer", "urls"),
+    [({"kind": "dataman", "url": "http://127.0.0.1:8001/v1"}, ["http://127.0.0.1:8001/v1"]), ({"kind": "simple"}, [])],
+)
+def test_a_quality_reward_says_which_server_it_waits_for(scorer, urls):
+    assert QualityConfig(scorer=scorer).needs_servers() == urls
 
 
 def test_a_probability_is_put_on_the_scale_from_1_to_5(monkeypatch):
