@@ -222,7 +222,8 @@ class RewardTrainer(GRPOTrainer):
         loss = super()._compute_loss(model, inputs)
         first = self.accelerator.process_index * len(inputs["completion_mask"])
         fresh = None if self.model.training else self.fresh[first : first + len(inputs["completion_mask"])]
-        self.token_means.add(inputs, fresh, corrected=self.args.use_bias_correction_kl)
+        ratio = self.importance_sampling_level if self.args.use_bias_correction_kl else ""
+        self.token_means.add(inputs, fresh, ratio)
         return loss
 
     def prediction_step(self, model: Any, inputs: Any, *args: Any, **options: Any) -> Any:

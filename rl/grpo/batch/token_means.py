@@ -23,25 +23,32 @@ class TokenMeans:
         """What the loss's pass said, [B, T] each; `add` comes next."""
         self._pass = logprobs.detach(), entropies.detach()
 
-    def add(self, inputs: Mapping[str, Any], fresh: Sequence[bool] | None = None, corrected: bool = False) -> None:
+    def add(self, inputs: Mapping[str, Any], fresh: Sequence[bool] | None = None, ratio: str = "") -> None:
         """Count the pass's tokens.
 
         Args:
             inputs: TRL's batch: `completion_mask` [B, T], and `ref_per_token_logps` where there is a reference.
             fresh: [B] whether a row counts; a held-out row that only fills up a batch does not. None: all do.
-            corrected: TRL corrects the KL by the ratio to the sampler; its own mean is kept then.
+            ratio: `token` or `sequence`: the KL is weighted by the policy's ratio to the one that sampled, of the
+                token or of the sequence, as TRL's `use_bias_correction_kl` does; empty: it is not.
         """
         if self._pass is None:
             return
         (logprobs, entropies), self._pass = self._pass, None
-        mask = inputs["completion_mask"] * inputs.get("tool_mask", 1)
+        mask = own = inputs["completion_mask"] * inputs.get("tool_mask", 1)
         if fresh is not None:
             mask = mask * torch.tensor(fresh, device=mask.device)[:, None]
-        reference = None if corrected else inputs.get("ref_per_token_logps")
+        reference = inputs.get("ref_per_token_logps")
         sums = [mask.sum(), (entropies * mask).sum()]
         if reference is not None:
-            gap = reference - logprobs
-            sums.append(((gap.exp() - gap - 1) * mask).sum())
+            gap = (reference - logprobs).double()  # exp(gap) - gap - 1 of a small gap is mostly rounding otherwise
+            kl = gap.expm1() - gap
+            if ratio and (sampler := inputs.get("old_per_token_logps")) is not None:
+                drift = logprobs - sampler
+                if ratio == "sequence":
+                    drift = ((drift * own).sum(-1) / own.sum(-1).clamp(min=1)).unsqueeze(-1)
+                kl = kl * drift.exp()
+            sums.append((kl * mask).sum())
             self._has_kl = True
         found = torch.stack([one.double() for one in sums])
         self._sums = found if self._sums is None else self._sums + found

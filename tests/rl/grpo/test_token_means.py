@@ -25,10 +25,10 @@ def batch(rows, length=7, seed=0):
     return {name: torch.rand((rows, length), generator=draw) for name in names} | {"completion_mask": mask}
 
 
-def counted(means, inputs, rows, fresh=None):
+def counted(means, inputs, rows, fresh=None, ratio=""):
     part = {name: value[rows] for name, value in inputs.items()}
     means.read(part["logprobs"], part["entropies"])
-    means.add(part, fresh)
+    means.add(part, fresh, ratio)
     return means
 
 
@@ -53,6 +53,35 @@ def test_rows_that_only_fill_up_a_batch_do_not_count():
     inputs = batch(4)
     alone = counted(TokenMeans(), inputs, slice(0, 3)).take(Processes())
     assert counted(TokenMeans(), inputs, slice(0, 4), [True, True, True, False]).take(Processes()) == alone
+
+
+@pytest.mark.parametrize("ratio", ["token", "sequence"])
+def test_a_kl_that_is_weighted_by_the_ratio_to_the_sampler_is_a_mean_over_tokens_too(ratio):
+    # TRL weighs it so by default; its mean of micro-batches' means was another number for each batch size
+    inputs = batch(6)
+    assert counted(TokenMeans(), inputs, slice(0, 6), ratio=ratio).take(Processes()) == pytest.approx(
+        counted(TokenMeans(), inputs, slice(0, 6)).take(Processes())
+    )  # without the sampler's numbers the policy itself has sampled
+    inputs["old_per_token_logps"] = torch.rand((6, 7), generator=torch.Generator().manual_seed(1))
+    expected, tokens = 0.0, 0
+    for row in range(6):
+        live = inputs["completion_mask"][row].bool()
+        logprobs, old, reference = (
+            inputs[name][row][live].double() for name in ("logprobs", "old_per_token_logps", "ref_per_token_logps")
+        )
+        drift = logprobs - old if ratio == "token" else (logprobs - old).mean()
+        expected += (((reference - logprobs).exp() - (reference - logprobs) - 1) * drift.exp()).sum().item()
+        tokens += int(live.sum())
+    parts = TokenMeans()
+    for rows in (slice(0, 2), slice(2, 6)):
+        counted(parts, inputs, rows, ratio=ratio)
+    assert parts.take(Processes())["kl"] == pytest.approx(expected / tokens, rel=1e-5)
+
+
+def test_a_small_gap_is_not_lost_in_rounding():
+    inputs = {name: torch.zeros(1, 4) for name in ("logprobs", "entropies")} | {"completion_mask": torch.ones(1, 4)}
+    inputs["ref_per_token_logps"] = torch.full((1, 4), 1e-4)
+    assert counted(TokenMeans(), inputs, slice(0, 1)).take(Processes())["kl"] == pytest.approx(5e-9, rel=1e-3)
 
 
 def test_nothing_is_said_of_no_pass_and_of_no_reference():
