@@ -38,7 +38,8 @@ class VirtualTime:
         if process.dead_at is not None:
             raise GreenletExit
         if not coming or coming[0][0] > when:  # nothing else happens before
-            self.time = max(self.time, when)
+            if when > self.time:
+                self.time = when
             return
         process.turn += 1
         self._number += 1

@@ -43,7 +43,11 @@ class SimulatedStore:
         self.at_once = False
         """Requests take no time: of signs of life that are made up for."""
         self.before_listing: Callable[[str], object] = lambda folder: None
-        self._draw = random.Random(f"store {seed}")
+        # what each of millions of requests looks at
+        self._draw = random.Random(f"store {seed}").random
+        self._bytes_per_s = 1e6 * config.mb_per_s
+        self._latency_s = config.latency_s
+        self._requests_per_s = config.requests_per_s
         self._free_at = 0.0
         self._began: dict[str, float] = {}
         """Name → when it was new; kept where names are late to show."""
@@ -137,16 +141,17 @@ class SimulatedStore:
         self.requests[kind] += count
         if self.at_once:
             return
-        config, clock = self.config, self.clock
+        clock = self.clock
         begins = clock.time
-        if config.requests_per_s:
+        if self._requests_per_s:
             begins = max(begins, self._free_at)
-            self._free_at = begins + count / config.requests_per_s
+            self._free_at = begins + count / self._requests_per_s
             self.waited_s += begins - clock.time
-        took = size / (1e6 * config.mb_per_s)
-        if config.latency_s:
-            took += config.latency_s * (count if count > 1 else -math.log(1 - self._draw.random()))
-        ends = max(begins, getattr(process, "busy_until", 0.0)) + took
+        took = size / self._bytes_per_s
+        if self._latency_s:
+            took += self._latency_s * (count if count > 1 else -math.log(1 - self._draw()))
+        busy = getattr(process, "busy_until", 0.0)
+        ends = (busy if busy > begins else begins) + took
         if wait:
             clock.sleep_until(ends)
         else:
