@@ -29,14 +29,14 @@ class Scripted(BaseHTTPRequestHandler):
 
 
 @pytest.fixture
-def scripted():
-    """Starts a server with a script; it keeps what it was `asked`, and with which `keys`."""
+def serving():
+    """Starts a server with a handler and what that keeps on it, and ends it with the test."""
     started = []
 
-    def start(*script):
-        server = ThreadingHTTPServer(("127.0.0.1", 0), Scripted)
-        server.script, server.asked, server.keys, server.lock = script, [], [], threading.Lock()
-        server.url = f"http://127.0.0.1:{server.server_port}/v1"
+    def start(handler, **kept):
+        server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
+        vars(server).update(kept)
+        server.url = f"http://127.0.0.1:{server.server_port}"
         thread = threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True)
         thread.start()
         started.append((server, thread))
@@ -47,3 +47,15 @@ def scripted():
         server.shutdown()
         thread.join()
         server.server_close()
+
+
+@pytest.fixture
+def scripted(serving):
+    """Starts a server with a script; it keeps what it was `asked`, and with which `keys`."""
+
+    def start(*script):
+        server = serving(Scripted, script=script, asked=[], keys=[], lock=threading.Lock())
+        server.url += "/v1"
+        return server
+
+    return start

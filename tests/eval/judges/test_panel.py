@@ -2,9 +2,8 @@
 
 import json
 import re
-import threading
 import time
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 
 import pytest
@@ -51,23 +50,8 @@ class Judge(BaseHTTPRequestHandler):
 
 
 @pytest.fixture
-def judge():
-    started = []
-
-    def start(behaviour="compare"):
-        server = ThreadingHTTPServer(("127.0.0.1", 0), Judge)
-        server.behaviour, server.asked = behaviour, []
-        server.url = f"http://127.0.0.1:{server.server_port}"
-        thread = threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True)
-        thread.start()
-        started.append((server, thread))
-        return server
-
-    yield start
-    for server, thread in started:
-        server.shutdown()
-        thread.join()
-        server.server_close()
+def judge(serving):
+    return lambda behaviour="compare": serving(Judge, behaviour=behaviour, asked=[])
 
 
 def panel(*servers, **changes):
